@@ -41,6 +41,9 @@ def world(
     pairs: Annotated[int, typer.Option(help="training pairs")] = 6000,
     seed: Seed = 0,
     image_size: Annotated[int, typer.Option(help="image side, px")] = 224,
+    names: Annotated[int | None, typer.Option(help="kinds of objects; fewer are learned sooner")] = None,
+    test_pairs: Annotated[int | None, typer.Option(help="test pairs; else 512 or fewer")] = None,
+    unseen_pairs: Annotated[int | None, typer.Option(help="pairs of unseen looks; else 512 or fewer")] = None,
     flaws: Annotated[bool, typer.Option(help="plant known flaws; ground_truth.parquet says which")] = False,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +52,17 @@ def world(
     from pipelines.icon_world import render_world
 
     with progress("rendering") as tick:
-        summary = render_world(output, pairs, seed, image_size=image_size, flaws=flaws, progress=tick)
+        summary = render_world(
+            output,
+            pairs,
+            seed,
+            image_size=image_size,
+            flaws=flaws,
+            test_pairs=test_pairs,
+            unseen_pairs=unseen_pairs,
+            progress=tick,
+            **({} if names is None else {"names": names}),
+        )
     _tell(vars(summary), as_json)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from pipelines.icon_world.caption import Caption, compose_caption
 from pipelines.icon_world.referring import refer
 from pipelines.icon_world.scene import Scene, draw_scene
-from pipelines.icon_world.vocabulary import SPLITS
+from pipelines.icon_world.vocabulary import NAMES, SPLITS
 
 # Independent streams of random numbers of one sample: a change to one leaves the others as they were.
 SCENE, CAPTION, REFERRING, FLAW, DAMAGE = range(5)
@@ -21,6 +21,7 @@ class World:
     side: int
     flaws: bool
     test_pairs: int
+    names: tuple[str, ...] = NAMES
 
     def rng(self, split: str, index: int, stream: int) -> np.random.Generator:
         """The generator of one stream of one sample."""
@@ -28,7 +29,7 @@ class World:
 
     def scene(self, split: str, index: int) -> Scene:
         """The scene of a sample, before any flaw."""
-        return draw_scene(self.rng(split, index, SCENE), split, self.side)
+        return draw_scene(self.rng(split, index, SCENE), split, self.side, self.names)
 
     def caption(self, split: str, index: int, scene: Scene) -> Caption:
         """The caption of a sample whose scene is `scene`, before any flaw."""

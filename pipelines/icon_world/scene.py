@@ -50,8 +50,8 @@ class Scene:
     objects: tuple[SceneObject, ...]
 
 
-def draw_scene(rng: np.random.Generator, split: str, side: int) -> Scene:
-    """Draw a scene of 1 to 4 objects for a split; (name, colour, size) is unique within a scene."""
+def draw_scene(rng: np.random.Generator, split: str, side: int, names: tuple[str, ...] = NAMES) -> Scene:
+    """Draw a scene of 1 to 4 of `names` for a split; (name, colour, size) is unique within a scene."""
     kind = BACKGROUNDS[rng.integers(len(BACKGROUNDS))]
     first, second = rng.choice(len(BACKGROUND_COLORS), size=2, replace=False)
     palette = tuple(BACKGROUND_COLORS)
@@ -60,19 +60,21 @@ def draw_scene(rng: np.random.Generator, split: str, side: int) -> Scene:
     )
     count = 1 + int(rng.choice(4, p=_COUNTS))
     while True:
-        looks = _draw_looks(rng, split, count)
+        looks = _draw_looks(rng, split, count, names)
         objects = _place(rng, looks, side)
         if objects is not None:
             return Scene(side, background, objects)
 
 
-def _draw_looks(rng: np.random.Generator, split: str, count: int) -> list[tuple[str, str, str]]:
+def _draw_looks(
+    rng: np.random.Generator, split: str, count: int, names: tuple[str, ...]
+) -> list[tuple[str, str, str]]:
     """Names, colours and sizes of `count` objects that fit into one picture."""
     while True:
         looks: list[tuple[str, str, str]] = []
         while len(looks) < count:
             namesake = bool(looks) and rng.random() < _NAMESAKE
-            name = looks[rng.integers(len(looks))][0] if namesake else NAMES[rng.integers(len(NAMES))]
+            name = looks[rng.integers(len(looks))][0] if namesake else names[rng.integers(len(names))]
             allowed = colors_of(name, split)
             look = (name, allowed[rng.integers(len(allowed))], tuple(SIZES)[rng.choice(3, p=_SIZE_SHARES)])
             if look not in looks:

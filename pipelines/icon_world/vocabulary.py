@@ -87,9 +87,19 @@ def held_out_color() -> dict[str, str]:
 
     The same for every seed and every size of world, so that models trained on different worlds compare.
     """
-    order = np.random.default_rng(0).permutation(len(NAMES))
     colors = tuple(COLORS)
-    return {NAMES[name]: colors[place % len(colors)] for place, name in enumerate(order)}
+    return {name: colors[place % len(colors)] for place, name in enumerate(_shuffled_names())}
+
+
+def first_names(count: int) -> tuple[str, ...]:
+    """The names of a world that knows only `count` of them; a world of more names knows these too."""
+    chosen = set(_shuffled_names()[:count])
+    return tuple(name for name in NAMES if name in chosen)
+
+
+@lru_cache(maxsize=1)
+def _shuffled_names() -> tuple[str, ...]:
+    return tuple(NAMES[place] for place in np.random.default_rng(0).permutation(len(NAMES)))
 
 
 def colors_of(name: str, split: str) -> tuple[str, ...]:

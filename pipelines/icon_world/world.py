@@ -20,10 +20,12 @@ from pipelines.icon_world.flaws import BLOCK, REPEATED, flawed_members, plan_fla
 from pipelines.icon_world.glyphs import require_font
 from pipelines.icon_world.render import encode_jpeg, paint
 from pipelines.icon_world.sample import World, sample_key
+from pipelines.icon_world.vocabulary import NAMES, first_names
 from pipelines.tars import join, write_shard
 
 _HELD_BACK = 512  # test and unseen pairs, where none are asked for and the world is no smaller
 _WORTH_PROCESSES = 3000  # pairs from which starting processes pays
+_FEWEST_NAMES = 8  # captions of two unlike objects need some; each colour is held out once
 _TICK = 50  # pairs between two calls of progress
 _GROUND_TRUTH = pa.schema(
     [("key", pa.string()), ("split", pa.string()), ("flaw", pa.string()), ("detail", pa.string())]
@@ -75,6 +77,7 @@ def render_world(
     samples_per_shard: int = 1000,
     test_pairs: int | None = None,
     unseen_pairs: int | None = None,
+    names: int = len(NAMES),
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> WorldSummary:
@@ -83,7 +86,8 @@ def render_world(
     Leaves raw shards in img2dataset's layout (KEY.jpg, KEY.txt, KEY.json) in `train/`, `test/` and
     `unseen/`; with `flaws`, `ground_truth.parquet` (key, split, flaw, detail), a row per flawed training
     pair; and `world.json`, written last. `image_size`: pixels of a side. `test_pairs` and `unseen_pairs`
-    default to 512, or `pairs` in a smaller world. `workers`: processes; by default one per core where the
+    default to 512, or `pairs` in a smaller world. `names`: how many kinds of objects there are; fewer are
+    learned sooner. `workers`: processes; by default one per core where the
     world is large enough. `progress` is told (pairs done, pairs in all).
 
     The bytes depend on the arguments alone, not on `workers`; a larger world of the same seed begins with
@@ -96,8 +100,8 @@ def render_world(
         "test": min(_HELD_BACK, pairs) if test_pairs is None else test_pairs,
         "unseen": min(_HELD_BACK, pairs) if unseen_pairs is None else unseen_pairs,
     }
-    _check(output, counts, seed, image_size, flaws, samples_per_shard, workers)
-    world = World(seed, image_size, flaws, counts["test"])
+    _check(output, counts, seed, image_size, flaws, samples_per_shard, names, workers)
+    world = World(seed, image_size, flaws, counts["test"], first_names(names))
     tasks = [
         _Task(join(output, split, f"{number:05d}.tar"), split, start, min(start + samples_per_shard, count))
         for split, count in counts.items()
@@ -118,6 +122,7 @@ def render_world(
         "version": 1,
         "seed": seed,
         "image_size": image_size,
+        "names": list(world.names),
         "samples_per_shard": samples_per_shard,
         "pairs": counts,
         "flaws": flaw_counts,
@@ -141,6 +146,7 @@ def _check(
     image_size: int,
     flaws: bool,
     samples_per_shard: int,
+    names: int,
     workers: int | None,
 ) -> None:
     """Raise InputError with one clear line, before anything is written."""
@@ -151,6 +157,7 @@ def _check(
         "seed": (seed, 0, 2**63 - 1),
         "image_size": (image_size, 64, 1024),
         "samples_per_shard": (samples_per_shard, 1, 10**6),
+        "names": (names, _FEWEST_NAMES, len(NAMES)),
         "workers": (1 if workers is None else workers, 1, 1024),
     }
     for name, (value, least, most) in limits.items():

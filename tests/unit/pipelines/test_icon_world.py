@@ -12,7 +12,7 @@ from PIL import Image
 from data_filters.sample import InputError
 from pipelines.icon_world import COLORS, NAMES, WorldSummary, render_world
 from pipelines.icon_world.glyphs import glyph_mask
-from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, held_out_color
+from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, first_names, held_out_color
 from pipelines.tars import iterate, read_index, read_members
 
 SMALL = {"image_size": 96, "samples_per_shard": 40, "test_pairs": 30, "unseen_pairs": 25}
@@ -115,6 +115,21 @@ def test_held_out_colors_are_balanced() -> None:
     counts = [held_out.count(color) for color in COLORS]
     assert sum(counts) == len(NAMES)
     assert max(counts) - min(counts) <= 1
+
+
+def test_world_of_few_names_shows_just_those(tmp_path: Path) -> None:
+    small = {**SMALL, "test_pairs": 40, "unseen_pairs": 40}
+    render_world(str(tmp_path / "w"), 60, names=16, workers=1, **small)
+    names = json.loads((tmp_path / "w" / "world.json").read_bytes())["names"]
+    assert len(names) == 16
+    for split in ("train", "test", "unseen"):
+        truths = [json.loads(members["json"]) for members in samples(tmp_path / "w", split).values()]
+        assert {thing["name"] for truth in truths for thing in truth["objects"]} <= set(names)
+    assert set(first_names(16)) < set(first_names(40)) < set(first_names(len(NAMES))) == set(NAMES)
+    colors = [held_out_color()[name] for name in names]
+    assert max(colors.count(color) for color in COLORS) == min(colors.count(color) for color in COLORS)
+    with pytest.raises(InputError, match="names is 7; allowed are 8 to"):
+        render_world(str(tmp_path / "x"), 60, names=7, workers=1, **small)
 
 
 def test_progress_ends_at_the_total(tmp_path: Path) -> None:
