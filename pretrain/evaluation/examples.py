@@ -13,6 +13,7 @@ from torch import Tensor
 from pretrain.evaluation.gallery import Gallery
 from pretrain.evaluation.results import write_json
 from pretrain.evaluation.samples import SampleStream
+from pretrain.evaluation.token_gallery import TokenGallery
 
 EXAMPLES = "examples.json"
 PICTURES = "examples"
@@ -20,7 +21,7 @@ SHOWN = 5
 THUMBNAIL = 160  # px, longer side
 
 
-def retrieval_examples(gallery: Gallery, *, count: int) -> dict[str, Any]:
+def retrieval_examples(gallery: Gallery | TokenGallery, *, count: int) -> dict[str, Any]:
     """{"text_to_image": [...], "image_to_text": [...]}: `count` queries each, images named by their place.
 
     A caption's entry: `caption`, `image` (the right one), `found` (the 5 best images, best first, with scores).
@@ -29,12 +30,12 @@ def retrieval_examples(gallery: Gallery, *, count: int) -> dict[str, Any]:
     owner = gallery.text_owner.tolist()
     by_text = []
     for row in _spaced(len(owner), count):
-        scores = gallery.images @ gallery.texts[row]
-        found = [{"image": place, "score": score} for place, score in _best(scores)]
+        hits = _best(gallery.scores_of_text(row))
+        found = [{"image": place, "score": score} for place, score in hits]
         by_text.append({"caption": gallery.captions[row], "image": owner[row], "found": found})
     by_image = []
     for place in _spaced(len(gallery.images), count):
-        scores = gallery.texts @ gallery.images[place]
+        scores = gallery.scores_of_image(place)
         by_image.append(
             {
                 "image": place,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import torch
-
+from data_filters.sample import InputError
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.examples import retrieval_examples, write_examples
-from pretrain.evaluation.gallery import Progress, embed_gallery
-from pretrain.evaluation.recall import ranks, recall
+from pretrain.evaluation.gallery import Gallery, Progress, embed_gallery
+from pretrain.evaluation.recall import recall
 from pretrain.evaluation.results import claim_output, write_metrics
+from pretrain.evaluation.token_encoder import TokenEncoder
+from pretrain.evaluation.token_gallery import TokenGallery, embed_token_gallery
+
+SCORINGS = ("global", "late_interaction")
 
 
 def evaluate_retrieval(
@@ -24,28 +27,42 @@ def evaluate_retrieval(
     device: str = "cpu",
     examples: int = 6,
     progress: Progress | None = None,
+    scoring: str = "global",
 ) -> dict[str, Any]:
     """R@1, R@5 and R@10 from image to text and from text to image, as fractions from 0 to 1.
 
     An image is found by any of its captions, each caption is a query of its own, ties go against the model
     (`recall.ranks`). With `gallery`, the first that many readable images, in the order of the shards.
 
+    `scoring`: "global" compares an image and a text by the cosine of their two embeddings, "late_interaction" by the
+    best match of every patch, or of every word, as a model trained with FILIP's loss is meant to be used
+    (`token_gallery`). Either scores any export whose tokens are known, whatever it was trained with.
+
     With `output`, writes `metrics.json` there, and `examples.json` with thumbnails of `examples` queries each way,
     evenly spaced over the gallery, not chosen by their success.
 
-    Raises InputError on a bad path, too small a gallery, or an output folder with other results.
+    Raises InputError on a bad path or option, too small a gallery, or an output folder with other results.
     """
     began = time.perf_counter()
-    identity = {"task": "retrieval", "export": export, "data": data, "gallery": gallery}
+    if scoring not in SCORINGS:
+        raise InputError(f"scoring is {scoring!r}; allowed are {', '.join(SCORINGS)}")
+    identity = {"task": "retrieval", "export": export, "data": data, "gallery": gallery, "scoring": scoring}
     if output is not None:
         claim_output(output, identity)
-    encoder = ExportedEncoder(export, device)
-    embedded = embed_gallery(encoder, data, size=gallery, batch_size=batch_size, progress=progress)
-    places = torch.arange(len(embedded.images))
+    embedded: Gallery | TokenGallery
+    if scoring == "global":
+        embedded = embed_gallery(
+            ExportedEncoder(export, device), data, size=gallery, batch_size=batch_size, progress=progress
+        )
+    else:
+        embedded = embed_token_gallery(
+            TokenEncoder(export, device), data, size=gallery, batch_size=batch_size, progress=progress
+        )
+    of_images, of_texts = embedded.ranks()
     metrics = {
         **identity,
-        "image_to_text": recall(ranks(embedded.images, embedded.texts, places, embedded.text_owner)),
-        "text_to_image": recall(ranks(embedded.texts, embedded.images, embedded.text_owner, places)),
+        "image_to_text": recall(of_images),
+        "text_to_image": recall(of_texts),
         "images": len(embedded.images),
         "texts": len(embedded.texts),
         "skipped": embedded.skipped,
