@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,15 +42,15 @@ class State:
 
 
 class CheckpointWriter:
-    """Writes checkpoints while training goes on, and keeps the newest ones.
+    """Writes checkpoints while training goes on; keeps the newest ones, and those of the steps `always`.
 
     Training waits for the sharded state alone (it changes with the next step); the weights of the whole module are
     copied and written by a thread of rank 0, which then renames the folder: every shard lay there before it started.
     Use as a context: what is under way is finished on leaving.
     """
 
-    def __init__(self, engine: Saveable, run: Path, keep: int) -> None:
-        self.engine, self.run, self.keep = engine, run, keep
+    def __init__(self, engine: Saveable, run: Path, keep: int, always: Collection[int] = ()) -> None:
+        self.engine, self.run, self.keep, self.always = engine, run, keep, always
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loupe-checkpoint")
         self._writing: Future[None] | None = None
 
@@ -87,7 +88,10 @@ class CheckpointWriter:
         final = partial.with_name(f"step-{state.step:08d}")
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
-        for old in list_checkpoints(self.run)[: -self.keep]:
+        passing = [
+            folder for folder in list_checkpoints(self.run) if read_state(folder).step not in self.always
+        ]
+        for old in passing[: -self.keep]:
             shutil.rmtree(old)
 
 

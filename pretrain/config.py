@@ -182,10 +182,37 @@ class ScheduleConfig(Section):
         None, gt=0, description="minutes after which a checkpoint is due before that; null: steps alone"
     )
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints that are kept")
+    keep_steps: tuple[int, ...] = Field(
+        (), description="steps after which a checkpoint is written and kept for good: where others start"
+    )
     log_keys: bool = Field(
         False, description="write the keys of every batch to RUN/keys/, to audit the order"
     )
     profile: bool = Field(False, description="trace steps 5 to 10 of this start to RUN/profile/")
+
+    def saves(self, done: int) -> bool:
+        """Whether a checkpoint is due after `done` steps, whatever the clock says."""
+        return done % self.checkpoint_every == 0 or done in self.keep_steps
+
+
+class StartConfig(Section):
+    """Where a run starts: nowhere, or at an earlier run's checkpoint, as a branch of it."""
+
+    weights: str | None = Field(
+        None,
+        description="local path of a run (its newest checkpoint) or of one checkpoint; null: random weights",
+    )
+    step: int = Field(
+        0, ge=0, description="steps that count as done: place in the data and in the learning rate's cycle"
+    )
+
+    @model_validator(mode="after")
+    def check_weights(self) -> StartConfig:
+        if self.step and self.weights is None:
+            raise ValueError(
+                f"start.step is {self.step} without start.weights; set start.weights to the checkpoint of that step"
+            )
+        return self
 
 
 class WorkersConfig(Section):
@@ -253,6 +280,7 @@ class PretrainConfig(Section):
         description="name → weight and options, as pretrain/objectives/table.py lists them",
     )
     supervision: SupervisionConfig = SupervisionConfig()
+    start: StartConfig = StartConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -27,10 +27,11 @@ class AttributionTeacher(nn.Module):
 
     steps: Tensor
 
-    def __init__(self, options: PhraseAttributionOptions, chunk: int) -> None:
+    def __init__(self, options: PhraseAttributionOptions, chunk: int, steps: int = 0) -> None:
+        """`steps`: those that the dual encoder has behind it already."""
         super().__init__()
         self.options, self.chunk = options, chunk
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("steps", torch.tensor(steps, dtype=torch.int64))
 
     def forward(
         self, encoder: DualEncoder, region_generator: RegionGenerator, features: Features, batch: Batch

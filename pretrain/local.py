@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pretrain.loop import train
 from pretrain.plain_engine import PlainEngine
-from pretrain.setup import RunPlan, build_module, build_reader, write_run_config
+from pretrain.setup import RunPlan, build_first_module, build_reader, write_run_config
 
 
 def run_local(planned: RunPlan, report: Callable[[dict[str, float]], None]) -> None:
     """Train on this machine's first GPU, or its CPU."""
     write_run_config(planned)
-    engine = PlainEngine(build_module(planned.config), planned.config)
+    engine = PlainEngine(build_first_module(planned), planned.config)
     reader = build_reader(planned, 0, 1)
     train(engine, reader, planned.config, planned.total_steps, Path(planned.run), planned.config_hash, report)

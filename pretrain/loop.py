@@ -49,17 +49,19 @@ def train(
     config_hash: str,
     report: Callable[[dict[str, float]], None],
 ) -> None:
-    """Train from the newest checkpoint in `run`, or from the start, up to `total_steps`.
+    """Train from the newest checkpoint in `run`, or from the recipe's first step, up to `total_steps`.
 
     `report` is called on every rank after every `schedule.log_every` steps and after the last, with the same metrics'
     names. Raises FloatingPointError, on all ranks alike, when a loss or the gradient is not finite.
     """
     schedule = config.schedule
     checkpoints = list_checkpoints(run)
-    first = load_checkpoint(engine, checkpoints[-1]).step if checkpoints else 0
+    first = load_checkpoint(engine, checkpoints[-1]).step if checkpoints else config.start.step
     with ExitStack() as stack:
         log = stack.enter_context(MetricsLog(run, first)) if engine.rank == 0 else None
-        saver = stack.enter_context(CheckpointWriter(engine, run, schedule.keep_checkpoints))
+        saver = stack.enter_context(
+            CheckpointWriter(engine, run, schedule.keep_checkpoints, schedule.keep_steps)
+        )
         profiler = (
             stack.enter_context(step_profiler(run, engine.rank, engine.device)) if schedule.profile else None
         )
@@ -93,7 +95,7 @@ def train(
                 if log:
                     log.append(metrics)
                 report(metrics)
-            if due or done % schedule.checkpoint_every == 0 or done == total_steps:
+            if due or schedule.saves(done) or done == total_steps:
                 agreement.settle()
                 saver.save(State(done, engine.ranks, config_hash, reader.bad))
                 clock.start()

@@ -28,7 +28,9 @@ class Meter:
         self._waited = 0.0
         self._images = 0
         self._steps = 0
-        self._since = time.perf_counter()
+        self._slowest = 0.0
+        self._since, self._cpu_since = time.perf_counter(), time.process_time()
+        self._began = self._ended = self._since
 
     def record(self, values: dict[str, Tensor | float], images: int, waited: float) -> None:
         """One step: scalars by name, images over all ranks, seconds spent waiting for data."""
@@ -43,13 +45,19 @@ class Meter:
         self._waited += waited
         self._images += images
         self._steps += 1
+        self._began, self._ended = self._ended, time.perf_counter()
+        self._slowest = max(self._slowest, self._ended - self._began)
 
     def read(self, device: torch.device, **totals: float) -> dict[str, float]:
-        """The means over steps and ranks; `totals`, summed over ranks; images/s, step time, share of waiting.
+        """The means over steps and ranks; `totals`, summed over ranks; images/s, step times, share of waiting.
 
-        Starts anew. Every rank must call it after the same steps.
+        `train/step_cpu_seconds` is what all threads of this process took, on whatever cores they were given: of a
+        machine that others share it says more than the step time. Starts anew. Every rank must call it after the same
+        steps. `train/slowest_step_seconds` is this rank's slowest step: what happens between two steps (a checkpoint)
+        counts to the later one, waiting for the device at the end to the last.
         """
-        seconds = max(time.perf_counter() - self._since, 1e-9)
+        now = time.perf_counter()
+        seconds = max(now - self._since, 1e-9)
         names = sorted(self._sums)
         own = [
             *(self._sums[n] for n in names),
@@ -72,6 +80,9 @@ class Meter:
         }
         result["train/images_per_second"] = self._images / seconds
         result["train/step_seconds"] = seconds / max(1, self._steps)
+        if self._steps:
+            result["train/slowest_step_seconds"] = max(self._slowest, now - self._began)
+        result["train/step_cpu_seconds"] = (time.process_time() - self._cpu_since) / max(1, self._steps)
         result["data/wait_percent"] = 100 * waited / ranks / seconds
         result |= {f"data/{name}": total for name, total in zip(totals, summed, strict=True)}
         self.__init__()  # type: ignore[misc]

@@ -13,12 +13,14 @@ from pathlib import Path
 import torch
 
 from data_filters.sample import InputError
-from pretrain.config import PretrainConfig
+from pretrain.checkpoint import list_checkpoints
+from pretrain.config import PretrainConfig, StartConfig
 from pretrain.data.open import Source, open_data, open_reader, plan_batches
 from pretrain.data.reader import Reader
 from pretrain.data.stream import StreamReader
 from pretrain.data.tokenizer import load_tokenizer
 from pretrain.objectives.table import read_objectives
+from pretrain.start import load_start
 from pretrain.training_module import TrainingModule, check_recipe
 
 MACHINE_SECTIONS = (
@@ -27,6 +29,7 @@ MACHINE_SECTIONS = (
     "schedule.checkpoint_every",
     "schedule.checkpoint_minutes",
     "schedule.keep_checkpoints",
+    "schedule.keep_steps",
     "schedule.profile",
     "engine.activation_checkpointing",
     "engine.compile",
@@ -58,8 +61,10 @@ def plan_run(config: PretrainConfig, data: str | Sequence[str], run: str) -> Run
     `data` is a URI, or several of `URI` or `URI=WEIGHT` that are mixed.
 
     Raises InputError when they do not fit: unknown objective, no committed data, fewer samples than a batch, an
-    output folder of another recipe; no phrases where an objective learns from them.
+    output folder of another recipe; no phrases where an objective learns from them; a start that is absent, of another
+    shape, or no earlier than the last step.
     """
+    config = _with_absolute_start(config)
     check_recipe(config)
     load_tokenizer(config.tokenizer)
     data = tuple(_absolute(uri) for uri in ([data] if isinstance(data, str) else data))
@@ -71,6 +76,7 @@ def plan_run(config: PretrainConfig, data: str | Sequence[str], run: str) -> Run
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
     planned = RunPlan(config, data, str(Path(run).absolute()), steps, learning_hash(config, source))
     _check_output(planned)
+    _check_start(planned)
     return planned
 
 
@@ -96,6 +102,17 @@ def build_module(config: PretrainConfig) -> TrainingModule:
     return TrainingModule(config, len(load_tokenizer(config.tokenizer)))
 
 
+def build_first_module(planned: RunPlan) -> TrainingModule:
+    """The module as the run's first step finds it: with the weights of `start`, where the recipe names some.
+
+    A run that has a checkpoint goes on from that and does not look at `start` again.
+    """
+    module, weights = build_module(planned.config), planned.config.start.weights
+    if weights and not list_checkpoints(Path(planned.run)):
+        load_start(module, weights)
+    return module
+
+
 def build_reader(planned: RunPlan, rank: int, ranks: int) -> Reader | StreamReader:
     """Worker `rank`'s stream of batches."""
     return open_reader(planned.config, open_data(planned.config, planned.data), rank, ranks)
@@ -110,6 +127,8 @@ def learning_hash(config: PretrainConfig, source: Source) -> str:
             learned[section].pop(field)
         else:
             learned.pop(section)
+    if config.start == StartConfig():  # a recipe that does not branch has the hash it always had
+        learned.pop("start")
     learned["data_sha256"] = source.identity()
     return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -117,6 +136,26 @@ def learning_hash(config: PretrainConfig, source: Source) -> str:
 def _absolute(uri: str) -> str:
     """A local path from the root on (a worker may run in another folder); other URIs as they are."""
     return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+
+
+def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
+    """As `_absolute`, for the weights that the recipe starts from."""
+    if config.start.weights is None:
+        return config
+    start = config.start.model_copy(update={"weights": _absolute(config.start.weights)})
+    return config.model_copy(update={"start": start})
+
+
+def _check_start(planned: RunPlan) -> None:
+    """Refuse a start behind the last step, and weights that do not fit, before workers do."""
+    step = planned.config.start.step
+    if step >= planned.total_steps:
+        raise InputError(
+            f"start.step is {step}, the run has {planned.total_steps} steps; allowed are steps before the last; "
+            "lower start.step or raise schedule.steps"
+        )
+    if planned.config.start.weights:
+        build_first_module(planned)
 
 
 def _check_phrases(config: PretrainConfig, source: Source) -> None:

@@ -65,7 +65,8 @@ class TrainingModule(nn.Module):
         )
         options = {name: own for name, (_, own) in self.objectives.items()}
         taught, climbing = options.get("phrase_attribution"), options.get("box_value")
-        self.teacher = AttributionTeacher(taught, config.supervision.chunk) if taught else None
+        done = config.start.step
+        self.teacher = AttributionTeacher(taught, config.supervision.chunk, done) if taught else None
         self.box_ascent = BoxAscent(climbing.regions) if climbing else None
         if config.engine.activation_checkpointing:
             for tower in (self.dual_encoder.vision_model, self.dual_encoder.text_model):

@@ -20,7 +20,7 @@ from data_filters.sample import InputError
 from pretrain.config import PretrainConfig, WorkersConfig
 from pretrain.loop import train
 from pretrain.metrics import read_metrics
-from pretrain.setup import RunPlan, build_module, build_reader, write_run_config
+from pretrain.setup import RunPlan, build_first_module, build_reader, write_run_config
 
 FAULT = "fault.json"
 FAULTS: dict[str, type[Exception]] = {"FloatingPointError": FloatingPointError, "InputError": InputError}
@@ -96,7 +96,7 @@ def _worker(settings: dict[str, Any]) -> None:
     if (run / FAULT).exists():  # a restart after a fault that would only come again
         return
     planned = replace(planned, config=planned.config.with_workers(ranks))
-    engine = DeepSpeedEngine(build_module(planned.config), planned.config)
+    engine = DeepSpeedEngine(build_first_module(planned), planned.config)
     reader = build_reader(planned, context.get_world_rank(), ranks)
     try:
         train(engine, reader, planned.config, planned.total_steps, run, planned.config_hash, ray.train.report)

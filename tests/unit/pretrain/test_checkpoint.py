@@ -53,6 +53,14 @@ def test_only_the_newest_are_kept_and_an_unfinished_one_is_not_seen(tmp_path):
     assert [read_state(folder).step for folder in list_checkpoints(tmp_path)] == [2, 10]
 
 
+def test_checkpoints_that_others_start_from_stay(tmp_path):
+    one = engine()
+    with CheckpointWriter(one, tmp_path, keep=1, always=(2, 5)) as writer:
+        for step in range(1, 8):
+            writer.save(State(step, 1, "abc"))
+    assert [read_state(folder).step for folder in list_checkpoints(tmp_path)] == [2, 5, 7]
+
+
 def test_an_unfinished_save_is_written_anew(tmp_path):
     stale = tmp_path / "checkpoints" / ".step-00000004.partial"
     stale.mkdir(parents=True)
@@ -109,6 +117,7 @@ def test_a_mean_leaves_out_steps_that_were_skipped():
     assert set(meter.read(torch.device("cpu"))) == {
         "train/images_per_second",
         "train/step_seconds",
+        "train/step_cpu_seconds",
         "data/wait_percent",
     }
 
