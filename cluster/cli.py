@@ -198,6 +198,62 @@ def evaluate(
 
 
 @app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="output folder of loupe pretrain")],
+    output: Annotated[str | None, typer.Option(help="the HTML file; else RUN/report.html")] = None,
+    curation: Annotated[
+        list[str] | None, typer.Option(help="output folder of loupe curate; else that of the run's data")
+    ] = None,
+    evaluation: Annotated[
+        list[str] | None, typer.Option(help="output folder of loupe evaluate; may be repeated")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained page about a run: scores, what it finds, how it learned and from what, its recipe."""
+    from pretrain.evaluation.report import write_report
+
+    page = output or os.path.join(run, "report.html")
+    write_report(page, run=run, curation=curation, evaluations=evaluation or [])
+    _tell({"report": page, "bytes": os.path.getsize(page), "evaluations": len(evaluation or [])}, as_json)
+
+
+@app.command()
+def ablate(
+    plan: Annotated[str, typer.Argument(help="a shipped plan's name, or a YAML file")],
+    data: Annotated[str, typer.Option(help="folder or URI of shards to train on")],
+    world: Annotated[str, typer.Option(help="output of loupe world, whose splits are evaluated on")],
+    output: Output,
+    rows: Annotated[str | None, typer.Option(help="names of rows, as a,b; else all")] = None,
+    seeds: Annotated[str, typer.Option(help="as 0,1,2")] = "0,1,2",
+    jobs: Annotated[int, typer.Option(help="trainings at once, which share the cores")] = 1,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE in place of the plan's, as common.schedule.steps=100"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train and measure every row of a plan with every seed, and compare them; goes on where OUTPUT stands."""
+    from cluster.ablate import run_ablation
+    from cluster.ablation_plan import AblationPlan
+    from cluster.ablation_table import as_json as table_as_json
+    from cluster.ablation_table import as_markdown
+    from cluster.options import integers, words
+    from cluster.recipe import load_recipe
+    from cluster.shipped import ABLATIONS
+
+    found = run_ablation(
+        load_recipe(AblationPlan, ABLATIONS, plan, sets),
+        data,
+        world,
+        output,
+        rows=None if rows is None else words(rows),
+        seeds=integers("--seeds", seeds),
+        jobs=jobs,
+    )
+    typer.echo(json.dumps(table_as_json(found)) if as_json else as_markdown(found))
+
+
+@app.command()
 def demo(
     output: Output = "build/demo",
     pairs: Annotated[int, typer.Option(help="training pairs")] = 10000,

@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE` for a plain function: its keyword arguments are the keys."""
+"""Options that are more than a word: `--set KEY=VALUE` for a plain function, and lists as a,b."""
 
 from __future__ import annotations
 
@@ -35,3 +35,16 @@ def keyword_options(function: Callable[..., Any], sets: list[str] | None, taken:
         except yaml.YAMLError as error:
             raise InputError(f"--set {assignment!r}: the value is no YAML") from error
     return options
+
+
+def words(text: str) -> list[str]:
+    """`a, b` as ["a", "b"]."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def integers(option: str, text: str) -> list[int]:
+    """`0,1` as [0, 1]. Raises InputError naming the option."""
+    try:
+        return [int(word) for word in words(text)]
+    except ValueError:
+        raise InputError(f"{option} is {text!r}; give whole numbers with commas, such as 0,1,2") from None

@@ -106,7 +106,8 @@ def _override(model_class: type[BaseModel], values: dict[str, Any], assignment: 
             name = ".".join(keys[:depth])
             raise InputError(f"--set {assignment}: {name} has no keys below it; write --set {name}=value")
         below = _models_in(annotation)
-        parent = below[0] if len(below) == 1 else None
+        # The keys of a mapping of models are free; what is below them is checked with the whole.
+        parent = below[0] if len(below) == 1 and get_origin(annotation) is not dict else None
     here = values
     for key in keys[:-1]:
         if not isinstance(here.get(key), dict):

@@ -1,0 +1,73 @@
+"""What an ablation leaves: ablation.json, ablation.md, ablation.svg, ablation.html."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.ablation_cells import write_json, write_text
+from cluster.ablation_picture import draw_table
+from cluster.ablation_plan import AblationPlan
+from cluster.ablation_table import Table, as_json, as_markdown, as_texts
+from pretrain.evaluation.page import page, settings, table
+
+SPREAD = "mean ± standard deviation over seeds (n − 1)"
+
+
+def write_results(
+    folder: Path,
+    plan: AblationPlan,
+    found: Table,
+    results: Sequence[Mapping[str, Any]],
+    failed: Mapping[str, str],
+) -> None:
+    """Write the four files into `folder`; `results` are the cells' own, `failed` the reason of each that has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = as_json(found) | {
+        "cells": list(results),
+        "failed": dict(failed),
+        "plan": plan.model_dump(mode="json"),
+    }
+    write_json(folder / "ablation.json", document)
+    seeds = sorted({result["seed"] for result in results})
+    remark = f"{len(results)} trainings, seeds {', '.join(map(str, seeds)) or 'none'}; {SPREAD}."
+    write_text(folder / "ablation.md", f"# {plan.title}\n\n{remark}\n\n{as_markdown(found)}")
+    picture = draw_table(found)
+    write_text(folder / "ablation.svg", picture)
+    write_text(folder / "ablation.html", _page(plan, found, picture, remark, failed))
+
+
+def _page(plan: AblationPlan, found: Table, picture: str, remark: str, failed: Mapping[str, str]) -> str:
+    head, rows = as_texts(found)
+    body = [f'<div class="scroll">{picture}</div>', "<h2>Scores</h2>", table(head, rows)]
+    body += ["<h2>Every seed</h2>", table(*_by_seed(found))]
+    if failed:
+        body += [
+            "<h2>Failed</h2>",
+            table(["", "reason"], [list(one) for one in failed.items()], numbers_from=2),
+        ]
+    body.append("<h2>Rows</h2>")
+    for name, row in plan.rows.items():
+        start = plan.start_of(name)
+        how = f"after {start[1]} steps of {plan.rows[start[0]].title}" if start else "from random weights"
+        body.append(f"<h3>{html.escape(row.title)}</h3><p class='quiet'>{html.escape(f'{name}: {how}')}</p>")
+        body.append(table([], settings(row.overrides), numbers_from=9) if row.overrides else "")
+    common = {"base": plan.base, **plan.common}
+    body += ["<h2>Common to all rows</h2>", table([], settings(common), numbers_from=9)]
+    return page(f"loupe: {plan.title}", remark, "".join(body))
+
+
+def _by_seed(found: Table) -> tuple[list[str], list[list[str]]]:
+    head, _ = as_texts(found)
+    rows = []
+    for line in found.lines:
+        if line.kind == "yardstick":
+            continue
+        for seed in sorted({seed for values in line.values.values() for seed in values}):
+            values = [line.values.get(column, {}).get(seed) for column in found.columns]
+            rows.append(
+                [f"{line.title}, seed {seed}", *("" if one is None else f"{one:.3f}" for one in values)]
+            )
+    return head, rows
