@@ -41,22 +41,23 @@ def write_results(
 
 def _page(plan: AblationPlan, found: Table, picture: str, remark: str, failed: Mapping[str, str]) -> str:
     head, rows = as_texts(found)
-    body = [f'<div class="scroll">{picture}</div>', "<h2>Scores</h2>", table(head, rows)]
-    body += ["<h2>Every seed</h2>", table(*_by_seed(found))]
-    if failed:
-        body += [
-            "<h2>Failed</h2>",
-            table(["", "reason"], [list(one) for one in failed.items()], numbers_from=2),
-        ]
-    body.append("<h2>Rows</h2>")
-    for name, row in plan.rows.items():
-        start = plan.start_of(name)
-        how = f"after {start[1]} steps of {plan.rows[start[0]].title}" if start else "from random weights"
-        body.append(f"<h3>{html.escape(row.title)}</h3><p class='quiet'>{html.escape(f'{name}: {how}')}</p>")
-        body.append(table([], settings(row.overrides), numbers_from=9) if row.overrides else "")
-    common = {"base": plan.base, **plan.common}
-    body += ["<h2>Common to all rows</h2>", table([], settings(common), numbers_from=9)]
-    return page(f"loupe: {plan.title}", remark, "".join(body))
+    reasons = [list(one) for one in failed.items()]
+    sections = [
+        ("Scores", table(head, rows) if rows else ""),
+        ("Every seed", table(*_by_seed(found)) if rows else ""),
+        ("Failed", table(["", "reason"], reasons, numbers_from=2) if failed else ""),
+        ("Rows", "".join(_row(plan, name) for name in plan.rows)),
+        ("Common to all rows", table([], settings({"base": plan.base, **plan.common}), numbers_from=9)),
+    ]
+    return page(f"loupe: {plan.title}", remark, f'<div class="scroll">{picture}</div>', sections)
+
+
+def _row(plan: AblationPlan, name: str) -> str:
+    """What makes a row: where it starts and what it overrides."""
+    row, start = plan.rows[name], plan.start_of(name)
+    how = f"after {start[1]} steps of {plan.rows[start[0]].title}" if start else "from random weights"
+    own = table([], settings(row.overrides), numbers_from=9) if row.overrides else ""
+    return f'<h3>{html.escape(row.title)}</h3><p class="quiet">{html.escape(f"{name}: {how}")}</p>{own}'
 
 
 def _by_seed(found: Table) -> tuple[list[str], list[list[str]]]:
