@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from cluster.ablation_plan import AblationPlan, Evaluation
+from cluster.ablation_plan import AblationPlan, Evaluation, as_yaml
 from cluster.options import keyword_options
 from data_filters.sample import InputError
 from pretrain.config import PretrainConfig
@@ -183,9 +181,7 @@ def check_evaluations(plan: AblationPlan) -> None:
     """Refuse options that a task does not know, before hours of training. Raises InputError."""
     every = {id(one): (row, one) for row in plan.rows for one in plan.evaluations_of(row)}
     for row, one in every.values():
-        sets = [
-            f"{key}={yaml.safe_dump(value, default_flow_style=True)}" for key, value in one.options.items()
-        ]
+        sets = [f"{key}={as_yaml(value)}" for key, value in one.options.items()]
         try:
             keyword_options(get_task(one.task), sets, {"progress"})
         except InputError as error:

@@ -139,7 +139,7 @@ class AblationPlan(Section):
     def config_of(self, name: str) -> PretrainConfig:
         """A row's recipe: the base, what is common, what is its own. Raises InputError naming the row."""
         values = [*assignments(self.common), *assignments(self.rows[name].overrides)]
-        sets = [f"{'.'.join(path)}={_as_yaml(value)}" for path, value in values]
+        sets = [f"{'.'.join(path)}={as_yaml(value)}" for path, value in values]
         try:
             return load_recipe(PretrainConfig, PRETRAINING, self.base, [*sets, *LOCAL])
         except InputError as error:
@@ -163,5 +163,6 @@ def assignments(
             yield path, value
 
 
-def _as_yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
+    """A value on one line, as the right side of `--set`."""
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
