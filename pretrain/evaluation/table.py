@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from data_filters.sample import InputError
+from pretrain.evaluation.alignment import evaluate_alignment
 from pretrain.evaluation.classification import evaluate_classification
 from pretrain.evaluation.detection import evaluate_detection
 from pretrain.evaluation.grounding import evaluate_grounding
@@ -21,6 +22,7 @@ TASKS: dict[str, Task] = {
     "linear-probe": evaluate_linear_probe,
     "detection": evaluate_detection,
     "grounding": evaluate_grounding,
+    "alignment": evaluate_alignment,
 }
 
 
