@@ -29,6 +29,20 @@ TOLD_EVERY = 60.0  # seconds between two lines about trainings under way
 LOG = "log.txt"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """The table as it stands now, and of the cells of this call those that failed, with the reason."""
+
+    table: Table
+    failed: dict[str, str]
+
+    def check(self) -> None:
+        """Raises RuntimeError naming what failed."""
+        if self.failed:
+            told = "; ".join(f"{name}: {reason}" for name, reason in self.failed.items())
+            raise RuntimeError(f"{len(self.failed)} failed ({told}); the same command goes on with them")
+
+
 def run_ablation(
     plan: AblationPlan,
     data: str,
@@ -38,14 +52,13 @@ def run_ablation(
     rows: Sequence[str] | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     jobs: int = 1,
-) -> Table:
+) -> Outcome:
     """Run what is not done yet in `output`, `jobs` cells at once, and write ablation.json, .md, .svg and .html there.
 
     Rows that the wanted ones start from are run as well. The table holds every finished cell of the plan's rows that
     `output` has, whichever call made it. A cell that fails stops those that start from it alone.
 
-    Raises InputError, before anything runs, where plan, data and folder do not fit; RuntimeError naming the cells that
-    failed, after everything else is done and written.
+    Raises InputError, before anything runs, where plan, data and folder do not fit.
     """
     if jobs < 1 or not seeds:
         raise InputError(
@@ -71,12 +84,7 @@ def run_ablation(
     ]
     table = make_table(plan, results)
     write_results(folder, plan, table, results, failed)
-    if failed:
-        told = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        raise RuntimeError(
-            f"{len(failed)} of {len(cells)} failed ({told}); the same command goes on with them"
-        )
-    return table
+    return Outcome(table, failed)
 
 
 @dataclass

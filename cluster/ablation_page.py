@@ -41,6 +41,7 @@ def write_results(
 
 def _page(plan: AblationPlan, found: Table, picture: str, remark: str, failed: Mapping[str, str]) -> str:
     head, rows = as_texts(found)
+    rows = [[title.replace(" ", "\u00a0"), *scores] for title, *scores in rows]  # a line is a line
     reasons = [list(one) for one in failed.items()]
     sections = [
         ("Scores", table(head, rows) if rows else ""),

@@ -18,7 +18,11 @@ PANEL, TITLES, VALUES = (
     48,
 )  # px: a panel's axis, the titles left of a row of panels, the mean beside a line
 PITCH, ABOVE, BELOW, MARGIN = 24, 34, 30, 16
+HEADER = 50
 ACROSS = 3  # panels in a row
+LEFT_OUT = "cpu_seconds_per_step"  # the table has it
+SEEDS = "Dots are seeds, the mark is their mean"
+DASHED = "; dashed lines are chance and the grid\u2019s upper bound"
 
 _STYLE = """
 .abl{--ink:#1c1e21;--paper:#ffffff;--quiet:#646b75;--line:#e1e3e6;--accent:#2f5fd0;--plain:#8a919b}
@@ -34,23 +38,25 @@ _STYLE = """
 def draw_table(table: Table) -> str:
     """The SVG. Bars from zero to the mean; the grid's bound and chance as dashed lines; empty without columns."""
     head, _ = as_texts(table)
+    panels = [one for one in zip(head[1:], table.columns, strict=True) if one[1].metric != LEFT_OUT]
     lines = [line for line in table.lines if line.kind != "yardstick"]
     yardsticks = [line for line in table.lines if line.kind == "yardstick"]
-    if not lines or not table.columns:
+    if not lines or not panels:
         return ""
-    across = min(ACROSS, len(table.columns))
+    across = min(ACROSS, len(panels))
     height = ABOVE + PITCH * len(lines) + BELOW
     width = TITLES + across * (PANEL + VALUES) + MARGIN
-    whole = 30 + math.ceil(len(table.columns) / across) * height + MARGIN
+    whole = HEADER + math.ceil(len(panels) / across) * height + MARGIN
     parts = [
         f'<svg class="abl" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {whole}" role="img" '
         f'aria-label="{html.escape(_spoken(table), quote=True)}"><style>{_STYLE}</style>'
         f'<rect class="p" width="{width}" height="{whole}"/>'
         f'<text class="h" x="{MARGIN}" y="22" style="font-size:15px">{html.escape(table.title)}</text>'
+        f'<text class="q" x="{MARGIN}" y="40">{SEEDS}{DASHED if yardsticks else ""}</text>'
     ]
-    for number, (name, column) in enumerate(zip(head[1:], table.columns, strict=True)):
+    for number, (name, column) in enumerate(panels):
         down, along = divmod(number, across)
-        top = 30 + down * height
+        top = HEADER + down * height
         if along == 0:
             parts += [_title(line, top + ABOVE + PITCH * place) for place, line in enumerate(lines)]
         parts.append(_panel(name, column, lines, yardsticks, TITLES + along * (PANEL + VALUES), top))
@@ -107,7 +113,7 @@ def _marks(line: Line, values: dict[int, float], across, left: float, y: float) 
     return (
         f'<g class="{line.kind}"><rect class="b" x="{left}" y="{y + 4}" width="{x - left:.1f}" height="{PITCH - 8}"/>'
         f'<line class="m" x1="{x:.1f}" x2="{x:.1f}" y1="{y + 3}" y2="{y + PITCH - 3}"/>{dots}'
-        f'<text x="{furthest + 7:.1f}" y="{middle + 4:.1f}">{short(mean)}</text></g>'
+        f'<text x="{furthest + 7:.1f}" y="{middle + 4:.1f}">{mean:.3f}</text></g>'
     )
 
 

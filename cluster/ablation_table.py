@@ -144,7 +144,7 @@ def as_texts(table: Table) -> tuple[list[str], list[list[str]]]:
     ]
     rows = [
         [
-            line.title if line.kind == "row" else f"— {line.title}",
+            f"— {line.title}" if line.kind == "baseline" else line.title,
             *(shown(line, column) for column in table.columns),
         ]
         for line in table.lines

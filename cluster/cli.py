@@ -250,7 +250,9 @@ def ablate(
         seeds=integers("--seeds", seeds),
         jobs=jobs,
     )
-    typer.echo(json.dumps(table_as_json(found)) if as_json else as_markdown(found))
+    told = table_as_json(found.table) | {"failed": found.failed}
+    typer.echo(json.dumps(told) if as_json else as_markdown(found.table))
+    found.check()
 
 
 @app.command()

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from cluster import cli
 from cluster.ablate import run_ablation
 from cluster.ablation_cells import check_folder, check_rows, make_cells
 from cluster.ablation_plan import AblationPlan
@@ -89,7 +91,7 @@ def cells_of(plan: AblationPlan, world: Path, output: Path):
 
 def test_an_ablation_from_start_to_table(world, tmp_path):
     """Two rows, the second a branch; then a further evaluation, a failing row, an interrupted one."""
-    first = ablate(plan(), world, tmp_path)
+    first = ablate(plan(), world, tmp_path).table
     assert [line.title for line in first.lines] == ["+ TSA", "Backbone"]
     backbone, tsa = (tmp_path / "rows" / name / "seed-5" for name in ("backbone", "tsa"))
     assert [line["step"] for line in read_metrics(backbone / "run")] == [1, 2, 3, 4]
@@ -116,8 +118,9 @@ def test_an_ablation_from_start_to_table(world, tmp_path):
         "backbone": PLAN["rows"]["backbone"] | {"evaluations": [GROUNDING]},
         "tsa": PLAN["rows"]["tsa"] | {"evaluations": [wrong]},
     }
-    with pytest.raises(RuntimeError, match=r"1 of 2 failed \(tsa, seed 5: proposals is 'nonsense'"):
-        ablate(plan(rows=more), world, tmp_path, jobs=2)
+    outcome = ablate(plan(rows=more), world, tmp_path, jobs=2)
+    with pytest.raises(RuntimeError, match=r"1 failed \(tsa, seed 5: proposals is 'nonsense'"):
+        outcome.check()
     assert times(tmp_path, *done) == before
     assert "grounding@0.5" in (tmp_path / "ablation.md").read_text()
     assert "nonsense" in (tmp_path / "ablation.html").read_text()
@@ -148,7 +151,11 @@ def test_an_ablation_from_start_to_table(world, tmp_path):
         "tsa, seed 5": True,
     }
     again = ablate(plan(), world, tmp_path)
-    assert again.columns[:2] == first.columns[:2]
+    again.check()
+    retrieval = first.columns[0]
+    assert [line.values[retrieval] for line in again.table.lines[:2]] == [
+        line.values[retrieval] for line in first.lines
+    ]
 
     # Another plan in the same folder is refused, with both hashes.
     there = json.loads((tsa / "job.json").read_text())["identity"]
@@ -221,4 +228,28 @@ def test_what_cannot_work_is_refused_before_anything_is_written(world, tmp_path,
     with pytest.raises(InputError, match=message) as refused:
         ablate(plan(**changes), world, tmp_path / "out", **how)
     assert "\n" not in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_answers_bad_input_with_one_line(world, tmp_path, monkeypatch, capsys):
+    words = [
+        "ablate",
+        "icon_world",
+        "--data",
+        str(world / "train"),
+        "--output",
+        str(tmp_path / "out"),
+        "--world",
+    ]
+    for more, message in (
+        ([str(tmp_path)], "has no folder test; give the output of `loupe world`"),
+        ([str(world), "--seeds", "0,x"], "--seeds is '0,x'; give whole numbers"),
+        ([str(world), "--set", "rows.tsa.titel=1"], "did you mean rows.tsa.title?"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["loupe", *words, *more])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
     assert not (tmp_path / "out").exists()
