@@ -1,0 +1,111 @@
+"""DeepSpeed ranks branch off a plain run: same weights, same samples, whatever ZeRO does with them.
+
+The loop and the engine as the workers use them, in spawned processes instead of Ray's.
+"""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import multiprocessing as mp
+
+from pipelines.tars import write_shard
+from pretrain.config import PretrainConfig
+from pretrain.local import run_local
+from pretrain.metrics import read_metrics
+from pretrain.setup import build_first_module, build_reader, plan_run, write_run_config
+
+STEPS, BRANCH = 6, 4
+RECIPE = {
+    "model": {
+        "projection_dim": 16,
+        "image": {
+            "image_size": 32,
+            "width": 16,
+            "depths": [1, 1],
+            "heads": [2, 2],
+            "window": 4,
+            "drop_path": 0,
+        },
+        "text": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32, "dropout": 0, "max_tokens": 16},
+    },
+    "data": {"batch_size": 8},
+    "optimizer": {"learning_rate": 0.003},
+    "schedule": {
+        "steps": STEPS,
+        "log_every": 1,
+        "checkpoint_every": 100,
+        "keep_steps": [BRANCH],
+        "log_keys": True,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory) -> str:
+    """Forty pairs of one-coloured images, committed."""
+    folder = tmp_path_factory.mktemp("data") / "curated"
+    samples = []
+    for number in range(40):
+        file = io.BytesIO()
+        Image.new("RGB", (32, 32), (number * 6, 128, 255 - number * 5)).save(file, "PNG")
+        samples.append((f"{number:04d}", {"png": file.getvalue(), "txt": f"picture {number}".encode()}))
+    info = write_shard(str(folder / "00000.tar"), samples)
+    (folder / "manifests").mkdir()
+    outputs = [{"tar": "00000.tar", "samples": info.samples, "sha256": info.sha256}]
+    (folder / "manifests" / "all.json").write_text(json.dumps({"outputs": outputs}))
+    return str(folder)
+
+
+def recipe(stage: int, workers: int, start: dict) -> PretrainConfig:
+    sections = {
+        "engine": {"zero_stage": stage, "precision": "fp32"},
+        "workers": {"count": workers},
+        "start": start,
+    }
+    return PretrainConfig.model_validate(RECIPE | sections)
+
+
+def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, start: dict) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
+    store = f"file://{run}.store"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks)
+    from pretrain.engine import DeepSpeedEngine
+    from pretrain.loop import train
+
+    planned = plan_run(recipe(stage, ranks, start), data, run)
+    engine = DeepSpeedEngine(build_first_module(planned), planned.config)
+    reader = build_reader(planned, rank, ranks)
+    train(engine, reader, planned.config, STEPS, Path(run), planned.config_hash, lambda _: None)
+    torch.distributed.destroy_process_group()
+
+
+def keys_read(run: Path) -> dict[int, list[str]]:
+    """Step → keys of all ranks in rank order."""
+    found: dict[int, list[str]] = {}
+    for file in sorted((run / "keys").iterdir()):
+        for line in map(json.loads, file.read_text().splitlines()):
+            found.setdefault(line["step"], []).extend(line["keys"])
+    return found
+
+
+@pytest.mark.parametrize("stage", [1, 3])
+def test_a_branch_on_two_ranks_begins_where_the_plain_run_was(stage, curated, tmp_path):
+    straight, branch = tmp_path / "straight", tmp_path / "branch"
+    run_local(plan_run(recipe(0, 1, {}), curated, str(straight)), lambda _: None)
+    start = {"weights": str(straight / "checkpoints" / f"step-{BRANCH:08d}"), "step": BRANCH}
+    write_run_config(plan_run(recipe(stage, 2, start), curated, str(branch)))
+    mp.start_processes(one_rank, (2, stage, curated, str(branch), start), nprocs=2, start_method="spawn")
+
+    undisturbed = keys_read(straight)
+    assert keys_read(branch) == {step: undisturbed[step] for step in range(BRANCH, STEPS)}
+    before, after = ({line["step"]: line for line in read_metrics(run)} for run in (straight, branch))
+    assert sorted(after) == list(range(BRANCH + 1, STEPS + 1))
+    for name in ("train/loss", "train/gradient_norm"):
+        assert after[BRANCH + 1][name] == pytest.approx(before[BRANCH + 1][name], rel=1e-4)
+    assert after[STEPS]["train/learning_rate"] == before[STEPS]["train/learning_rate"]
