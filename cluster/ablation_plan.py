@@ -165,4 +165,8 @@ def assignments(
 
 def as_yaml(value: Any) -> str:
     """A value on one line, as the right side of `--set`."""
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+    return (
+        yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+        .removesuffix("...\n")
+        .strip()
+    )
