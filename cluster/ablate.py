@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def run_ablation(
     seeds: Sequence[int] = (0, 1, 2),
     jobs: int = 1,
 ) -> Outcome:
-    """Run what is not done yet in `output`, `jobs` cells at once, and write ablation.json, .md, .svg and .html there.
+    """Run what is not done yet in `output`, `jobs` cells at once; ablation.json, .md, .svg and .html follow each cell.
 
     Rows that the wanted ones start from are run as well. The table holds every finished cell of the plan's rows that
     `output` has, whichever call made it. A cell that fails stops those that start from it alone.
@@ -64,7 +64,7 @@ def run_ablation(
         raise InputError(
             f"jobs is {jobs}, seeds are {list(seeds)}; allowed are 1 and more jobs, one seed and more"
         )
-    folder = Path(output).absolute()
+    folder, world = Path(output).absolute(), world if "://" in world else str(Path(world).absolute())
     for split in sorted({one.split for row in plan.rows for one in plan.evaluations_of(row)}):
         if "://" not in world and not (Path(world) / split).is_dir():
             raise InputError(
@@ -74,17 +74,17 @@ def run_ablation(
     checked = check_rows(plan, data, folder)
     seeds = list(dict.fromkeys(seeds))
     there = sorted({*seeds, *_seeds_in(folder)})
-    check_folder(make_cells(plan, checked, world, folder, list(plan.rows), there))
+    every = make_cells(plan, checked, world, folder, list(plan.rows), there)
+    check_folder(every)
     cells = make_cells(plan, checked, world, folder, plan.in_order(rows), seeds)
-    failed = _Runner(cells, jobs).run()
-    results = [
-        result
-        for cell in make_cells(plan, checked, world, folder, list(plan.rows), there)
-        if (result := read_json(cell.folder / RESULT)) is not None
-    ]
-    table = make_table(plan, results)
-    write_results(folder, plan, table, results, failed)
-    return Outcome(table, failed)
+
+    def publish(failed: dict[str, str]) -> Outcome:
+        results = [found for cell in every if (found := read_json(cell.folder / RESULT)) is not None]
+        table = make_table(plan, results)
+        write_results(folder, plan, table, results, failed)
+        return Outcome(table, failed)
+
+    return publish(_Runner(cells, jobs, publish).run())
 
 
 @dataclass
@@ -93,6 +93,7 @@ class _Runner:
 
     cells: Sequence[Cell]
     jobs: int
+    publish: Callable[[dict[str, str]], object]
     running: dict[str, tuple[Cell, subprocess.Popen[bytes], float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     told: float = 0.0
@@ -145,6 +146,7 @@ class _Runner:
             del self.running[name]
             if code == 0:
                 _say(f"{name}: done in {time.monotonic() - since:.0f} s")
+                self.publish(self.failed)
                 continue
             self.failed[name] = _last_line(cell.folder / LOG) if code > 0 else f"ended by signal {-code}"
             _say(f"{name}: failed: {self.failed[name]} ({cell.folder / LOG})")
