@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _BEGIN, _END = "<!-- scores -->", "<!-- end of scores -->"
 
-_USAGE = """\
+
+@dataclass(frozen=True)
+class CardFace:
+    """What a card says by format: the library that opens it, in a sentence and as code, and limits of its own."""
+
+    library: str
+    opens_with: str
+    usage: str
+    limits: str = ""
+
+
+HUGGINGFACE = CardFace(
+    library="transformers",
+    opens_with="A stock `VisionTextDualEncoderModel`: it opens with transformers alone.",
+    usage="""\
 ```python
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
@@ -19,18 +34,21 @@ texts = tokenizer(["a red umbrella", "a blue dog"], padding=True, truncation=Tru
 out = model(**texts, **processor(image, return_tensors="pt"))
 out.logits_per_image.softmax(-1)
 ```
-"""
+""",
+    limits="""\
+- The image processor was written for Pillow; with torchvision installed, transformers resizes with other code
+  and pixel values differ slightly.
+""",
+)
 
 _LIMITS = """\
 - It knows what its training pairs showed and nothing else; scores above hold for the data they name.
 - Captions are cut after {max_tokens} tokens. Images are squeezed to {side}×{side} px whatever their shape.
-- The image processor was written for Pillow; with torchvision installed, transformers resizes with other code
-  and pixel values differ slightly.
-- Curation removes much, not everything: no statement is made about bias, safety or memorised content.
+{own}- Curation removes much, not everything: no statement is made about bias, safety or memorised content.
 """
 
 
-def write_model_card(folder: Path, record: Mapping[str, Any]) -> None:
+def write_model_card(folder: Path, record: Mapping[str, Any], face: CardFace = HUGGINGFACE) -> None:
     """Write `README.md` into an export. `record` is the content of its `export.json`."""
     config = record["config"]
     image, text = config["model"]["image"], config["model"]["text"]
@@ -39,17 +57,17 @@ def write_model_card(folder: Path, record: Mapping[str, Any]) -> None:
     length = f"{schedule['steps']} steps" if schedule["steps"] else f"{schedule['epochs']} epochs"
     lines = [
         "---",
-        "library_name: transformers",
+        f"library_name: {face.library}",
         "pipeline_tag: zero-shot-image-classification",
         "---",
         "",
         f"# {record['name']}",
         "",
         f"An image tower and a text tower in one embedding space of {config['model']['projection_dim']} "
-        f"dimensions, {record['parameters']:,} parameters, pretrained with loupe. A stock "
-        "`VisionTextDualEncoderModel`: it opens with transformers alone.",
+        f"dimensions, {record['parameters']:,} parameters, pretrained with loupe. "
+        f"{face.opens_with}",
         "",
-        _USAGE,
+        face.usage,
         "## Recipe",
         "",
         "| | |",
@@ -77,7 +95,7 @@ def write_model_card(folder: Path, record: Mapping[str, Any]) -> None:
         "",
         "## Limits",
         "",
-        _LIMITS.format(max_tokens=text["max_tokens"], side=image["image_size"]),
+        _LIMITS.format(max_tokens=text["max_tokens"], side=image["image_size"], own=face.limits),
     ]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
 

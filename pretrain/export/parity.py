@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from pretrain.export.quiet import quiet_loading
 from pretrain.models.dual_encoder import DualEncoder
 
 LIMIT = 1e-5
-_IMAGES, _TEXTS, _SEED = 3, 4, 20240
+_SEED = 20240
 
 
 def check_parity(model: DualEncoder, export: str, *, limit: float = LIMIT) -> float:
@@ -27,33 +28,49 @@ def check_parity(model: DualEncoder, export: str, *, limit: float = LIMIT) -> fl
     with quiet_loading():
         stock = AutoModel.from_pretrained(export, dtype=torch.float32).eval()
     pixels, ids, mask = probe(model)
+    with torch.no_grad():
+        theirs = (*stock_embeddings(stock, pixels, ids, mask), stock.logit_scale)
+    return accept(
+        largest_difference(zip(run_embeddings(model, pixels, ids, mask), theirs, strict=True)), export, limit
+    )
+
+
+def probe(
+    model: DualEncoder, images: int = 3, texts: int = 4, tokens: int = 16, padding: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Random pixel_values [I, 3, H, W], input_ids [T, L], attention_mask [T, L]: the same on every call.
+
+    Captions have from 3 to L = `tokens` tokens (fewer where the tower has fewer positions); padding, and only
+    padding, is the token `padding` (else the text tower's own).
+    """
+    generator = torch.Generator().manual_seed(_SEED)
+    shape, words = model.vision_model.config, model.text_model.config
+    pixels = torch.rand(images, 3, shape.image_size, shape.image_size, generator=generator) * 2 - 1
+    length = min(tokens, words.max_position_embeddings)
+    if padding is None:
+        padding = words.pad_token_id or 0
+    ids = torch.randint(0, words.vocab_size, (texts, length), generator=generator)
+    ids = torch.where(ids == padding, (ids + 1) % words.vocab_size, ids)
+    lengths = torch.linspace(length if texts == 1 else 3, length, texts).round()
+    mask = (torch.arange(length) < lengths[:, None]).long()
+    return pixels, ids.masked_fill(mask == 0, padding), mask
+
+
+def run_embeddings(
+    model: DualEncoder, pixels: Tensor, ids: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit-length image and text embeddings and the temperature's logarithm, without dropout."""
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            ours = (model.encode_image(pixels)[0], model.encode_text(ids, mask)[0], model.logit_scale[0])
-            theirs = (*stock_embeddings(stock, pixels, ids, mask), stock.logit_scale)
-            differences = [(a - b).abs().max() for a, b in zip(ours, theirs, strict=True)]
-            difference = float(torch.stack(differences).max())  # unlike Python's max, this keeps a NaN
+            return (
+                model.encode_image(pixels)[0],
+                model.encode_text(ids, mask)[0],
+                model.logit_scale.detach()[0],
+            )
     finally:
         model.train(was_training)
-    if not difference <= limit:
-        raise RuntimeError(
-            f"the export {export!r} differs from the run by {difference:.3g} (allowed: {limit:g} in fp32); "
-            "it was not put in place"
-        )
-    return difference
-
-
-def probe(model: DualEncoder) -> tuple[Tensor, Tensor, Tensor]:
-    """Random pixel_values [I, 3, H, W], input_ids [T, L], attention_mask [T, L]: the same on every call."""
-    generator = torch.Generator().manual_seed(_SEED)
-    shape = model.vision_model.config
-    pixels = torch.rand(_IMAGES, 3, shape.image_size, shape.image_size, generator=generator) * 2 - 1
-    length = min(16, model.text_model.config.max_position_embeddings)
-    ids = torch.randint(0, model.text_model.config.vocab_size, (_TEXTS, length), generator=generator)
-    mask = (torch.arange(length) < torch.linspace(3, length, _TEXTS).round()[:, None]).long()
-    return pixels, ids * mask, mask
 
 
 def stock_embeddings(stock: Any, pixels: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,3 +78,19 @@ def stock_embeddings(stock: Any, pixels: Tensor, ids: Tensor, mask: Tensor) -> t
     image = stock.get_image_features(pixel_values=pixels).pooler_output
     text = stock.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
     return F.normalize(image, dim=-1), F.normalize(text, dim=-1)
+
+
+def largest_difference(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Of any value of any pair. Not-a-number anywhere gives not-a-number, which `accept` refuses."""
+    differences = [(ours - theirs).detach().abs().max() for ours, theirs in pairs]
+    return float(torch.stack(differences).max())  # unlike Python's max, this keeps a NaN
+
+
+def accept(difference: float, export: str, limit: float = LIMIT) -> float:
+    """`difference`, where it is small enough. Raises RuntimeError where it is not."""
+    if not difference <= limit:
+        raise RuntimeError(
+            f"the export {export!r} differs from the run by {difference:.3g} (allowed: {limit:g} in fp32); "
+            "it was not put in place"
+        )
+    return difference

@@ -1,0 +1,193 @@
+"""What every format of an export shares: which run and checkpoint, where it may be written, its record and card.
+
+A format is one function that writes a folder and says how far its embeddings are from the run's (`table.py`
+lists them). The folder is made under a temporary name, compared with the run and only then renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from data_filters.sample import InputError
+from pretrain.data.tokenizer import load_tokenizer
+from pretrain.export.model_card import CardFace, write_model_card
+from pretrain.export.run_folder import (
+    ENCODER_PREFIX,
+    RunFolder,
+    find_checkpoint,
+    load_weights,
+    open_run,
+    restore_encoder,
+)
+from pretrain.models.dual_encoder import DualEncoder
+
+RECORD = "export.json"
+REGION_PREFIX = "region_generator."
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What was exported. `max_difference`: the largest of any embedding value between run and export."""
+
+    run: str
+    checkpoint: str
+    step: int
+    output: str
+    format: str
+    parameters: int
+    left_out: dict[str, int]
+    region_head: bool
+    max_difference: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported: the run, its towers (evaluation mode, fp32, CPU) and the proxy heads' tensors by name."""
+
+    run: RunFolder
+    encoder: DualEncoder
+    heads: dict[str, Tensor]
+
+    @property
+    def region_weights(self) -> dict[str, Tensor]:
+        """The region generator's tensors under its own names, fp32; empty where the run has none."""
+        return {
+            name.removeprefix(REGION_PREFIX): tensor.float().contiguous()
+            for name, tensor in self.heads.items()
+            if name.startswith(REGION_PREFIX)
+        }
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a format's function says of its folder, which it has compared with the run."""
+
+    max_difference: float
+    region_head: bool = False
+
+
+Write = Callable[[Source, Path, Path], Written]
+"""(source, folder to write, where that folder will lie): writes, compares, and raises RuntimeError on a difference."""
+
+
+def export_folder(
+    format: str, face: CardFace, write: Write, run: str, output: str, checkpoint: str | None
+) -> ExportSummary:
+    """Write the newest checkpoint of `run` (or the named one) to the folder `output` by `write`.
+
+    An earlier export of the same run in the same format is replaced; any other folder stays as it is.
+
+    Raises InputError: no run, no checkpoint, or something else in `output`.
+    """
+    source_run = open_run(run)
+    chosen = find_checkpoint(source_run, checkpoint)
+    target = Path(output)
+    _refuse_foreign(target, source_run, format)
+    weights = load_weights(chosen)
+    heads = {name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER_PREFIX)}
+    source = Source(source_run, restore_encoder(source_run, weights), heads)
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}.partial"
+    try:
+        partial.mkdir()
+        written = write(source, partial, target)
+        summary = ExportSummary(
+            run=run,
+            checkpoint=chosen.folder.name,
+            step=chosen.step,
+            output=output,
+            format=format,
+            parameters=sum(parameter.numel() for parameter in source.encoder.parameters()),
+            left_out=_count_by_prefix(heads, written.region_head),
+            region_head=written.region_head,
+            max_difference=written.max_difference,
+        )
+        _write_record(summary, source_run, partial, face)
+        _move_into_place(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return summary
+
+
+def save_tokenizer(source: Source, folder: Path) -> None:
+    """Write the run's tokenizer; its length limit is the one that captions were cut at."""
+    tokenizer = load_tokenizer(source.run.config.tokenizer)
+    tokenizer.model_max_length = max_tokens(source)
+    tokenizer.save_pretrained(folder)
+
+
+def max_tokens(source: Source) -> int:
+    """Captions are cut after so many tokens, [CLS] and [SEP] among them."""
+    return min(
+        source.run.config.model.text.max_tokens, source.encoder.text_model.config.max_position_embeddings
+    )
+
+
+def write_json(path: Path, value: object) -> None:
+    """Readable JSON with a line break at its end."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_record(summary: ExportSummary, run: RunFolder, folder: Path, face: CardFace) -> None:
+    record = {
+        "version": 1,
+        "run": run.identity,
+        "name": run.config.name,
+        **{key: value for key, value in asdict(summary).items() if key not in ("run", "output")},
+        "config": run.config.model_dump(mode="json"),
+        "data": run.data,
+    }
+    write_json(folder / RECORD, record)
+    write_model_card(folder, record, face)
+
+
+def _count_by_prefix(heads: dict[str, Tensor], region_head: bool) -> dict[str, int]:
+    """Parameters that are not exported, by the head that holds them."""
+    counts: dict[str, int] = {}
+    for name, tensor in heads.items():
+        prefix = name.split(".", 1)[0]
+        if not (region_head and name.startswith(REGION_PREFIX)):
+            counts[prefix] = counts.get(prefix, 0) + tensor.numel()
+    return counts
+
+
+def _refuse_foreign(target: Path, run: RunFolder, format: str) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        there = json.loads((target / RECORD).read_bytes())
+        name, identity, kind = there["name"], there["run"], there.get("format", "huggingface")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"output {str(target)!r} is there and is no export of this run; nothing was changed; "
+            "give a new or empty folder with --output"
+        ) from None
+    if identity != run.identity:
+        raise InputError(
+            f"output {str(target)!r} holds an export of run {name!r} (config {identity[:12]}), not of "
+            f"{run.config.name!r} (config {run.identity[:12]}); nothing was changed; give a new --output"
+        )
+    if kind != format:
+        raise InputError(
+            f"output {str(target)!r} holds this run's export in the format {kind}, not {format}; nothing was "
+            "changed; give a new --output"
+        )
+
+
+def _move_into_place(partial: Path, target: Path) -> None:
+    """Rename; an earlier export is set aside first, so that `target` is never half written."""
+    old = None
+    if target.exists():
+        old = partial.with_name(partial.name + ".old")
+        target.rename(old)
+    partial.rename(target)
+    if old is not None:
+        shutil.rmtree(old)
