@@ -56,14 +56,14 @@ def evaluate_alignment(
       phrase, pooled from patch and word tokens as for L_FSA; `scale` is by default what the export was trained with
       (`aligned.settings_of`); `semantic_interactions` are the Shapley interactions of the same pairs;
     - of each region the token game's I([R]) (`interaction`) and φ([R]) (`value`) with standard errors, from `budget`
-      coalitions each; the interaction is drawn on the region;
+      coalitions each; the interaction, which is 0 for a region of a single cell, is drawn on the region;
     - `maps`: of each phrase the Shapley values of the cells ("attribution"), of each content word the similarity of
       the patch tokens ("word-patch"), and the word that each patch is most similar to ("best-word").
 
     Where the data knows what phrases name (`mentions` of `objects`, or COCO's `boxes` whose category stands in the
     phrase), over all samples of the gallery, as fractions from 0 to 1:
 
-    - `pointing_word_patch`: phrases whose most similar cell (its centre) lies in the box of their object;
+    - `pointing_word_patch`: phrases whose most similar cell is one of their object's (`alignment_scores.cells_inside`);
     - `pointing_attribution`: the same of the attributions;
     - `phrase_of_region`: regions on an object (IoU 0.5) whose best phrase names it, of those with a choice.
 
@@ -162,15 +162,11 @@ def _described(stream: SampleStream, gallery: int | None) -> Iterator[tuple[int,
             stream.skipped["no_phrase"] += 1
 
 
-def _read_keys(keys: str | Sequence[str] | None) -> list[str]:
-    listed = (
-        keys.split(",")
-        if isinstance(keys, str)
-        else list(keys or ())
-        if not isinstance(keys, int)
-        else [keys]
-    )
+def _read_keys(keys: str | int | Sequence[str | int] | None) -> list[str]:
+    listed = keys.split(",") if isinstance(keys, str) else [keys] if isinstance(keys, int) else keys or ()
+    found = []
     for key in listed:
         if not isinstance(key, str):
             raise InputError(f"keys has {key!r}, a number; put it in quotes, as in --set 'keys=\"000042\"'")
-    return [key.strip() for key in listed]
+        found.append(key.strip())
+    return found

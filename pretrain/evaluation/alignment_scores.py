@@ -9,12 +9,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 
 from pretrain.evaluation.aligned import Aligned
 from pretrain.evaluation.box_metrics import iou
 from pretrain.evaluation.described import Described
 from pretrain.evaluation.recall import TIE
+from pretrain.models.soft_mask import hard_mask
 
 
 class AlignmentScores:
@@ -78,12 +80,12 @@ class AlignmentScores:
 def cells_inside(
     boxes: Float[np.ndarray, "T 4"], grid: tuple[int, int], size: tuple[int, int]
 ) -> Bool[np.ndarray, " C"]:
-    """The cells whose centre lies in any of the boxes."""
-    rows, columns = grid
-    y, x = np.mgrid[0:rows, 0:columns].reshape(2, -1) + 0.5
-    x, y = x[None] * size[0] / columns, y[None] * size[1] / rows
-    left, top, width, height = boxes.T[..., None]
-    return ((x >= left) & (x <= left + width) & (y >= top) & (y <= top + height)).any(0)
+    """The cells of any of the boxes, as a region has them: those whose centre it holds, and the one of its own centre.
+
+    So a cell is right for every object, however small it is.
+    """
+    fractions = torch.from_numpy(np.concatenate([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]], 1))
+    return hard_mask(fractions / torch.tensor(size).repeat(2), grid).any(0).numpy()
 
 
 def _share_of_greatest(values: Float[np.ndarray, "N C"]) -> Float[np.ndarray, "N C"]:
