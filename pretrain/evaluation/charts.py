@@ -9,7 +9,7 @@ from itertools import pairwise
 
 # Units of the viewBox are px where the chart is 320 px wide, as it is on a telephone: 12 px letters stay readable.
 WIDTH, HEIGHT = 320, 180
-LEFT, RIGHT, TOP, BOTTOM = 46, 56, 24, 26
+LEFT, RIGHT, TOP, BOTTOM = 50, 56, 24, 26
 MOST_POINTS = 300
 
 Point = tuple[float, float]

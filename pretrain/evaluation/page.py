@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -114,9 +115,14 @@ def settings(values: dict[str, Any], prefix: str = "") -> list[list[str]]:
         if isinstance(value, dict) and value:
             rows += settings(value, f"{prefix}{name}.")
         else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            shown = ", ".join(map(_written, value)) if value and isinstance(value, list) else _written(value)
             rows.append([f"{prefix}{name}", shown])
     return rows
+
+
+def _written(value: Any) -> str:
+    """As a recipe's YAML would have it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _anchor(heading: str) -> str:

@@ -19,7 +19,8 @@ h4{font-size:.95rem;margin:1rem 0 .3rem}table{border-collapse:collapse;width:100
 font-size:.95rem}th,td{text-align:left;padding:.35rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--quiet);font-weight:500;white-space:nowrap}.number{text-align:right;white-space:nowrap}
 th.group{text-align:center;border-left:1px solid var(--line)}
-td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}.recipe td{overflow-wrap:anywhere}
+td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}.recipe{columns:22rem;column-gap:2rem}
+.recipe>.scroll{break-inside:avoid;margin:0 0 1.2rem}.recipe td{overflow-wrap:anywhere;width:50%}
 .bar{min-width:5rem;height:.75rem;margin-top:.35rem;background:var(--line);border-radius:.4rem;overflow:hidden}
 .bar div{height:100%}.good{background:var(--good)}.bad{background:var(--bad)}.plain{background:var(--accent)}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:.8rem}figure{margin:0}

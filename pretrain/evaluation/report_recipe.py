@@ -26,4 +26,8 @@ def subtitle(run: Run) -> str:
 
 
 def _table(values: dict[str, object]) -> str:
-    return f'<div class="recipe">{table([], settings(values), numbers_from=9)}</div>'
+    """A table for each section; what has none stands in the first. Names are those that `--set` takes."""
+    plain = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    parts = [plain, *({name: value} for name, value in values.items() if isinstance(value, dict))]
+    shown = "".join(table([], settings(part), numbers_from=9) for part in parts if part)
+    return f'<div class="recipe">{shown}</div>'

@@ -12,7 +12,12 @@ from pretrain.evaluation.page import quiet, table
 from pretrain.evaluation.report_sources import Run
 
 SHOWN = 6
-_SAMPLED = "train/supervision_share_sampled"
+_EXTRA = {  # (column, how its number is written), where it was logged
+    "train/slowest_step_seconds": ("slowest step, s", short),
+    "train/step_cpu_seconds": ("processor, s a step", short),
+    "data/wait_percent": ("waiting for data, %", "{:.1f}".format),
+    "train/supervision_share_sampled": ("interactions sampled", "{:.1%}".format),
+}
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,14 @@ def slowest_steps(run: Run) -> str:
     total = sum(one.seconds * (one.last - one.first + 1) for one in stretches)
     over = sum(max(0.0, one.seconds - usual) * (one.last - one.first + 1) for one in stretches)
     slowest = sorted(stretches, key=lambda one: (-one.seconds, one.first))[:SHOWN]
-    sampled = any(_SAMPLED in one.line for one in slowest)
+    extra = {name: how for name, how in _EXTRA.items() if any(name in one.line for one in slowest)}
     rows = [
         [
             f"{one.first:,}\u2060–\u2060{one.last:,}" if one.last > one.first else f"{one.last:,}",
             short(one.seconds),
             "; ".join(one.beside) or "–",
             f"{one.seconds / usual:.2f} ×" if usual else "–",
-            _number(one.line, "train/slowest_step_seconds"),
-            _number(one.line, "data/wait_percent", "{:.1f}"),
-            *([_number(one.line, _SAMPLED, "{:.1%}")] if sampled else []),
+            *(write(one.line[name]) if name in one.line else "–" for name, (_, write) in extra.items()),
         ]
         for one in slowest
     ]
@@ -53,10 +56,8 @@ def slowest_steps(run: Run) -> str:
         "s a step",
         "what else was there",
         "of the median",
-        "slowest step, s",
-        "waiting for data, %",
+        *(column for column, _ in extra.values()),
     ]
-    head += ["interactions sampled"] if sampled else []
     remark = (
         f"Logged in {len(stretches):,} stretches, {short(total)} s together; the median is {short(usual)} s a step, "
         f"and {100 * over / total if total else 0:.1f} % of all time went into what stretches took beyond it."
@@ -111,10 +112,3 @@ def _checkpoints(run: Run) -> set[int]:
     folder = run.folder / "checkpoints"
     names = [path.name for path in folder.glob("step-*")] if folder.is_dir() else []
     return {int(name.removeprefix("step-")) for name in names if name.removeprefix("step-").isdigit()}
-
-
-def _number(line: dict[str, Any], name: str, form: str = "") -> str:
-    value = line.get(name)
-    if not isinstance(value, int | float):
-        return "–"
-    return form.format(value) if form else short(value)

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pretrain.evaluation.charts import HEIGHT, LEFT, RIGHT, WIDTH, line_chart, nice_ticks, short
@@ -31,6 +31,7 @@ def test_titles_are_escaped():
     assert "a &lt;b&gt;" in line_chart("a <b>", [(0, 1.0), (1, 2.0)])
 
 
+@settings(deadline=None)  # the limit is the test's, not a shared machine's
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
 def test_every_point_lies_in_the_picture(values):
     chart = line_chart("any", list(enumerate(values)))
