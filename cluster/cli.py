@@ -160,12 +160,13 @@ def export(
     run: Annotated[str, typer.Argument(help="output folder of loupe pretrain")],
     output: Output,
     checkpoint: Annotated[str | None, typer.Option(help="its name, step-00000100; else the newest")] = None,
+    format: Annotated[str, typer.Option(help="huggingface, open-clip or onnx")] = "huggingface",
     as_json: Json = False,
 ) -> None:
-    """Turn a run's checkpoint into a stock Hugging Face folder."""
-    from pretrain.export.hugging_face import export_run
+    """Turn a run's checkpoint into a folder that others open: transformers, open_clip or onnxruntime."""
+    from pretrain.export.table import get_format
 
-    _tell(vars(export_run(run, output, checkpoint=checkpoint)), as_json)
+    _tell(vars(get_format(format)(run, output, checkpoint=checkpoint)), as_json)
 
 
 @app.command()

@@ -120,12 +120,12 @@ def test_bad_input_is_one_line_and_changes_nothing(words, says, ground, monkeypa
 
 
 def test_a_failure_that_is_not_the_users_is_exit_code_1(monkeypatch, capsys, ground):
-    import pretrain.export.hugging_face as exporting
+    import pretrain.export.table as exporting
 
     def fail(*_: str, **__: str | None) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(exporting, "export_run", fail)
+    monkeypatch.setitem(exporting.FORMATS, "huggingface", fail)
     code, errors = run(monkeypatch, capsys, "export", "otherrun", "--output", "out")
     assert code == 1
     assert "the run failed: OSError: disk full" in errors
