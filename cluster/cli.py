@@ -175,7 +175,8 @@ def evaluate(
     data: Annotated[str, typer.Option(help="folder or URI of shards, raw or curated")],
     output: Output,
     task: Annotated[
-        str, typer.Option(help="retrieval, classification, linear-probe, detection or grounding")
+        str,
+        typer.Option(help="retrieval, classification, linear-probe, detection, grounding or alignment"),
     ] = "retrieval",
     gallery: Annotated[int | None, typer.Option(help="only the first N images")] = None,
     batch_size: Annotated[int | None, typer.Option(help="images a forward pass; else the task's own")] = None,
