@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pretrain.export.scores import flat_scores, flat_yardsticks, meanings, said, way_of
+
 _BEGIN, _END = "<!-- scores -->", "<!-- end of scores -->"
 
 
@@ -107,23 +109,20 @@ def add_scores(export: str, results: list[Mapping[str, Any]]) -> None:
     head, rest = card.split(_BEGIN, 1)
     tail = rest.split(_END, 1)[1]
     rows = ["| task | data | score | value |", "|---|---|---|---|"]
-    for result in results:
-        for name, value in flat_scores(result):
-            rows.append(f"| {result['task']} | `{result['data']}` | {name} | {value:.3f} |")
+    rows += [line for result in results for line in _lines(result, flat_scores(result))]
+    held_against = [line for result in results for line in _lines(result, flat_yardsticks(result))]
+    if held_against:
+        rows += ["", "For comparison, what no model earned:", "", "| task | data | yardstick | value |"]
+        rows += ["|---|---|---|---|", *held_against, "", f"{meanings(results)}."]
     temporary = path.with_name(".README.md.partial")
     temporary.write_text("\n".join([head + _BEGIN, *rows, _END + tail]), encoding="utf-8")
     temporary.replace(path)
 
 
-def flat_scores(result: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """("image to text R@1", 0.5) and so on: every fraction of a result, at any depth but per-class ones."""
-    found: list[tuple[str, float]] = []
-    for name, value in result.items():
-        if isinstance(value, Mapping) and name not in ("per_class", "skipped"):
-            found += [(f"{name.replace('_', ' ')} {inner}", score) for inner, score in flat_scores(value)]
-        elif isinstance(value, float) and name != "seconds":
-            found.append((name, value))
-    return found
+def _lines(result: Mapping[str, Any], values: list[tuple[str, float]]) -> list[str]:
+    """A row of the card's table for each value."""
+    task = ", ".join(part for part in (result["task"], way_of(result)) if part)
+    return [f"| {task} | `{result['data']}` | {said(name)} | {value:.3f} |" for name, value in values]
 
 
 def _tower(kind: str, shape: Mapping[str, Any]) -> str:
