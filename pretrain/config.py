@@ -29,6 +29,12 @@ class ImageTowerConfig(Section):
     window: int = Field(7, ge=1, description="swin attention window, patches")
     mlp_ratio: float = Field(4.0, gt=0, description="hidden over input width of the feed-forward layers")
     drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth rate (swin)")
+    masked_share: float = Field(
+        0.0, ge=0, le=1, description="share of training images of which random cells are dropped"
+    )
+    masked_least: float = Field(
+        0.25, ge=0, lt=1, description="fewest cells such an image keeps, as a share; how many is uniform above"
+    )
 
     @model_validator(mode="after")
     def check_shape(self) -> ImageTowerConfig:

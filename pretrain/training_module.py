@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from data_filters.sample import InputError
 from pretrain.accumulation import inner_product
 from pretrain.box_ascent import BoxAscent
-from pretrain.config import PretrainConfig
+from pretrain.config import ImageTowerConfig, PretrainConfig
 from pretrain.data.batch import Batch
 from pretrain.distillation import AttributionTeacher
 from pretrain.models.dual_encoder import DualEncoder
@@ -51,6 +52,7 @@ class TrainingModule(nn.Module):
     def __init__(self, config: PretrainConfig, vocabulary_size: int) -> None:
         super().__init__()
         self.dual_encoder = DualEncoder(config.model, vocabulary_size)
+        self.image_config = config.model.image
         self.objectives = read_objectives(config.objectives)
         # SigLIP's start, at which a batch of mostly negatives is not all surprise.
         self.logit_bias = nn.Parameter(torch.tensor([-10.0])) if "sigmoid" in self.objectives else None
@@ -96,7 +98,8 @@ class TrainingModule(nn.Module):
 
     def encode(self, batch: Batch) -> Features:
         """Both towers' embeddings and tokens of a batch."""
-        images, patches = self.dual_encoder.encode_image(batch.pixel_values)
+        keep = random_coalitions(len(batch), self.dual_encoder.cells, self.image_config, batch.pixel_values)
+        images, patches = self.dual_encoder.encode_image(batch.pixel_values, keep if self.training else None)
         texts, words = self.dual_encoder.encode_text(batch.input_ids, batch.attention_mask)
         return Features(images, patches, texts, words, batch.attention_mask)
 
@@ -114,6 +117,21 @@ class TrainingModule(nn.Module):
             total = total + options.weight * values[f"{name}_loss"]
             result |= values
         return {"loss": torch.as_tensor(total), **result}
+
+
+def random_coalitions(
+    images: int, cells: int, config: ImageTowerConfig, like: Tensor
+) -> Float[Tensor, "B C"] | None:
+    """Which cells each image keeps: all, or for a `masked_share` of the images a random coalition of them.
+
+    As in FLIP (Li et al., 2023), but dropped cells are zeroed as in the token game and not left out: what the game
+    asks of the encoder is then what it has been trained on. Draws from torch's generator of the step.
+    """
+    if config.masked_share == 0:
+        return None
+    whole = torch.rand(images, 1, device=like.device) >= config.masked_share
+    present = config.masked_least + (1 - config.masked_least) * torch.rand(images, 1, device=like.device)
+    return (whole | (torch.rand(images, cells, device=like.device) < present)).to(like.dtype)
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from pretrain.objectives.features import Step, Supervision
 from pretrain.objectives.fine_grained import fine_grained_loss
 from pretrain.objectives.hard_negative import hard_negative_loss
 from pretrain.objectives.late_interaction import late_interaction_loss
+from pretrain.objectives.max_pooled import max_pooled_loss
 from pretrain.objectives.phrase_attribution import phrase_attribution_loss
 from pretrain.objectives.sigmoid import sigmoid_loss
 from pretrain.objectives.token_semantics import token_semantics_loss
@@ -134,6 +135,12 @@ def _late_interaction(step: Step, options: LateInteractionOptions) -> dict[str, 
     )
 
 
+def _max_pooled(step: Step, _options: Options) -> dict[str, Tensor]:
+    features = step.features
+    words = between_specials(features.attention_mask)
+    return max_pooled_loss(features.patches, features.words, words, step.logit_scale)
+
+
 def _hard_negative(step: Step, options: HardNegativeOptions) -> dict[str, Tensor]:
     features = step.features
     return hard_negative_loss(
@@ -198,6 +205,7 @@ OBJECTIVES: dict[str, Objective] = {
     "contrastive": Objective(_contrastive),
     "sigmoid": Objective(_sigmoid, SigmoidOptions),
     "late_interaction": Objective(_late_interaction, LateInteractionOptions),
+    "max_pooled": Objective(_max_pooled),
     "hard_negative": Objective(_hard_negative, HardNegativeOptions),
     "token_semantics": Objective(_token_semantics, supervised=True),
     "fine_grained": Objective(_fine_grained, FineGrainedOptions, supervised=True, phrases=True),
