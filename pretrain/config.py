@@ -133,6 +133,12 @@ class DataConfig(Section):
     flip: bool = Field(
         False, description="mirror half of the images whose caption says neither left nor right"
     )
+    phrase_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of captions that one of their phrases stands for; 0: none. Zero-shot prompts are short",
+    )
     max_phrases: int = Field(8, ge=0, description="slots for phrases a caption; further phrases are left out")
     max_bad_fraction: float = Field(
         0.01, ge=0, le=1, description="share of unreadable samples that ends the run"

@@ -48,6 +48,7 @@ def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -
         image.image_size,
         Augmentation(data.crop_scale, data.crop_ratio, data.flip),
         data.max_phrases,
+        data.phrase_share,
     )
     shared = {
         "rank": rank,

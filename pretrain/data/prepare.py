@@ -39,6 +39,7 @@ class Preparation:
     image_size: int
     augmentation: Augmentation
     max_phrases: int = 0
+    phrase_share: float = 0.0
 
     def pair(self, sample: Sample, seed: tuple[int, ...]) -> Pair:
         """Decoded, cropped and mirrored as the numbers in `seed` decide.
@@ -47,12 +48,16 @@ class Preparation:
         """
         if sample.image is None or not sample.caption:
             raise ValueError("no image" if sample.image is None else "no caption")
-        phrases = phrase_spans(sample) if self.max_phrases else ()
+        phrases = phrase_spans(sample) if self.max_phrases or self.phrase_share else []
         smallest = self.augmentation.scale[0] if self.augmentation.scale else 1.0
         image = decode(sample.image, at_least=math.ceil(self.image_size / math.sqrt(smallest)))
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
         values = crop(image, self.image_size, sample.caption, self.augmentation, generator)
-        return Pair(sample.key, values, sample.caption, phrases)
+        caption = sample.caption
+        if self.phrase_share and generator.random() < self.phrase_share and phrases:
+            start, end = phrases[int(generator.integers(len(phrases)))]
+            caption, phrases = caption[start:end], [(0, end - start)]
+        return Pair(sample.key, values, caption, phrases)
 
     def batches(self, pairs: Sequence[Pair], count: int) -> list[Batch]:
         """The pairs of a step as `count` micro-batches of equal size."""
