@@ -42,6 +42,7 @@ def world(
     seed: Seed = 0,
     image_size: Annotated[int, typer.Option(help="image side, px")] = 224,
     names: Annotated[int | None, typer.Option(help="kinds of objects; fewer are learned sooner")] = None,
+    single_share: Annotated[float, typer.Option(help="share of training scenes with one object")] = 0.2,
     test_pairs: Annotated[int | None, typer.Option(help="test pairs; else 512 or fewer")] = None,
     unseen_pairs: Annotated[int | None, typer.Option(help="pairs of unseen looks; else 512 or fewer")] = None,
     flaws: Annotated[bool, typer.Option(help="plant known flaws; ground_truth.parquet says which")] = False,
@@ -60,6 +61,7 @@ def world(
             flaws=flaws,
             test_pairs=test_pairs,
             unseen_pairs=unseen_pairs,
+            single_share=single_share,
             progress=tick,
             **({} if names is None else {"names": names}),
         )

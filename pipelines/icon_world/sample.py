@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.icon_world.caption import Caption, compose_caption
 from pipelines.icon_world.referring import refer
-from pipelines.icon_world.scene import Scene, draw_scene
+from pipelines.icon_world.scene import SINGLE_SHARE, Scene, draw_scene
 from pipelines.icon_world.vocabulary import NAMES, SPLITS
 
 # Independent streams of random numbers of one sample: a change to one leaves the others as they were.
@@ -22,6 +22,8 @@ class World:
     flaws: bool
     test_pairs: int
     names: tuple[str, ...] = NAMES
+    single_share: float = SINGLE_SHARE
+    """Of training scenes; the held-out splits stay as they are, so that models compare."""
 
     def rng(self, split: str, index: int, stream: int) -> np.random.Generator:
         """The generator of one stream of one sample."""
@@ -29,7 +31,8 @@ class World:
 
     def scene(self, split: str, index: int) -> Scene:
         """The scene of a sample, before any flaw."""
-        return draw_scene(self.rng(split, index, SCENE), split, self.side, self.names)
+        singles = self.single_share if split == "train" else SINGLE_SHARE
+        return draw_scene(self.rng(split, index, SCENE), split, self.side, self.names, singles)
 
     def caption(self, split: str, index: int, scene: Scene) -> Caption:
         """The caption of a sample whose scene is `scene`, before any flaw."""

@@ -9,7 +9,8 @@ from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, BACKGROUNDS, NAME
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels; x, y is the top left corner
 
-_COUNTS = (0.2, 0.4, 0.25, 0.15)  # share of scenes with 1, 2, 3, 4 objects
+SINGLE_SHARE = 0.2  # of scenes have one object
+_COUNTS = (0.4, 0.25, 0.15)  # scenes with 2, 3, 4 objects, one to another
 _SIZE_SHARES = (0.35, 0.4, 0.25)  # small, medium, large
 _NAMESAKE = (
     0.2  # share of further objects that repeat an earlier name: these need more than a name to refer to
@@ -50,15 +51,25 @@ class Scene:
     objects: tuple[SceneObject, ...]
 
 
-def draw_scene(rng: np.random.Generator, split: str, side: int, names: tuple[str, ...] = NAMES) -> Scene:
-    """Draw a scene of 1 to 4 of `names` for a split; (name, colour, size) is unique within a scene."""
+def draw_scene(
+    rng: np.random.Generator,
+    split: str,
+    side: int,
+    names: tuple[str, ...] = NAMES,
+    single_share: float = SINGLE_SHARE,
+) -> Scene:
+    """Draw a scene of 1 to 4 of `names` for a split; (name, colour, size) is unique within a scene.
+
+    `single_share` of the scenes have one object; of the others as many have 2, 3 and 4 as ever.
+    """
     kind = BACKGROUNDS[rng.integers(len(BACKGROUNDS))]
     first, second = rng.choice(len(BACKGROUND_COLORS), size=2, replace=False)
     palette = tuple(BACKGROUND_COLORS)
     background = Background(
         kind, (palette[first], palette[second]), float(rng.uniform(0, 2 * np.pi)), int(rng.integers(2**31))
     )
-    count = 1 + int(rng.choice(4, p=_COUNTS))
+    several = (1 - single_share) / sum(_COUNTS)
+    count = 1 + int(rng.choice(4, p=(single_share, *(several * share for share in _COUNTS))))
     while True:
         looks = _draw_looks(rng, split, count, names)
         objects = _place(rng, looks, side)

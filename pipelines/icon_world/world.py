@@ -20,6 +20,7 @@ from pipelines.icon_world.flaws import BLOCK, REPEATED, flawed_members, plan_fla
 from pipelines.icon_world.glyphs import require_font
 from pipelines.icon_world.render import encode_jpeg, paint
 from pipelines.icon_world.sample import World, sample_key
+from pipelines.icon_world.scene import SINGLE_SHARE
 from pipelines.icon_world.vocabulary import NAMES, first_names
 from pipelines.tars import join, write_shard
 
@@ -78,6 +79,7 @@ def render_world(
     test_pairs: int | None = None,
     unseen_pairs: int | None = None,
     names: int = len(NAMES),
+    single_share: float = SINGLE_SHARE,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> WorldSummary:
@@ -87,7 +89,8 @@ def render_world(
     `unseen/`; with `flaws`, `ground_truth.parquet` (key, split, flaw, detail), a row per flawed training
     pair; and `world.json`, written last. `image_size`: pixels of a side. `test_pairs` and `unseen_pairs`
     default to 512, or `pairs` in a smaller world. `names`: how many kinds of objects there are; fewer are
-    learned sooner. `workers`: processes; by default one per core where the
+    learned sooner. `single_share`: share of training scenes with one object, from which names are learned sooner.
+    `workers`: processes; by default one per core where the
     world is large enough. `progress` is told (pairs done, pairs in all).
 
     The bytes depend on the arguments alone, not on `workers`; a larger world of the same seed begins with
@@ -100,8 +103,8 @@ def render_world(
         "test": min(_HELD_BACK, pairs) if test_pairs is None else test_pairs,
         "unseen": min(_HELD_BACK, pairs) if unseen_pairs is None else unseen_pairs,
     }
-    _check(output, counts, seed, image_size, flaws, samples_per_shard, names, workers)
-    world = World(seed, image_size, flaws, counts["test"], first_names(names))
+    _check(output, counts, seed, image_size, flaws, samples_per_shard, names, single_share, workers)
+    world = World(seed, image_size, flaws, counts["test"], first_names(names), single_share)
     tasks = [
         _Task(join(output, split, f"{number:05d}.tar"), split, start, min(start + samples_per_shard, count))
         for split, count in counts.items()
@@ -123,6 +126,7 @@ def render_world(
         "seed": seed,
         "image_size": image_size,
         "names": list(world.names),
+        "single_share": single_share,
         "samples_per_shard": samples_per_shard,
         "pairs": counts,
         "flaws": flaw_counts,
@@ -147,6 +151,7 @@ def _check(
     flaws: bool,
     samples_per_shard: int,
     names: int,
+    single_share: float,
     workers: int | None,
 ) -> None:
     """Raise InputError with one clear line, before anything is written."""
@@ -163,6 +168,8 @@ def _check(
     for name, (value, least, most) in limits.items():
         if not least <= value <= most:
             raise InputError(f"{name} is {value}; allowed are {least} to {most}; set {name}")
+    if not 0 <= single_share <= 1:
+        raise InputError(f"single_share is {single_share}; allowed are 0 to 1; set single_share")
     require_font()
     fs, path = fsspec.core.url_to_fs(output)
     if fs.exists(path) and (not fs.isdir(path) or fs.ls(path)):

@@ -132,6 +132,20 @@ def test_world_of_few_names_shows_just_those(tmp_path: Path) -> None:
         render_world(str(tmp_path / "x"), 60, names=7, workers=1, **small)
 
 
+def test_single_share_changes_training_scenes_alone(tmp_path: Path) -> None:
+    for share in (0.2, 0.9):
+        render_world(str(tmp_path / str(share)), 200, single_share=share, workers=1, **SMALL)
+
+    def singles(share: float) -> float:
+        truths = [json.loads(members["json"]) for members in samples(tmp_path / str(share), "train").values()]
+        return sum(len(truth["objects"]) == 1 for truth in truths) / len(truths)
+
+    assert 0.1 < singles(0.2) < 0.3 < 0.82 < singles(0.9) < 0.98
+    assert samples(tmp_path / "0.2", "test") == samples(tmp_path / "0.9", "test")
+    with pytest.raises(InputError, match="single_share is 1.1; allowed are 0 to 1"):
+        render_world(str(tmp_path / "x"), 60, single_share=1.1, workers=1, **SMALL)
+
+
 def test_progress_ends_at_the_total(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     render_world(
