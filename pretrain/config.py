@@ -164,6 +164,9 @@ class OptimizerConfig(Section):
     weight_decay: float = Field(
         0.01, ge=0, description="decoupled weight decay; biases, norms, temperature: none"
     )
+    head_rate: float = Field(
+        1.0, gt=0, description="learning rate of the proxy heads, as a multiple of the towers'"
+    )
     warmup_fraction: float = Field(0.1, gt=0, lt=1, description="share of all steps in which the rate rises")
     start_divisor: float = Field(25.0, gt=1, description="peak over first learning rate")
     final_divisor: float = Field(1e4, gt=1, description="first over last learning rate")

@@ -57,7 +57,7 @@ class DeepSpeedEngine:
 
     def __init__(self, module: nn.Module, config: PretrainConfig) -> None:
         optimizer = torch.optim.AdamW(
-            parameter_groups(module, config.optimizer.weight_decay),
+            parameter_groups(module, config.optimizer.weight_decay, config.optimizer.head_rate),
             lr=config.optimizer.learning_rate,
             betas=config.optimizer.betas,
         )
@@ -88,7 +88,7 @@ class DeepSpeedEngine:
     def step(self, learning_rate: float, momentum: float) -> Tensor:
         """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
         for group in self.engine.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["rate"]
             group["betas"] = (momentum, group["betas"][1])
         norm = None
         if not self.engine.zero_optimization() and self.dtype == torch.float32:  # DeepSpeed keeps none here
@@ -147,7 +147,7 @@ class DeepSpeedEngine:
         if self.rank == 0:
             write_universal(folder)
         dist.barrier()
-        decay = [group["weight_decay"] for group in self.engine.optimizer.param_groups]
+        own = [(group["weight_decay"], group["rate"]) for group in self.engine.optimizer.param_groups]
         self.engine._config.load_universal_checkpoint = True
         self.engine.load_checkpoint(str(folder), tag=UNIVERSAL)
         self.engine._config.load_universal_checkpoint = False
@@ -156,8 +156,8 @@ class DeepSpeedEngine:
         for moments in self.engine.basic_optimizer.state.values():
             if isinstance(moments.get("step"), Tensor):
                 moments["step"] = moments["step"].clone()
-        for group, own in zip(self.engine.optimizer.param_groups, decay, strict=True):
-            group["weight_decay"] = own
+        for group, (decay, rate) in zip(self.engine.optimizer.param_groups, own, strict=True):
+            group["weight_decay"], group["rate"] = decay, rate
         whole = load_file(folder / "model.safetensors")
         for name, buffer in self.module.named_buffers():
             if name in whole:

@@ -26,7 +26,7 @@ class PlainEngine:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._compute is torch.float16)
         self._clip = config.optimizer.clip_norm
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(module, config.optimizer.weight_decay),
+            parameter_groups(module, config.optimizer.weight_decay, config.optimizer.head_rate),
             lr=config.optimizer.learning_rate,
             betas=config.optimizer.betas,
             fused=self.device.type == "cuda",
@@ -48,7 +48,7 @@ class PlainEngine:
     def step(self, learning_rate: float, momentum: float) -> Tensor:
         """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["rate"]
             group["betas"] = (momentum, group["betas"][1])
         self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self._clip or float("inf"))

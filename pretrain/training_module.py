@@ -134,12 +134,19 @@ def random_coalitions(
     return (whole | (torch.rand(images, cells, device=like.device) < present)).to(like.dtype)
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """AdamW groups: weight decay for matrices, none for biases, norms, position embeddings and the temperature."""
-    decayed, plain = [], []
+def parameter_groups(module: nn.Module, weight_decay: float, head_rate: float = 1.0) -> list[dict[str, Any]]:
+    """AdamW groups: weight decay for matrices, none for biases, norms, position embeddings and the temperature.
+
+    A group's `rate` is the factor of the schedule's learning rate: `head_rate` for the proxy heads, 1 for the towers.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         exempt = (
             parameter.ndim < 2 or "position_embeddings" in name or "cls_token" in name or "bias_table" in name
         )
-        (plain if exempt else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        of_head = not name.startswith(("dual_encoder.", "logit_bias"))
+        key = (head_rate if of_head else 1.0, 0.0 if exempt else weight_decay)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": members, "weight_decay": decay, "rate": rate} for (rate, decay), members in groups.items()
+    ]

@@ -4,7 +4,7 @@ import torch
 
 from pretrain.config import ImageTowerConfig, PretrainConfig
 from pretrain.data.batch import Batch
-from pretrain.training_module import TrainingModule, random_coalitions
+from pretrain.training_module import TrainingModule, parameter_groups, random_coalitions
 
 TINY = {
     "model": {
@@ -70,3 +70,17 @@ def test_only_training_drops_cells():
     assert torch.equal(module.eval().encode(batch).images, plain)
     torch.manual_seed(1)
     assert not torch.allclose(module.train().encode(batch).images, plain, atol=1e-4)
+
+
+def test_heads_have_a_rate_of_their_own():
+    recipe = TINY | {"objectives": {"contrastive": {}, "phrase_attribution": {}}}
+    module = TrainingModule(PretrainConfig.model_validate(recipe), vocabulary_size=50)
+    groups = parameter_groups(module, 0.1, head_rate=5.0)
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    for group in groups:
+        for parameter in group["params"]:
+            of_head = names[id(parameter)].startswith("region_generator.")
+            assert group["rate"] == (5.0 if of_head else 1.0)
+            assert (group["weight_decay"] > 0) <= (parameter.ndim >= 2)
+    assert sum(len(group["params"]) for group in groups) == len(names)
+    assert {group["rate"] for group in parameter_groups(module, 0.1)} == {1.0}
