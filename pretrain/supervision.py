@@ -81,6 +81,7 @@ class FineGrainedSupervision(nn.Module):
             token_targets=targets / self.token_unsil.scale(),
             sampled=sampled,
             alignment=alignment,
+            phrases=phrases,
             phrase_mask=batch.phrase_mask,
             semantic_targets=row_distributions(semantic, real, batch.phrase_mask, config.rows),
             metrics={

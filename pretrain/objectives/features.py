@@ -39,6 +39,8 @@ class Supervision:
     sampled: Bool[Tensor, "B M"]
     """Where `token_targets` was computed this step."""
     alignment: Float[Tensor, "B M N"]
+    phrases: Float[Tensor, "B N D"]
+    """Unit-length mean of each phrase's word tokens."""
     phrase_mask: Bool[Tensor, "B N"]
     semantic_targets: Float[Tensor, "B M N"]
     """Normalised semantic interactions, rows summing to one over real phrases."""

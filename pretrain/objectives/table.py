@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data_filters.sample import InputError
+from pretrain.models.soft_mask import pool
 from pretrain.objectives.box_value import box_value_loss
 from pretrain.objectives.contrastive import contrastive_loss
 from pretrain.objectives.distributed import longest_of_all_ranks
@@ -59,6 +60,9 @@ class SigmoidOptions(Options):
 class FineGrainedOptions(Options):
     scale: float = Field(
         1.0, gt=0, description="inverse temperature of the alignment's softmax; the paper: 1"
+    )
+    moves_boxes: bool = Field(
+        True, description="whether the loss reaches the boxes through their masks; the paper: yes"
     )
 
 
@@ -164,8 +168,13 @@ def _token_semantics(step: Step, _options: Options) -> dict[str, Tensor]:
 def _fine_grained(step: Step, options: FineGrainedOptions) -> dict[str, Tensor]:
     seen = _supervision(step)
     every_region = torch.ones_like(seen.supervised)
+    alignment = seen.alignment
+    if not options.moves_boxes:
+        # One cell that is nearest to a phrase aligns better than the whole object: free boxes shrink to it.
+        regions = pool(step.features.patches, seen.regions.soft_masks.detach())
+        alignment = regions.float() @ seen.phrases.float().transpose(1, 2)
     return fine_grained_loss(
-        seen.alignment, seen.semantic_targets, every_region, seen.phrase_mask, scale=options.scale
+        alignment, seen.semantic_targets, every_region, seen.phrase_mask, scale=options.scale
     )
 
 

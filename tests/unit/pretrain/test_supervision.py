@@ -201,3 +201,19 @@ def test_a_phrase_alone_is_framed_and_padded():
     got, attention = phrases_alone(ids, mask, phrases, longest=5)
     assert got[0].tolist() == [[2, 12, 13, 3, 0], [2, 11, 12, 13, 3], [2, 3, 0, 0, 0]]
     assert attention[0].tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]
+
+
+def test_boxes_can_be_held_against_the_alignment_loss(batch):
+    losses, sizes = {}, {}
+    for moves in (True, False):
+        model = module(recipe({"fine_grained": {"scale": 5.0, "moves_boxes": moves}})).train()
+        torch.manual_seed(1)
+        found = model(batch)
+        found["loss"].backward()
+        losses[moves] = found["fine_grained_loss"].item()
+        gradient = model.region_generator.out.weight.grad
+        sizes[moves] = 0.0 if gradient is None else gradient[2:4].abs().sum().item()
+        assert model.dual_encoder.visual_projection.weight.grad.abs().sum() > 0
+    assert losses[True] == pytest.approx(losses[False])
+    assert sizes[True] > 0
+    assert sizes[False] == 0

@@ -29,11 +29,11 @@ def members(base: dict[str, bytes], texts: list[str], caption: str = CAPTION) ->
     return base | {"txt": caption.encode(), "json": json.dumps(record).encode()}
 
 
-def reader(uri: str, max_phrases: int = 0) -> Reader:
+def reader(uri: str, max_phrases: int = 0, phrase_share: float = 0.0) -> Reader:
     source = open_source(uri)
     plan = BatchPlan(SampleOrder(source.shard_sizes, 5, 16), 4)
     encode = CaptionEncoder(load_tokenizer("loupe"), 24)
-    return Reader(source, plan, Preparation(encode, 16, Augmentation(None), max_phrases))
+    return Reader(source, plan, Preparation(encode, 16, Augmentation(None), max_phrases, phrase_share))
 
 
 @pytest.fixture
@@ -58,6 +58,34 @@ def test_phrases_stand_at_their_words(data):
         assert batch.phrase_mask[row].tolist() == [True, True, False]
         texts = [tokenizer.decode(batch.input_ids[row][where]) for where in batch.phrase_tokens[row]]
         assert texts == ["a red car", "two old trees", ""]
+
+
+def test_a_phrase_stands_for_its_caption(data):
+    decode = load_tokenizer("loupe").decode
+    told = set()
+    for step, (batch,) in zip(
+        range(8), reader(data, max_phrases=2, phrase_share=1.0).batches(0, 8), strict=True
+    ):
+        assert batch.keys == next(reader(data).batches(step, step + 1))[0].keys
+        for row, key in enumerate(batch.keys):
+            text = decode(batch.input_ids[row], skip_special_tokens=True)
+            if int(key) % 2:  # no phrase could stand for it
+                assert not batch.phrase_mask[row].any()
+                continue
+            told.add(text)
+            # It is its own phrase, from the first word to the last; [CLS] and [SEP] do not belong to it.
+            words = int(batch.attention_mask[row].sum()) - 2
+            assert batch.phrase_mask[row].tolist() == [True, False]
+            assert batch.phrase_tokens[row, 0].nonzero().flatten().tolist() == list(range(1, words + 1))
+    assert told == {"a red car", "two old trees"}
+
+
+def test_which_phrase_follows_from_seed_and_place(data):
+    first, again, whole = (
+        next(reader(data, phrase_share=share).batches(0, 1))[0].input_ids for share in (0.5, 0.5, 0.0)
+    )
+    assert torch.equal(first, again)
+    assert whole.shape[1] >= first.shape[1]
 
 
 def test_the_first_phrases_are_kept_when_slots_are_few(data):
