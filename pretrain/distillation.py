@@ -18,6 +18,7 @@ from pretrain.objectives.table import PhraseAttributionOptions
 from pretrain.shapley.attribution import phrase_attributions
 from pretrain.shapley.attribution_boxes import connected_cells, spread_box
 from pretrain.shapley.games import TokenGame
+from pretrain.shapley.saliency import parts_of_phrases, saliency, salient_parts
 from pretrain.shapley.undisturbed import undisturbed
 from pretrain.supervision import phrase_embeddings
 
@@ -66,19 +67,29 @@ class AttributionTeacher(nn.Module):
             ridge=options.ridge,
         )
         values = found.values.float()
-        cells = connected_cells(values, encoder.grid, options.level)
         peak, place = values.max(-1)
         error = found.error.float().gather(-1, place[..., None])[..., 0]
+        trusted = mask & (peak > options.trust * error) & (found.whole > found.empty)
+        if options.shape == "saliency":
+            with undisturbed(encoder), torch.no_grad():
+                _, whole = encoder.encode_image(batch.pixel_values[row])
+            outlines = saliency(whole.float())
+            cells, held = parts_of_phrases(values, *salient_parts(outlines, encoder.grid))
+            trusted = trusted & (held > 0)
+            outlines = outlines[:, None].expand_as(values)
+        else:
+            outlines, cells = values, connected_cells(values, encoder.grid, options.level)
         boxes, logits = region_generator.every_cell(features.patches[row])
         return Distillation(
             cells=cells,
             attributions=values,
-            boxes=spread_box(values, cells, encoder.grid, options.deviations),
-            trusted=mask & (peak > options.trust * error) & (found.whole > found.empty),
+            boxes=spread_box(outlines, cells, encoder.grid, options.deviations),
+            trusted=trusted,
             student_boxes=boxes,
             student_logits=logits,
             patches=features.patches[row],
             phrases=phrase_embeddings(features.words[row], tokens),
+            grid=encoder.grid,
         )
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.shapley.saliency import saliency
 
 
 def pixel_maps(
@@ -27,13 +28,12 @@ def pixel_maps(
 
 
 def saliency_map(patches: Float[Tensor, "C D"]) -> Float[Tensor, "1 C"]:
-    """How far each patch token is from the image's mean, less the average of that: what stands out, whatever is said.
+    """What stands out, whatever is said (`pretrain.shapley.saliency`).
 
     A control, blind to the text. Where a tower keeps the gist of an image in its background tokens, similarity maps are
     the inverse of this one, and it is the better of the two.
     """
-    away = 1 - patches @ F.normalize(patches.mean(0), dim=0)
-    return (away - away.mean())[None]
+    return saliency(patches)[None]
 
 
 def gradcam_maps(

@@ -36,27 +36,40 @@ class Distillation:
     patches: Float[Tensor, "S C D"]
     phrases: Float[Tensor, "S N D"]
     """Unit-length embeddings of the phrases, in the context of their captions."""
+    grid: tuple[int, int]
+    """Rows and columns of the C cells."""
 
 
 def phrase_attribution_loss(
-    told: Distillation, *, box_weight: float = 1.0, alignment_weight: float = 1.0, temperature: float = 0.1
+    told: Distillation,
+    *,
+    box_weight: float = 1.0,
+    alignment_weight: float = 1.0,
+    temperature: float = 0.1,
+    positives: str = "cells",
 ) -> dict[str, Tensor]:
     """Confidence, box and alignment losses of the student, and their weighted sum `phrase_attribution_loss`.
 
     - confidence: binary cross-entropy of every cell's logit against "in some trusted phrase's object";
     - box: L1 + (1 - generalised IoU) at those cells, against the box of the phrase that claims the cell most;
+    With `positives` "centre", as in YOLO, the one cell that holds a box's centre stands for it in both, and the other
+    cells of the object say nothing: a cell's box has its centre inside that cell, so that they could not reach it.
     - alignment: each trusted phrase's object, the attribution-weighted mean of its patch tokens, against all trusted
       phrases of the S images (and the phrase against all objects): symmetric InfoNCE at `temperature`.
     Images without a trusted phrase count as 0.
     """
     claimed = told.cells & told.trusted[..., None]
-    positive = claimed.any(1)
-    known = told.trusted.any(1, keepdim=True).expand_as(positive)
+    known = told.trusted.any(1, keepdim=True).expand(-1, claimed.shape[-1])
+    answering = claimed
+    if positives == "centre":
+        answering = centre_cells(told.boxes, told.grid) & told.trusted[..., None]
+        known = known & (answering.any(1) | ~claimed.any(1))
+    positive = answering.any(1)
     confidence = mean_per_item(
         F.binary_cross_entropy_with_logits(told.student_logits.float(), positive.float(), reduction="none"),
         known,
     )
-    owner = told.attributions.masked_fill(~claimed, float("-inf")).argmax(1)
+    owner = told.attributions.masked_fill(~answering, float("-inf")).argmax(1)
     target = told.boxes.gather(1, owner[..., None].expand(-1, -1, 4)).to(told.student_boxes.dtype)
     apart = (told.student_boxes - target).abs().sum(-1) + 1 - generalised_iou(told.student_boxes, target)
     box = mean_per_item(apart, positive)
@@ -73,6 +86,14 @@ def phrase_attribution_loss(
         "attribution_box_iou": agreement,
         "attribution_trusted": told.trusted.float().sum(1).mean(),
     }
+
+
+def centre_cells(boxes: Float[Tensor, "S N 4"], grid: tuple[int, int]) -> Bool[Tensor, "S N C"]:
+    """The cell that holds each box's centre."""
+    rows, columns = grid
+    column = (boxes[..., 0] * columns).long().clamp(0, columns - 1)
+    row = (boxes[..., 1] * rows).long().clamp(0, rows - 1)
+    return F.one_hot(row * columns + column, rows * columns).bool()
 
 
 def generalised_iou(a: Float[Tensor, "... 4"], b: Float[Tensor, "... 4"]) -> Float[Tensor, "..."]:

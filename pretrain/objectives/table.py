@@ -92,6 +92,14 @@ class PhraseAttributionOptions(Options):
     box_weight: float = Field(1.0, ge=0, description="factor of the box loss")
     alignment_weight: float = Field(1.0, ge=0, description="factor of the alignment loss")
     temperature: float = Field(0.1, gt=0, description="softmax temperature of the alignment loss")
+    shape: Literal["attribution", "saliency"] = Field(
+        "attribution",
+        description="what outlines an object: its own attributions, or the part that stands out where most of them lie",
+    )
+    positives: Literal["cells", "centre"] = Field(
+        "cells",
+        description="who learns a box: all cells of the object, or the one that holds the box's centre",
+    )
 
 
 class BoxValueOptions(Options):
@@ -197,6 +205,7 @@ def _phrase_attribution(step: Step, options: PhraseAttributionOptions) -> dict[s
         box_weight=options.box_weight,
         alignment_weight=options.alignment_weight,
         temperature=options.temperature,
+        positives=options.positives,
     )
 
 

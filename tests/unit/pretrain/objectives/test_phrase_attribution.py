@@ -23,6 +23,7 @@ def told(**changes) -> Distillation:
         "student_logits": torch.tensor([[9.0, 9.0, -9.0, 9.0]]),
         "patches": F.normalize(torch.eye(4)[None], dim=-1),
         "phrases": F.normalize(torch.tensor([[[2.0, 1.0, 0, 0], [0, 0, 0, 1.0]]]), dim=-1),
+        "grid": (2, 2),
     }
     return Distillation(**(fields | changes))
 
@@ -53,6 +54,21 @@ def test_only_trusted_phrases_teach():
     phrase_attribution_loss(again)["phrase_attribution_loss"].backward()
     assert boxes.grad[0, 3].abs().sum() == 0
     assert logits.grad[0, 3] > 0  # cell 3 is nobody's now: its confidence is to fall
+
+
+def test_the_cell_of_the_centre_alone_learns_the_box():
+    logits = torch.tensor([[-1.0, 0.5, 2.0, 9.0]], requires_grad=True)
+    boxes = torch.full((1, 4, 4), 0.3, requires_grad=True)
+    # The centre of phrase 0's box lies in cell 1; cell 0 is of the object too and says nothing.
+    centred = torch.tensor([[[0.6, 0.25, 0.8, 0.5], [0.75, 0.75, 0.5, 0.5]]])
+    got = phrase_attribution_loss(
+        told(student_logits=logits, student_boxes=boxes, boxes=centred), positives="centre"
+    )
+    expected = (math.log1p(math.exp(-0.5)) + math.log1p(math.exp(2.0)) + math.log1p(math.exp(-9.0))) / 3
+    assert got["attribution_confidence_loss"].item() == pytest.approx(expected, rel=1e-5)
+    got["phrase_attribution_loss"].backward()
+    assert logits.grad[0, 0] == 0
+    assert boxes.grad[0].abs().sum(-1).gt(0).tolist() == [False, True, False, True]
 
 
 def test_without_a_trusted_phrase_there_is_no_loss_and_no_nan():
