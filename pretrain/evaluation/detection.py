@@ -67,6 +67,8 @@ class Detector:
         nothing = self.encoder.masked(
             pixels, pixels.new_zeros(1, self.encoder.grid[0] * self.encoder.grid[1])
         )
+        if self.embedding == "dropped":  # nothing dropped, nothing lost
+            nothing = torch.zeros_like(nothing)
         scores = CALIBRATIONS[self.calibration](
             embedded @ self.classes.T, nothing @ self.classes.T, self.encoder.temperature
         )

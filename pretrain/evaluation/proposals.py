@@ -206,14 +206,21 @@ def embed_boxes(
     how: str = "alone",
     chunk: int = 256,
 ) -> Float[Tensor, "R D"]:
-    """A box's embedding: "alone", of the image with only that box present, or "patches", the mean of its tokens.
+    """What stands for a box, to be compared with texts.
 
+    - "alone": the embedding of the image with only that box present;
+    - "dropped": what the image's embedding loses without the box (occlusion: Zeiler and Fergus, 2014), not unit length.
+      A picture with a hole is more like what a tower has seen than a hole with a picture;
+    - "patches": the unit-length mean of its patch tokens.
     Boxes that cover the same cells are embedded once.
     """
     masks, back = torch.unique(hard_mask(boxes, encoder.grid), dim=0, return_inverse=True)
     keep = masks.to(pixels.dtype)
     if how == "alone":
         return encoder.masked(pixels, keep, chunk)[back]
+    if how == "dropped":
+        whole = encoder.masked(pixels, torch.ones_like(keep[:1]), chunk)
+        return (whole - encoder.masked(pixels, 1 - keep, chunk))[back]
     if how == "patches":
         return torch.nn.functional.normalize(keep @ encoder.patches(pixels)[0], dim=-1)[back]
-    raise InputError(f"embedding is {how!r}; allowed are alone, patches")
+    raise InputError(f"embedding is {how!r}; allowed are alone, dropped, patches")
