@@ -128,12 +128,17 @@ def ground(
     options: ProposalOptions,
     embedding: str = "alone",
 ) -> Float[Tensor, "N 4"]:
-    """The best box of each text: of several candidates the one whose embedding is nearest to the text."""
+    """The best box of each text: of several candidates the one whose embedding is nearest to the text.
+
+    What a box's absence takes ("dropped") counts times the way's own confidence in the box.
+    """
     found = proposer(encoder, pixels, texts, options, 1)
     if found.boxes.shape[1] == 1:
         return found.boxes[:, 0].expand(len(texts), 4)
     boxes = found.boxes.flatten(0, 1)
     scores = texts @ embed_boxes(encoder, pixels, boxes, embedding, options.chunk).T
+    if embedding == "dropped":
+        scores = scores * found.confidence.flatten()
     best = scores.unflatten(1, found.real.shape).masked_fill(~found.real, -torch.inf)
     rows = torch.arange(len(texts), device=boxes.device) if len(found.boxes) > 1 else 0
     own = best[torch.arange(len(texts)), rows]
