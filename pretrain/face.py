@@ -79,7 +79,9 @@ class Loupe:
         picture = _open(image)
         pixels = self.encoder.pixels([picture])
         embedded = self.encoder.texts([text])
-        boxes = ground(self.encoder, self._proposer, pixels, embedded, self._options)
+        # Among the region head's boxes, absence tells more than presence alone (tests/bench/RESULTS.md).
+        how = "alone" if self.encoder.region_generator is None else "dropped"
+        boxes = ground(self.encoder, self._proposer, pixels, embedded, self._options, how)
         part = embed_boxes(self.encoder, pixels, boxes, chunk=self._options.chunk)
         box = in_pixels(boxes, picture.size)[0]
         return Found(text, float((part @ embedded.T)[0, 0]), tuple(box.tolist()))

@@ -98,7 +98,9 @@ def test_a_box_is_embedded_as_the_image_without_the_rest(opened):
     mean = torch.stack([patches[0], (patches[0] + patches[1]) / 2, patches[0]])
     expected = torch.nn.functional.normalize(mean, dim=-1)
     torch.testing.assert_close(embed_boxes(encoder, pixels, boxes, "patches"), expected, atol=1e-6, rtol=0)
-    with pytest.raises(InputError, match="allowed are alone, patches"):
+    lost = encoder.masked(pixels, torch.ones(1, 4)) - encoder.masked(pixels, 1 - alone)
+    torch.testing.assert_close(embed_boxes(encoder, pixels, boxes, "dropped"), lost, atol=1e-6, rtol=0)
+    with pytest.raises(InputError, match="allowed are alone, dropped, patches"):
         embed_boxes(encoder, pixels, boxes, "whole")
 
 
