@@ -45,4 +45,6 @@ def test_a_text_without_words_stays_finite():
     mask[2] = False
     loss = max_pooled_loss(patches, words, mask, torch.zeros(1))["max_pooled_loss"]
     loss.backward()
-    assert loss.isfinite() and patches.grad.isfinite().all() and words.grad.isfinite().all()
+    assert loss.isfinite()
+    assert patches.grad.isfinite().all()
+    assert words.grad.isfinite().all()
