@@ -33,7 +33,10 @@ class ImageTowerConfig(Section):
         0.0, ge=0, le=1, description="share of training images of which random cells are dropped"
     )
     masked_least: float = Field(
-        0.25, ge=0, lt=1, description="fewest cells such an image keeps, as a share; how many is uniform above"
+        0.25,
+        ge=0,
+        lt=1,
+        description="fewest cells such an image keeps, as a share; how many is uniform above",
     )
 
     @model_validator(mode="after")
