@@ -19,6 +19,7 @@ from pretrain.training_module import TrainingModule
 PAIRS, TOKENS, VOCABULARY, RANKS = 8, 9, 50, 2
 GATHERED = {
     "contrastive",
+    "max_pooled",
     "sigmoid",
     "late_interaction",
     "hard_negative",
