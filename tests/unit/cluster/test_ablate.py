@@ -24,7 +24,14 @@ PLAN = {
     "common": {
         "model": {
             "projection_dim": 16,
-            "image": {"image_size": 64, "width": 16, "heads": [2, 2], "window": 4},
+            "image": {
+                "kind": "swin",
+                "image_size": 64,
+                "width": 16,
+                "depths": [2, 2],
+                "heads": [2, 2],
+                "window": 4,
+            },
             "text": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32},
         },
         "supervision": {"regions": 2, "head_width": 8, "budget": 1, "evaluations": 12},

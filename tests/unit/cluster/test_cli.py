@@ -63,7 +63,7 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
         ),
         ((*PRETRAIN, "nowhere"), "nowhere"),
         ((*PRETRAIN, "empty"), "empty"),
-        ((*PRETRAIN, "committed"), "data.batch_size is 128, the data has 4 samples"),
+        ((*PRETRAIN, "committed"), "data.batch_size is 64, the data has 4 samples"),
         ((*PRETRAIN, "committed", "--set", "engine.zero_stage=4"), "engine.zero_stage is 4"),
         (
             (*PRETRAIN, "committed", "--set", "data.batch_size=3"),
