@@ -22,6 +22,7 @@ HEADER = 50
 ACROSS = 3  # panels in a row
 LEFT_OUT = "cpu_seconds_per_step"  # the table has it
 SEEDS = "Dots are seeds, the mark is their mean"
+LETTER = 6.6  # px, the width of a letter of the titles on average, and a little more
 DASHED = "; dashed lines are chance and the grid\u2019s upper bound"
 
 _STYLE = """
@@ -45,7 +46,8 @@ def draw_table(table: Table) -> str:
         return ""
     across = min(ACROSS, len(panels))
     height = ABOVE + PITCH * len(lines) + BELOW
-    width = TITLES + across * (PANEL + VALUES) + MARGIN
+    titles = max(TITLES, *(MARGIN + 12 + math.ceil(LETTER * len(line.title)) for line in lines))
+    width = titles + across * (PANEL + VALUES) + MARGIN
     whole = HEADER + math.ceil(len(panels) / across) * height + MARGIN
     parts = [
         f'<svg class="abl" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {whole}" role="img" '
@@ -59,7 +61,7 @@ def draw_table(table: Table) -> str:
         top = HEADER + down * height
         if along == 0:
             parts += [_title(line, top + ABOVE + PITCH * place) for place, line in enumerate(lines)]
-        parts.append(_panel(name, column, lines, yardsticks, TITLES + along * (PANEL + VALUES), top))
+        parts.append(_panel(name, column, lines, yardsticks, titles + along * (PANEL + VALUES), top))
     return "".join(parts) + "</svg>\n"
 
 
