@@ -98,8 +98,10 @@ class TrainingModule(nn.Module):
 
     def encode(self, batch: Batch) -> Features:
         """Both towers' embeddings and tokens of a batch."""
-        keep = random_coalitions(len(batch), self.dual_encoder.cells, self.image_config, batch.pixel_values)
-        images, patches = self.dual_encoder.encode_image(batch.pixel_values, keep if self.training else None)
+        pixels, keep = batch.pixel_values, None
+        if self.training:
+            keep = random_coalitions(len(batch), self.dual_encoder.cells, self.image_config, pixels)
+        images, patches = self.dual_encoder.encode_image(pixels, keep)
         texts, words = self.dual_encoder.encode_text(batch.input_ids, batch.attention_mask)
         return Features(images, patches, texts, words, batch.attention_mask)
 

@@ -19,7 +19,8 @@ from pretrain.evaluation.baselines import cluster_cells, gradcam_maps, pixel_map
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.models.boxes import most_confident
 from pretrain.models.soft_mask import hard_mask
-from pretrain.shapley.attribution_boxes import connected_cells, spread_box
+from pretrain.shapley.attribution_boxes import spread_box
+from pretrain.shapley.saliency import salient_parts
 
 
 @dataclass(frozen=True)
@@ -171,19 +172,13 @@ def boxes_of_maps(
     Further peaks are those of at least `level` of the greatest, outside the cells taken before. A map without a
     positive value keeps its greatest cell. With "hull" a box is the smallest that holds the cells.
     """
-    rest, top = values, values.amax(-1, keepdim=True)
-    boxes, real = [], []
-    for number in range(count):
-        cells = connected_cells(rest, grid, level)
-        peak = rest.amax(-1)
-        good = (peak > 0) & (peak >= level * top[:, 0]) if number else torch.ones_like(peak, dtype=torch.bool)
-        if not good.any():
-            break
-        boxes.append(spread_box(rest, cells, grid) if box == "spread" else hull_box(cells, grid))
-        real.append(good)
-        rest = rest.masked_fill(cells, 0)
-    stacked = torch.stack(boxes, 1)
-    return Candidates(stacked, torch.stack(real, 1), torch.ones_like(stacked[..., 0]))
+    parts, real = salient_parts(values, grid, count, level)
+    real[:, 0] = True
+    most = int(real.sum(1).max())
+    parts, real = parts[:, :most], real[:, :most]
+    own = values[:, None].expand(parts.shape)
+    boxes = spread_box(own, parts, grid) if box == "spread" else hull_box(parts, grid)
+    return Candidates(boxes, real, torch.ones_like(boxes[..., 0]))
 
 
 def hull_box(cells: Bool[Tensor, "... C"], grid: tuple[int, int]) -> Float[Tensor, "... 4"]:

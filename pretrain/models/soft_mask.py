@@ -26,10 +26,15 @@ def hard_mask(boxes: Float[Tensor, "... M 4"], grid: tuple[int, int]) -> Bool[Te
     boxes = boxes.detach()
     away = (cell_centres(grid, boxes) - boxes[..., None, :2]).abs()
     inside = (away <= boxes[..., None, 2:] / 2).all(-1)
+    return inside | home_cell(boxes, grid)
+
+
+def home_cell(boxes: Float[Tensor, "... M 4"], grid: tuple[int, int]) -> Bool[Tensor, "... M C"]:
+    """True at the one cell that holds each box's centre."""
     rows, columns = grid
     column = (boxes[..., 0] * columns).long().clamp(0, columns - 1)
     row = (boxes[..., 1] * rows).long().clamp(0, rows - 1)
-    return inside | F.one_hot(row * columns + column, rows * columns).bool()
+    return F.one_hot(row * columns + column, rows * columns).bool()
 
 
 def soft_mask(

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pretrain.models.boxes import overlap, to_corners
+from pretrain.models.soft_mask import home_cell
 from pretrain.objectives.token_semantics import mean_per_item
 
 
@@ -62,7 +63,7 @@ def phrase_attribution_loss(
     known = told.trusted.any(1, keepdim=True).expand(-1, claimed.shape[-1])
     answering = claimed
     if positives == "centre":
-        answering = centre_cells(told.boxes, told.grid) & told.trusted[..., None]
+        answering = home_cell(told.boxes, told.grid) & told.trusted[..., None]
         known = known & (answering.any(1) | ~claimed.any(1))
     positive = answering.any(1)
     confidence = mean_per_item(
@@ -86,14 +87,6 @@ def phrase_attribution_loss(
         "attribution_box_iou": agreement,
         "attribution_trusted": told.trusted.float().sum(1).mean(),
     }
-
-
-def centre_cells(boxes: Float[Tensor, "S N 4"], grid: tuple[int, int]) -> Bool[Tensor, "S N C"]:
-    """The cell that holds each box's centre."""
-    rows, columns = grid
-    column = (boxes[..., 0] * columns).long().clamp(0, columns - 1)
-    row = (boxes[..., 1] * rows).long().clamp(0, rows - 1)
-    return F.one_hot(row * columns + column, rows * columns).bool()
 
 
 def generalised_iou(a: Float[Tensor, "... 4"], b: Float[Tensor, "... 4"]) -> Float[Tensor, "..."]:
