@@ -260,9 +260,11 @@ class SupervisionConfig(Section):
         "hybrid", description="predict what UNSIL is certain of, or only ever sample"
     )
     budget: int | None = Field(4, ge=1, description="regions sampled a step on each worker; null: every one")
-    evaluations: int = Field(24, ge=12, description="coalitions evaluated for each sampled region")
+    evaluations: int = Field(
+        24, ge=12, description="coalitions evaluated for each sampled region; target absence: always 2"
+    )
     warmup_steps: int = Field(100, ge=0, description="first steps in which nothing is predicted")
-    target: Literal["interaction", "abs_interaction", "value"] = Field(
+    target: Literal["interaction", "abs_interaction", "value", "absence"] = Field(
         "interaction", description="what of the token game supervises regions; the paper: interaction"
     )
     context: Literal["players", "full_text"] = Field(

@@ -21,12 +21,13 @@ from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator, Regions
 from pretrain.models.unsil import TokenUnsil
 from pretrain.objectives.features import Features, Supervision
+from pretrain.shapley.absence import absence
 from pretrain.shapley.exact import semantic_interactions
 from pretrain.shapley.games import TokenGame, between_specials
 from pretrain.shapley.hybrid import HybridSupervision, Selection, merge
 from pretrain.shapley.normalise import row_distributions, soft_labels
 from pretrain.shapley.sampled import merged_interaction
-from pretrain.shapley.targets import region_targets
+from pretrain.shapley.targets import per_size, region_targets
 
 
 class FineGrainedSupervision(nn.Module):
@@ -113,6 +114,9 @@ class FineGrainedSupervision(nn.Module):
         )
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
         players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
+        if config.target == "absence":
+            found = absence(game, players, game.player_mask)
+            return per_size(found, players.sum(-1), config.size_exponent)[:, 0].float()
         estimate = merged_interaction(
             game,
             players,

@@ -69,7 +69,7 @@ class TrainingModule(nn.Module):
         taught, climbing = options.get("phrase_attribution"), options.get("box_value")
         done = config.start.step
         self.teacher = AttributionTeacher(taught, config.supervision.chunk, done) if taught else None
-        self.box_ascent = BoxAscent(climbing.regions) if climbing else None
+        self.box_ascent = BoxAscent(climbing) if climbing else None
         if config.engine.activation_checkpointing:
             for tower in (self.dual_encoder.vision_model, self.dual_encoder.text_model):
                 tower.gradient_checkpointing_enable({"use_reentrant": False})

@@ -18,7 +18,7 @@ class BoxValues:
     soft_masks: Float[Tensor, "K C"]
     """Differentiable cover of the cells, 0..1."""
     values: Float[Tensor, " K"]
-    """v1(T ∪ box) - v1(T), the whole caption present; without gradient."""
+    """v1(T ∪ box) - v1(T), T outside the box, the whole caption present; without gradient."""
     slopes: Float[Tensor, "K C"]
     """Slope of the value in each cell of the mask; without gradient."""
 
@@ -31,7 +31,7 @@ def box_value_loss(found: BoxValues, *, size_exponent: float = 0.5) -> dict[str,
     `box_value_loss` and the metrics `box_value` (mean value) and `box_value_cells` (mean size in cells).
     """
     linear = (found.soft_masks.float() * found.slopes).sum(-1)
-    value = found.values + linear - linear.detach()  # the value itself, with its slope
+    value = found.values + (linear - linear.detach())  # the value itself, with its slope
     cells = found.soft_masks.float().sum(-1).clamp(min=1)
     return {
         "box_value_loss": -(value / cells**size_exponent).mean(),

@@ -107,6 +107,9 @@ class BoxValueOptions(Options):
     size_exponent: float = Field(
         0.5, ge=0, le=2, description="a box's value is divided by its cells to this power"
     )
+    others: Literal["random", "all"] = Field(
+        "random", description="which cells outside the box are there: a random coalition, or all of them"
+    )
 
 
 @dataclass(frozen=True)

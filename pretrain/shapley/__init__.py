@@ -6,11 +6,13 @@ text_context.py   the words' part in the token game, averaged out
 coalitions.py     random coalitions: stratified, complementary, spread
 members.py        which members of a region meet which coalitions
 sampled.py        merged-player interactions and values, with standard errors
+absence.py        what a region takes with it, two evaluations, exact
 exact.py          semantic interactions without sampling; enumeration as a referee
 attribution.py    every cell's value for every phrase from one set of coalitions
 targets.py        interaction, |interaction| or value; normalise.py: into labels
 """
 
+from pretrain.shapley.absence import absence
 from pretrain.shapley.attribution import Attribution, attribute, phrase_attributions
 from pretrain.shapley.exact import enumerate_interaction, semantic_interactions
 from pretrain.shapley.games import Game, SemanticGame, TokenGame
@@ -28,6 +30,7 @@ __all__ = [
     "MergedEstimate",
     "SemanticGame",
     "TokenGame",
+    "absence",
     "attribute",
     "enumerate_interaction",
     "merged_interaction",

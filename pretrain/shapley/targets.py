@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_filters.sample import InputError
@@ -35,5 +34,12 @@ def region_targets(
     quantity, error = TARGETS[target](estimate)
     if quantity.isnan().any():
         raise InputError(f"target is {target!r}, but only values were sampled; use members_alone=True")
-    scale = estimate.size.clamp(min=1).to(quantity.dtype) ** size_exponent
-    return quantity / scale, torch.where(estimate.size > 0, error / scale, torch.zeros_like(error))
+    error = per_size(error, estimate.size, size_exponent)
+    return per_size(quantity, estimate.size, size_exponent), error.masked_fill(estimate.size == 0, 0)
+
+
+def per_size(
+    quantity: Float[Tensor, "B R"], size: Int[Tensor, "B R"], exponent: float
+) -> Float[Tensor, "B R"]:
+    """A quantity of regions of `size` cells, divided by size ** `exponent`."""
+    return quantity / size.clamp(min=1).to(quantity.dtype) ** exponent

@@ -8,6 +8,7 @@ import torch
 from pretrain.config import PretrainConfig
 from pretrain.data.batch import Batch
 from pretrain.distillation import phrases_alone
+from pretrain.models.region_generator import Regions
 from pretrain.objectives.box_value import box_value_loss
 from pretrain.supervision import phrase_embeddings
 from pretrain.training_module import TrainingModule
@@ -181,6 +182,69 @@ def test_the_loss_is_minus_the_value_over_the_size(batch):
     assert found.slopes.shape == (4, 16)
     assert found.slopes.abs().sum() > 0
     assert not found.slopes.requires_grad
+
+
+def hide(model: TrainingModule, batch: Batch, row: int, keep: torch.Tensor) -> float:
+    """v1 of one pair with its cells times `keep`."""
+    with torch.no_grad():
+        image, _ = model.dual_encoder.encode_image(batch.pixel_values[row : row + 1], keep[None])
+        text, _ = model.dual_encoder.encode_text(
+            batch.input_ids[row : row + 1], batch.attention_mask[row : row + 1]
+        )
+    return float((image * text).sum())
+
+
+def test_a_box_that_leaves_takes_its_cells_alone(batch):
+    model = module(recipe({"box_value": {"regions": 4, "others": "all"}})).eval()
+    features = model.encode(batch)
+    torch.manual_seed(1)
+    found = model.box_ascent(model.dual_encoder, model.region_generator, features, batch)
+    everything = torch.ones(16)
+    for place in range(4):
+        mask = found.soft_masks[place].detach()
+        # Which images were looked at is drawn: it has to be the one whose numbers they are.
+        worth = [
+            hide(model, batch, row, everything) - hide(model, batch, row, 1 - mask) for row in range(PAIRS)
+        ]
+        row = min(range(PAIRS), key=lambda r: abs(worth[r] - float(found.values[place])))
+        assert worth[row] == pytest.approx(float(found.values[place]), abs=1e-5)
+        cell, step = int((mask - 0.5).abs().argmin()), torch.zeros(16)
+        step[cell] = 1e-3
+        quotient = (
+            hide(model, batch, row, 1 - mask - step) - hide(model, batch, row, 1 - mask + step)
+        ) / -2e-3
+        assert float(found.slopes[place, cell]) == pytest.approx(quotient, rel=0.05, abs=1e-3)
+
+
+def test_no_cell_of_a_box_is_among_the_others(batch):
+    model = module(recipe({"box_value": {"regions": PAIRS}})).eval()
+    features = model.encode(batch)
+
+    def whole_images(patches: torch.Tensor) -> Regions:
+        return model.region_generator(patches)._replace(soft_masks=torch.ones(PAIRS, 4, 16))
+
+    found = model.box_ascent(model.dual_encoder, whole_images, features, batch)
+    everything = torch.ones(16)
+    whole = [
+        hide(model, batch, row, everything) - hide(model, batch, row, 0 * everything) for row in range(PAIRS)
+    ]
+    assert sorted(found.values.tolist()) == pytest.approx(sorted(whole), abs=1e-5)
+
+
+def test_absence_as_target_is_what_the_image_loses(batch):
+    settings = {"target": "absence", "context": "full_text", "size_exponent": 0.5, "budget": None}
+    model = module(recipe({"token_semantics": {}}, **settings)).eval()
+    features = model.encode(batch)
+    seen = model.supervision(model.dual_encoder, model.region_generator, features, batch)
+    assert seen.sampled.all()
+    scale = float(model.supervision.token_unsil.scale())
+    everything = torch.ones(16)
+    for row in range(PAIRS):
+        for region in range(4):
+            cells = seen.regions.hard_masks[row, region].float()
+            lost = hide(model, batch, row, everything) - hide(model, batch, row, 1 - cells)
+            expected = lost / float(cells.sum()) ** 0.5
+            assert float(seen.token_targets[row, region]) * scale == pytest.approx(expected, abs=2e-4)
 
 
 def test_phrase_embeddings_are_means_of_their_words(batch):
