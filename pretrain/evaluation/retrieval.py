@@ -28,6 +28,7 @@ def evaluate_retrieval(
     examples: int = 6,
     progress: Progress | None = None,
     scoring: str = "global",
+    token_share: float = 1.0,
 ) -> dict[str, Any]:
     """R@1, R@5 and R@10 from image to text and from text to image, as fractions from 0 to 1.
 
@@ -36,7 +37,8 @@ def evaluate_retrieval(
 
     `scoring`: "global" compares an image and a text by the cosine of their two embeddings, "late_interaction" by the
     best match of every patch, or of every word, as a model trained with FILIP's loss is meant to be used
-    (`token_gallery`). Either scores any export whose tokens are known, whatever it was trained with.
+    (`token_gallery`). Either scores any export whose tokens are known, whatever it was trained with. `token_share`:
+    late interaction of that share of each item's tokens, as the objective of that name was trained.
 
     With `output`, writes `metrics.json` there, and `examples.json` with thumbnails of `examples` queries each way,
     evenly spaced over the gallery, not chosen by their success.
@@ -46,7 +48,15 @@ def evaluate_retrieval(
     began = time.perf_counter()
     if scoring not in SCORINGS:
         raise InputError(f"scoring is {scoring!r}; allowed are {', '.join(SCORINGS)}")
+    if not 0 < token_share <= 1:
+        raise InputError(f"token_share is {token_share}; allowed are shares above 0 up to 1")
+    if scoring == "global" and token_share < 1:
+        raise InputError(
+            f"token_share is {token_share} with scoring 'global', which knows no tokens; set scoring=late_interaction"
+        )
     identity = {"task": "retrieval", "export": export, "data": data, "gallery": gallery, "scoring": scoring}
+    if scoring == "late_interaction":
+        identity["token_share"] = token_share
     if output is not None:
         claim_output(output, identity)
     embedded: Gallery | TokenGallery
@@ -58,6 +68,7 @@ def evaluate_retrieval(
         embedded = embed_token_gallery(
             TokenEncoder(export, device), data, size=gallery, batch_size=batch_size, progress=progress
         )
+        embedded = embedded if token_share == 1 else embedded.keep_best(token_share)
     of_images, of_texts = embedded.ranks()
     metrics = {
         **identity,

@@ -9,7 +9,7 @@ Shapes: I images, T captions, P patches, L words, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +21,8 @@ from pretrain.evaluation.recall import TIE
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.evaluation.token_file import TokenFile
 from pretrain.evaluation.word_tokens import word_tokens
-from pretrain.objectives.token_similarity import token_similarity
+from pretrain.objectives.late_interaction import keep_best
+from pretrain.objectives.token_similarity import best_match, token_similarity
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,25 @@ class TokenGallery(GalleryTexts):
                 image_places[i] += ((s_image >= best[i, None] - TIE) & wrong).sum(1)
                 text_places[t] += ((s_text >= by_text[t][None] - TIE) & wrong).sum(0)
         return image_places, text_places
+
+    def keep_best(self, share: float) -> TokenGallery:
+        """The same items with that share of their tokens, those whose best match over the other side is highest.
+
+        As `late_interaction_loss` chooses them in training, the whole gallery in the place of the batch. A model that learned
+        from its best tokens has never been asked what a patch of background means. No pairing is looked at.
+        """
+        images, texts = TokenFile(), TokenFile()
+        for blocks, read, others, other_count, kept in (
+            (self._blocks(len(self.images)), self._images, self._texts, len(self.texts), images),
+            (self._blocks(len(self.texts)), self._texts, self._images, len(self.images), texts),
+        ):
+            for some in blocks:
+                tokens, mask = read(some)
+                best = torch.full(mask.shape, -torch.inf, device=mask.device)
+                for against in self._blocks(other_count):
+                    best = torch.maximum(best, best_match(tokens, *others(against)))
+                kept.add(*keep_best(tokens, mask, best, share))
+        return replace(self, images=images, texts=texts)
 
     def _own_scores(self) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"]]:
         """(s_image, s_text) of each caption with its own image."""

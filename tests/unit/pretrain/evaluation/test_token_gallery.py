@@ -1,5 +1,6 @@
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -18,7 +19,17 @@ from pretrain.evaluation.token_gallery import TokenGallery, embed_token_gallery
 WORDS = ["red", "umbrella", "dog", "car", "blue", "tree", "cup", "clock"]
 
 
-def plain_scores(export, pictures, captions):
+def plain_best(items, others, share):
+    """Of each item the tokens with the best match anywhere among the others, `share` of them."""
+    pool = torch.stack([token for other in others for token in other])
+    found = []
+    for tokens in items:
+        order = sorted(tokens, key=lambda token: -float((pool @ token).max()))
+        found.append(order[: math.ceil(share * len(tokens))])
+    return found
+
+
+def plain_scores(export, pictures, captions, share=1.0):
     """Both of FILIP's matrices from the stock model, one image, one caption, one token at a time."""
     model = AutoModel.from_pretrained(export).eval()
     processor, tokenizer = AutoImageProcessor.from_pretrained(export), AutoTokenizer.from_pretrained(export)
@@ -32,6 +43,7 @@ def plain_scores(export, pictures, captions):
             ids = tokenizer([text], truncation=True, max_length=12, return_tensors="pt")
             tokens = model.text_projection(model.text_model(**ids).last_hidden_state)[0][1:-1]
             words.append([token / token.norm() for token in tokens])
+    patches, words = plain_best(patches, words, share), plain_best(words, patches, share)
     shape = (len(pictures), len(captions))
     s_image, s_text = np.zeros(shape), np.zeros(shape)
     for i, some_patches in enumerate(patches):
@@ -92,6 +104,27 @@ def test_scores_and_places_are_those_of_a_double_loop(export, twins, chunk):
     # The three pictures that are one lose to each other: their captions are ties.
     assert min(of_images[7:]) >= 2
     assert not np.allclose(s_image, s_text, atol=1e-3)
+
+
+@pytest.mark.parametrize("chunk", [2, 256])
+def test_the_best_tokens_alone_are_chosen_as_in_training(export, twins, chunk):
+    pictures = list(SampleStream(twins))
+    captions = [text for picture in pictures for text in picture.captions]
+    s_image, s_text = plain_scores(export, pictures, captions, share=0.3)
+    found = embed_token_gallery(TokenEncoder(export), twins, batch_size=3)
+    found = TokenGallery(**(vars(found) | {"chunk": chunk})).keep_best(0.3)
+    for place in range(len(pictures)):
+        np.testing.assert_allclose(found.scores_of_image(place), s_image[place], atol=1e-5)
+    for row in range(len(captions)):
+        np.testing.assert_allclose(found.scores_of_text(row), s_text[:, row], atol=1e-5)
+    metrics = evaluate_retrieval(export, twins, scoring="late_interaction", token_share=0.3)
+    of_images, of_texts = found.ranks()
+    assert metrics["image_to_text"]["R@1"] == pytest.approx(float((of_images == 0).float().mean()))
+    assert metrics["text_to_image"]["R@1"] == pytest.approx(float((of_texts == 0).float().mean()))
+    with pytest.raises(InputError, match=r"token_share is 0.3 with scoring 'global'"):
+        evaluate_retrieval(export, twins, token_share=0.3)
+    with pytest.raises(InputError, match="token_share is 0; allowed are shares above 0 up to 1"):
+        evaluate_retrieval(export, twins, scoring="late_interaction", token_share=0)
 
 
 def test_recalls_by_scoring(export, shards, tmp_path):
