@@ -71,8 +71,8 @@ class TokenGallery(GalleryTexts):
     def keep_best(self, share: float) -> TokenGallery:
         """The same items with that share of their tokens, those whose best match over the other side is highest.
 
-        As `late_interaction_loss` chooses them in training, the whole gallery in the place of the batch. A model that learned
-        from its best tokens has never been asked what a patch of background means. No pairing is looked at.
+        As `late_interaction_loss` chooses them in training, the whole gallery in the place of the batch: a model that
+        learned from its best tokens has never been asked what a patch of background means. No pairing is looked at.
         """
         images, texts = TokenFile(), TokenFile()
         for blocks, read, others, other_count, kept in (
