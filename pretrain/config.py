@@ -265,7 +265,8 @@ class SupervisionConfig(Section):
     )
     warmup_steps: int = Field(100, ge=0, description="first steps in which nothing is predicted")
     target: Literal["interaction", "abs_interaction", "value", "absence"] = Field(
-        "interaction", description="what of the token game supervises regions; the paper: interaction"
+        "interaction",
+        description="what of the token game supervises regions; the paper: interaction. absence: phrases as well",
     )
     context: Literal["players", "full_text"] = Field(
         "players", description="whether words play too; the paper: players"

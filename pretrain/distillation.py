@@ -6,7 +6,6 @@ Shapes: B pairs, S of them looked at, N phrases, C cells, L tokens, D width.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from pretrain.data.batch import Batch
@@ -15,12 +14,12 @@ from pretrain.models.region_generator import RegionGenerator
 from pretrain.objectives.features import Features
 from pretrain.objectives.phrase_attribution import Distillation
 from pretrain.objectives.table import PhraseAttributionOptions
+from pretrain.phrases import encode_alone, phrase_embeddings
 from pretrain.shapley.attribution import phrase_attributions
 from pretrain.shapley.attribution_boxes import connected_cells, spread_box
 from pretrain.shapley.games import TokenGame
 from pretrain.shapley.saliency import parts_of_phrases, saliency, salient_parts
 from pretrain.shapley.undisturbed import undisturbed
-from pretrain.supervision import phrase_embeddings
 
 
 class AttributionTeacher(nn.Module):
@@ -54,14 +53,9 @@ class AttributionTeacher(nn.Module):
             chunk=self.chunk,
         )
         tokens, mask = batch.phrase_tokens[row], batch.phrase_mask[row]
-        ids, attention = phrases_alone(
-            batch.input_ids[row], batch.attention_mask[row], tokens, options.longest
-        )
-        with undisturbed(encoder), torch.no_grad():
-            alone, _ = encoder.encode_text(ids.flatten(0, 1), attention.flatten(0, 1))
         found = phrase_attributions(
             game,
-            alone.unflatten(0, mask.shape),
+            encode_alone(encoder, batch, row, options.longest),
             options.evaluations,
             generator,
             ridge=options.ridge,
@@ -91,27 +85,3 @@ class AttributionTeacher(nn.Module):
             phrases=phrase_embeddings(features.words[row], tokens),
             grid=encoder.grid,
         )
-
-
-def phrases_alone(
-    input_ids: Int[Tensor, "S L"],
-    attention_mask: Int[Tensor, "S L"],
-    phrase_tokens: Bool[Tensor, "S N L"],
-    longest: int,
-) -> tuple[Int[Tensor, "S N T"], Int[Tensor, "S N T"]]:
-    """Each phrase as a text of its own, [CLS] phrase [SEP], cut or padded to T = `longest` tokens: (ids, mask).
-
-    An empty slot is [CLS] [SEP].
-    """
-    inner = min(longest - 2, input_ids.shape[1])
-    order = torch.argsort(~phrase_tokens, dim=-1, stable=True)[..., :inner]
-    words = input_ids[:, None].expand(*phrase_tokens.shape).gather(-1, order)
-    length = phrase_tokens.sum(-1, keepdim=True).clamp(max=inner)
-    number = torch.arange(longest, device=input_ids.device)
-    ids = words.new_zeros(*phrase_tokens.shape[:2], longest)
-    ids[..., 1 : inner + 1] = words
-    first, last = input_ids[:, :1], input_ids.gather(1, attention_mask.sum(1, keepdim=True) - 1)
-    ids = torch.where(number == 0, first[:, None], ids)
-    ids = torch.where(number == length + 1, last[:, None], ids)
-    mask = number <= length + 1
-    return ids.masked_fill(~mask, 0), mask.to(attention_mask.dtype)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,7 +21,8 @@ from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator, Regions
 from pretrain.models.unsil import TokenUnsil
 from pretrain.objectives.features import Features, Supervision
-from pretrain.shapley.absence import absence
+from pretrain.phrases import encode_alone, phrase_embeddings
+from pretrain.shapley.absence import embedding_lost
 from pretrain.shapley.exact import semantic_interactions
 from pretrain.shapley.games import TokenGame, between_specials
 from pretrain.shapley.hybrid import HybridSupervision, Selection, merge
@@ -60,20 +61,27 @@ class FineGrainedSupervision(nn.Module):
             regions.embeddings, regions.boxes, real, features.patches, features.words, words
         )
         selection = self.hybrid.select(prediction.uncertainty, generator)
-        values = self._sample(encoder, batch, regions, selection, generator)
+        values, lost = self._sample(encoder, batch, regions, selection, generator)
         self.hybrid.observe(selection, prediction.interaction, values)
         targets, supervised, sampled = merge(selection, prediction.interaction, values)
         self.token_unsil.scale.update(values, selection.sampled_real)
 
-        phrases = phrase_embeddings(features.words, batch.phrase_tokens)
+        if lost is None:
+            known, phrases = real, phrase_embeddings(features.words, batch.phrase_tokens)
+        else:
+            known, phrases = sampled, self._phrases_alone(encoder, batch, selection)
         alignment = torch.einsum("bmd,bnd->bmn", regions.embeddings.float(), phrases.float())
-        semantic = semantic_interactions(
-            alignment.detach() * config.game_scale,
-            real,
-            batch.phrase_mask,
-            config.absent,
-            generator=generator,
-        )
+        if lost is None:
+            semantic = semantic_interactions(
+                alignment.detach() * config.game_scale,
+                real,
+                batch.phrase_mask,
+                config.absent,
+                generator=generator,
+            )
+        else:
+            semantic = self._lost_by_phrases(lost, phrases, selection)
+        columns = row_distributions(semantic.mT, batch.phrase_mask, known, config.rows).mT
         return Supervision(
             regions=regions,
             token_labels=soft_labels(targets, supervised, config.labels),
@@ -84,7 +92,9 @@ class FineGrainedSupervision(nn.Module):
             alignment=alignment,
             phrases=phrases,
             phrase_mask=batch.phrase_mask,
-            semantic_targets=row_distributions(semantic, real, batch.phrase_mask, config.rows),
+            semantic_targets=row_distributions(semantic, known, batch.phrase_mask, config.rows),
+            phrase_targets=columns,
+            known=known,
             metrics={
                 f"supervision_{name}": value
                 for name, value in self.hybrid.metrics(selection, len(batch)).items()
@@ -98,10 +108,12 @@ class FineGrainedSupervision(nn.Module):
         regions: Regions,
         selection: Selection,
         generator: torch.Generator,
-    ) -> Float[Tensor, " K"]:
-        """Token-game targets of the selected regions, each among the other cells (and words) of its own pair."""
-        config, count = self.config, regions.confidence_logits.shape[1]
-        row = torch.div(selection.sampled, count, rounding_mode="floor")
+    ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K D"] | None]:
+        """Token-game targets of the selected regions, each among the other cells (and words) of its own pair.
+
+        With target absence also what each image's embedding loses with the region; else None.
+        """
+        config, row = self.config, self._rows(selection)
         # Captions as long as the limit on every rank: the number of text forwards must not depend on the batch.
         spare = self.max_tokens - batch.input_ids.shape[1]
         game = TokenGame(
@@ -115,8 +127,9 @@ class FineGrainedSupervision(nn.Module):
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
         players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
         if config.target == "absence":
-            found = absence(game, players, game.player_mask)
-            return per_size(found, players.sum(-1), config.size_exponent)[:, 0].float()
+            lost = embedding_lost(game, cells[:, None])[:, 0]
+            found = (lost * game.whole_text()).sum(-1)
+            return per_size(found[:, None], cells.sum(-1, keepdim=True), config.size_exponent)[:, 0], lost
         estimate = merged_interaction(
             game,
             players,
@@ -126,7 +139,27 @@ class FineGrainedSupervision(nn.Module):
             members_alone=config.target != "value",
         )
         values, _ = region_targets(estimate, config.target, size_exponent=config.size_exponent)
-        return values[:, 0].float()
+        return values[:, 0].float(), None
+
+    def _rows(self, selection: Selection) -> Int[Tensor, " K"]:
+        """The pair of each selected region."""
+        return torch.div(selection.sampled, self.config.regions, rounding_mode="floor")
+
+    def _phrases_alone(
+        self, encoder: DualEncoder, batch: Batch, selection: Selection
+    ) -> Float[Tensor, "B N D"]:
+        """Each phrase as a text of its own, of pairs with a selected region; zeros for the others."""
+        rows = self._rows(selection).unique()
+        alone = encode_alone(encoder, batch, rows).float()
+        return alone.new_zeros(len(batch), *alone.shape[1:]).index_copy(0, rows, alone)
+
+    def _lost_by_phrases(
+        self, lost: Float[Tensor, "K D"], phrases: Float[Tensor, "B N D"], selection: Selection
+    ) -> Float[Tensor, "B M N"]:
+        """What each selected region's absence takes from each phrase of its pair; zeros for the others."""
+        found = (phrases[self._rows(selection)] @ lost[..., None])[..., 0]
+        every = found.new_zeros(len(phrases) * self.config.regions, found.shape[1])
+        return every.index_copy(0, selection.sampled, found).unflatten(0, (len(phrases), -1))
 
 
 def build_region_generator(config: SupervisionConfig, dim: int, grid: tuple[int, int]) -> RegionGenerator:
@@ -134,12 +167,3 @@ def build_region_generator(config: SupervisionConfig, dim: int, grid: tuple[int,
     return RegionGenerator(
         dim, grid, config.regions, width=config.head_width, suppress_above=config.suppress_above
     )
-
-
-def phrase_embeddings(
-    words: Float[Tensor, "B L D"], phrase_tokens: Bool[Tensor, "B N L"]
-) -> Float[Tensor, "B N D"]:
-    """Unit-length mean of each phrase's word tokens; zero where a slot holds no phrase."""
-    weights = phrase_tokens.to(words.dtype)
-    pooled = weights @ words / weights.sum(-1, keepdim=True).clamp(min=1)
-    return F.normalize(pooled, dim=-1)

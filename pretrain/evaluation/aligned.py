@@ -24,10 +24,10 @@ from pretrain.evaluation.proposals import ProposalOptions, Proposer
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.evaluation.word_tokens import WordTokens, word_tokens
 from pretrain.models.soft_mask import hard_mask, pool, soft_mask
+from pretrain.phrases import phrase_embeddings
 from pretrain.shapley.exact import semantic_interactions
 from pretrain.shapley.games import TokenGame
 from pretrain.shapley.sampled import MergedEstimate, merged_interaction
-from pretrain.supervision import phrase_embeddings
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,15 @@ class Supervision:
     """Where `token_targets` was computed this step."""
     alignment: Float[Tensor, "B M N"]
     phrases: Float[Tensor, "B N D"]
-    """Unit-length mean of each phrase's word tokens."""
+    """Unit-length mean of each phrase's word tokens; with target absence the phrase as a text by itself."""
     phrase_mask: Bool[Tensor, "B N"]
     semantic_targets: Float[Tensor, "B M N"]
-    """Normalised semantic interactions, rows summing to one over real phrases."""
+    """Normalised semantic interactions, rows summing to one over real phrases. With target absence: what each phrase
+    loses with the region."""
+    phrase_targets: Float[Tensor, "B M N"]
+    """The same, columns summing to one over known regions."""
+    known: Bool[Tensor, "B M"]
+    """Regions that have semantic targets this step."""
     metrics: dict[str, Tensor]
 
 

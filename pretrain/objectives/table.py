@@ -64,6 +64,10 @@ class FineGrainedOptions(Options):
     moves_boxes: bool = Field(
         True, description="whether the loss reaches the boxes through their masks; the paper: yes"
     )
+    both_ways: bool = Field(
+        False,
+        description="whether phrases choose among regions as well; the paper: regions among phrases alone",
+    )
 
 
 class UnsilOptions(Options):
@@ -178,14 +182,18 @@ def _token_semantics(step: Step, _options: Options) -> dict[str, Tensor]:
 
 def _fine_grained(step: Step, options: FineGrainedOptions) -> dict[str, Tensor]:
     seen = _supervision(step)
-    every_region = torch.ones_like(seen.supervised)
     alignment = seen.alignment
     if not options.moves_boxes:
         # One cell that is nearest to a phrase aligns better than the whole object: free boxes shrink to it.
         regions = pool(step.features.patches, seen.regions.soft_masks.detach())
         alignment = regions.float() @ seen.phrases.float().transpose(1, 2)
     return fine_grained_loss(
-        alignment, seen.semantic_targets, every_region, seen.phrase_mask, scale=options.scale
+        alignment,
+        seen.semantic_targets,
+        seen.known,
+        seen.phrase_mask,
+        phrase_targets=seen.phrase_targets if options.both_ways else None,
+        scale=options.scale,
     )
 
 

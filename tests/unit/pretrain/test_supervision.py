@@ -7,10 +7,9 @@ import torch
 
 from pretrain.config import PretrainConfig
 from pretrain.data.batch import Batch
-from pretrain.distillation import phrases_alone
 from pretrain.models.region_generator import Regions
 from pretrain.objectives.box_value import box_value_loss
-from pretrain.supervision import phrase_embeddings
+from pretrain.phrases import phrase_embeddings, phrases_alone
 from pretrain.training_module import TrainingModule
 
 VOCABULARY, PAIRS = 60, 6
