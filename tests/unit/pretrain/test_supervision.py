@@ -10,6 +10,7 @@ from pretrain.data.batch import Batch
 from pretrain.models.region_generator import Regions
 from pretrain.objectives.box_value import box_value_loss
 from pretrain.phrases import phrase_embeddings, phrases_alone
+from pretrain.shapley.normalise import row_distributions
 from pretrain.training_module import TrainingModule
 
 VOCABULARY, PAIRS = 60, 6
@@ -244,6 +245,47 @@ def test_absence_as_target_is_what_the_image_loses(batch):
             lost = hide(model, batch, row, everything) - hide(model, batch, row, 1 - cells)
             expected = lost / float(cells.sum()) ** 0.5
             assert float(seen.token_targets[row, region]) * scale == pytest.approx(expected, abs=2e-4)
+
+
+def test_with_absence_phrases_learn_what_they_lose(batch):
+    """Phrases as texts of their own; regions that were not looked at have no target."""
+    settings = {"target": "absence", "budget": 5, "rows": "shifted", "mode": "sampled"}
+    model = module(recipe({"fine_grained": {"both_ways": True}}, **settings)).eval()
+    encoder, features = model.dual_encoder, model.encode(batch)
+    seen = model.supervision(encoder, model.region_generator, features, batch)
+    assert int(seen.known.sum()) == 5
+    assert torch.equal(seen.known, seen.sampled)
+    everything = torch.ones(1, 16)
+    for row in seen.known.any(1).nonzero().flatten().tolist():
+        ids, mask = phrases_alone(
+            *(part[row : row + 1] for part in (batch.input_ids, batch.attention_mask)),
+            batch.phrase_tokens[row : row + 1],
+            12,
+        )
+        with torch.no_grad():
+            phrases = torch.stack(
+                [encoder.encode_text(i[None], m[None])[0][0] for i, m in zip(ids[0], mask[0], strict=True)]
+            )
+            pixels = batch.pixel_values[row : row + 1]
+            whole, _ = encoder.encode_image(pixels, everything)
+        torch.testing.assert_close(seen.phrases[row], phrases, atol=1e-5, rtol=1e-4)
+        lost = torch.zeros(4, 3)
+        for region in seen.known[row].nonzero().flatten().tolist():
+            with torch.no_grad():
+                without, _ = encoder.encode_image(
+                    pixels, 1 - seen.regions.hard_masks[row, region].float()[None]
+                )
+            lost[region] = phrases @ (whole - without)[0]
+        known, real = seen.known[row : row + 1], batch.phrase_mask[row : row + 1]
+        by_region = row_distributions(lost[None], known, real, "shifted")[0]
+        by_phrase = row_distributions(lost.T[None], real, known, "shifted")[0].T
+        torch.testing.assert_close(seen.semantic_targets[row], by_region, atol=5e-3, rtol=1e-2)
+        torch.testing.assert_close(seen.phrase_targets[row], by_phrase, atol=5e-3, rtol=1e-2)
+    model.train()
+    values = model(batch)
+    values["loss"].backward()
+    assert values["fine_grained_loss"].isfinite()
+    assert all(w.grad is None or w.grad.isfinite().all() for w in model.parameters())
 
 
 def test_phrase_embeddings_are_means_of_their_words(batch):
