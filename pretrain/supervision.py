@@ -46,7 +46,8 @@ class FineGrainedSupervision(nn.Module):
         budget = items * config.regions if config.budget is None else config.budget
         # Sampling alone is a warm-up that never ends: regions drawn evenly, nothing predicted.
         warmup = config.warmup_steps if config.mode == "hybrid" else sys.maxsize
-        self.hybrid = HybridSupervision(budget, config.evaluations, warmup_steps=warmup)
+        evaluations = 2 if config.target == "absence" else config.evaluations
+        self.hybrid = HybridSupervision(budget, evaluations, warmup_steps=warmup)
 
     def forward(
         self, encoder: DualEncoder, region_generator: RegionGenerator, features: Features, batch: Batch
@@ -67,11 +68,12 @@ class FineGrainedSupervision(nn.Module):
         self.token_unsil.scale.update(values, selection.sampled_real)
 
         if lost is None:
-            known, phrases = real, phrase_embeddings(features.words, batch.phrase_tokens)
+            phrases = phrase_embeddings(features.words, batch.phrase_tokens)
         else:
-            known, phrases = sampled, self._phrases_alone(encoder, batch, selection)
+            phrases = self._phrases_alone(encoder, batch, selection)
         alignment = torch.einsum("bmd,bnd->bmn", regions.embeddings.float(), phrases.float())
         if lost is None:
+            known = real
             semantic = semantic_interactions(
                 alignment.detach() * config.game_scale,
                 real,
@@ -80,7 +82,7 @@ class FineGrainedSupervision(nn.Module):
                 generator=generator,
             )
         else:
-            semantic = self._lost_by_phrases(lost, phrases, selection)
+            known, semantic = sampled, self._lost_by_phrases(lost, phrases, selection)
         columns = row_distributions(semantic.mT, batch.phrase_mask, known, config.rows).mT
         return Supervision(
             regions=regions,

@@ -237,6 +237,7 @@ def test_absence_as_target_is_what_the_image_loses(batch):
     features = model.encode(batch)
     seen = model.supervision(model.dual_encoder, model.region_generator, features, batch)
     assert seen.sampled.all()
+    assert float(seen.metrics["supervision_evaluations_per_image"]) == 2 * 4
     scale = float(model.supervision.token_unsil.scale())
     everything = torch.ones(16)
     for row in range(PAIRS):
