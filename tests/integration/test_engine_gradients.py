@@ -53,10 +53,14 @@ RECIPE = {
 }
 
 
-def recipe(zero_stage: int) -> PretrainConfig:
+def recipe(zero_stage: int, target: str) -> PretrainConfig:
     # At ZeRO 3 all but the temperatures is really partitioned, small as this model is.
     engine = {"zero_stage": zero_stage, "precision": "fp32", "whole_below": 2}
-    return PretrainConfig.model_validate(RECIPE | {"engine": engine})
+    changed = {"engine": engine, "supervision": RECIPE["supervision"] | {"target": target}}
+    if target == "absence":
+        others = {"box_value": {"others": "all"}, "fine_grained": {"both_ways": True, "moves_boxes": False}}
+        changed["objectives"] = RECIPE["objectives"] | others
+    return PretrainConfig.model_validate(RECIPE | changed)
 
 
 def pairs(rows: slice) -> Batch:
@@ -114,7 +118,7 @@ def cases(chosen: dict) -> list[tuple[str, dict, int]]:
     ]
 
 
-def one_rank(rank: int, ranks: int, store: str, zero_stage: int, output: str) -> None:
+def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, output: str) -> None:
     torch.set_num_threads(1)
     os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
@@ -122,7 +126,7 @@ def one_rank(rank: int, ranks: int, store: str, zero_stage: int, output: str) ->
 
     from pretrain.engine import DeepSpeedEngine
 
-    config = recipe(zero_stage)
+    config = recipe(zero_stage, target)
     engine = DeepSpeedEngine(module(config), config)
     chosen = engine.module.objectives
     found = {}
@@ -180,15 +184,16 @@ def bare_losses(alone: TrainingModule, encoded: list, whole: list) -> torch.Tens
     return loss
 
 
-@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
-def test_two_ranks_have_the_gradients_of_the_whole_batch(zero_stage: int, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("zero_stage", "target"), [*((stage, "interaction") for stage in range(4)), (3, "absence")]
+)
+def test_two_ranks_have_the_gradients_of_the_whole_batch(zero_stage: int, target: str, tmp_path) -> None:
     output = str(tmp_path / "rank0.pt")
-    mp.start_processes(
-        one_rank, (RANKS, str(tmp_path / "store"), zero_stage, output), nprocs=RANKS, start_method="spawn"
-    )
+    arguments = (RANKS, str(tmp_path / "store"), zero_stage, target, output)
+    mp.start_processes(one_rank, arguments, nprocs=RANKS, start_method="spawn")
     got = torch.load(output)
 
-    alone = module(recipe(zero_stage))
+    alone = module(recipe(zero_stage, target))
     named = dict(alone.named_parameters())
     chosen = alone.objectives
     silent = set(named)
