@@ -6,7 +6,7 @@ Shapes: B pairs, K of them looked at with one region each, C cells.
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pretrain.data.batch import Batch
 from pretrain.models.dual_encoder import DualEncoder
@@ -18,7 +18,7 @@ from pretrain.shapley.undisturbed import undisturbed
 
 
 class BoxAscent(nn.Module):
-    """Values of some boxes a step, each of another image: 2 forwards and at most 2 backwards a box."""
+    """Values of some boxes a step, each of another image: 2 forwards a box and 2 backwards; with `others` all, one."""
 
     def __init__(self, options: BoxValueOptions) -> None:
         super().__init__()
@@ -41,13 +41,17 @@ class BoxAscent(nn.Module):
         if self.options.others == "all":
             share = torch.ones_like(share)
         others = (torch.rand(masks.shape, generator=generator) < share).to(device, torch.float32)
-        text = features.texts[row].detach().float()
-        pixels = batch.pixel_values[row]
-        with undisturbed(encoder), torch.enable_grad():
-            box = masks.detach().float().requires_grad_()
-            with_box = encoder.encode_image(pixels, others + (1 - others) * box)[0].float()
-            without = encoder.encode_image(pixels, others * (1 - box))[0].float()
-            value = ((with_box - without) * text).sum(-1)
-            # Only the slope in the mask is asked for: no parameter of the towers gets a gradient.
-            (slopes,) = torch.autograd.grad(value.sum(), box)
+        text, pixels = features.texts[row].detach().float(), batch.pixel_values[row]
+        box = masks.detach().float().requires_grad_()
+
+        def worth(keep: Tensor) -> Tensor:
+            return (encoder.encode_image(pixels, keep)[0].float() * text).sum(-1)
+
+        with undisturbed(encoder):
+            everything = worth(others) if self.options.others == "all" else None  # has no slope
+            with torch.enable_grad():
+                joined = worth(others + (1 - others) * box) if everything is None else everything
+                value = joined - worth(others * (1 - box))
+                # Only the slope in the mask is asked for: no parameter of the towers gets a gradient.
+                (slopes,) = torch.autograd.grad(value.sum(), box)
         return BoxValues(masks, value.detach(), slopes)
