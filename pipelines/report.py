@@ -185,4 +185,5 @@ figure{margin:0;border:1px solid var(--line);border-radius:.5rem;padding:.6rem}f
 margin:0 auto .4rem}.none{color:var(--quiet);padding:2rem 0;text-align:center}figcaption{font-size:.8rem;
 overflow-wrap:anywhere;max-height:9rem;overflow:auto}pre{border:1px solid var(--line);border-radius:.5rem;padding:.8rem;
 overflow:auto}
+@media(max-width:44rem){table{display:block;overflow-x:auto}.bar{width:4rem}th,td{padding:.3rem .4rem}}
 """
