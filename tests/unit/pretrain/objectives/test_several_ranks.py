@@ -47,6 +47,7 @@ for name, objective in OBJECTIVES.items():
     found[name] = numbers.tolist()
 print(json.dumps(found))
 if ranks > 1:
+    dist.barrier()  # who leaves first takes the other's connection along
     dist.destroy_process_group()
 """
 
@@ -59,14 +60,15 @@ def run(ranks: int, folder: Path) -> dict[str, list[float]]:
         subprocess.Popen(
             [sys.executable, str(script), str(rank), str(ranks), str(folder / f"store{ranks}")],
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
         )
         for rank in range(ranks)
     ]
-    outputs = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert all(worker.returncode == 0 for worker in workers)
+    outputs, errors = zip(*(worker.communicate(timeout=300) for worker in workers), strict=True)
+    assert all(worker.returncode == 0 for worker in workers), "\n".join(errors)
     assert len(set(outputs)) == 1
     return json.loads(outputs[0])
 
