@@ -65,7 +65,7 @@ class AttributionTeacher(nn.Module):
         error = found.error.float().gather(-1, place[..., None])[..., 0]
         trusted = mask & (peak > options.trust * error) & (found.whole > found.empty)
         if options.shape == "saliency":
-            with undisturbed(encoder), torch.no_grad():
+            with undisturbed(encoder):
                 _, whole = encoder.encode_image(batch.pixel_values[row])
             outlines = saliency(whole.float())
             cells, held = parts_of_phrases(values, *salient_parts(outlines, encoder.grid))

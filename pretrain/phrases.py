@@ -36,7 +36,7 @@ def encode_alone(
     ids, mask = phrases_alone(
         batch.input_ids[rows], batch.attention_mask[rows], batch.phrase_tokens[rows], longest
     )
-    with undisturbed(encoder), torch.no_grad():
+    with undisturbed(encoder):
         texts, _ = encoder.encode_text(ids.flatten(0, 1), mask.flatten(0, 1))
     return texts.unflatten(0, ids.shape[:2])
 

@@ -127,11 +127,11 @@ class FineGrainedSupervision(nn.Module):
             chunk=config.chunk,
         )
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
-        players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
         if config.target == "absence":
             lost = embedding_lost(game, cells[:, None])[:, 0]
             found = (lost * game.whole_text()).sum(-1)
             return per_size(found[:, None], cells.sum(-1, keepdim=True), config.size_exponent)[:, 0], lost
+        players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
         estimate = merged_interaction(
             game,
             players,

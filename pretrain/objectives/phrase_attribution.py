@@ -53,10 +53,10 @@ def phrase_attribution_loss(
 
     - confidence: binary cross-entropy of every cell's logit against "in some trusted phrase's object";
     - box: L1 + (1 - generalised IoU) at those cells, against the box of the phrase that claims the cell most;
-    With `positives` "centre", as in YOLO, the one cell that holds a box's centre stands for it in both, and the other
-    cells of the object say nothing: a cell's box has its centre inside that cell, so that they could not reach it.
     - alignment: each trusted phrase's object, the attribution-weighted mean of its patch tokens, against all trusted
       phrases of the S images (and the phrase against all objects): symmetric InfoNCE at `temperature`.
+    With `positives` "centre", as in YOLO, the one cell that holds a box's centre stands for it in confidence and box;
+    the other cells of the object say nothing: a cell's box has its centre inside it, so they could not reach it.
     Images without a trusted phrase count as 0.
     """
     claimed = told.cells & told.trusted[..., None]
