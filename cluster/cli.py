@@ -79,10 +79,10 @@ def curate(
 ) -> None:
     """Filter raw shards into curated ones, with manifests and a report of what was dropped and why."""
     from cluster.console import progress
-    from cluster.recipe import load_recipe
+    from cluster.recipes import load_recipe
     from cluster.shipped import CURATION
-    from pipelines.config import CurateConfig
-    from pipelines.curate import curate as run_curation
+    from pipelines.curate.config import CurateConfig
+    from pipelines.curate.run import curate as run_curation
 
     config = load_recipe(CurateConfig, CURATION, recipe, sets)
     with progress("curating") as tick:
@@ -101,11 +101,11 @@ def phrases(
 ) -> None:
     """Find the phrases of curated captions anew, with another parser or other options, into new shards."""
     from cluster.console import progress
-    from cluster.recipe import from_sets
-    from pipelines.phrases import phrases_pass
-    from pipelines.phrases_config import PhrasesConfig
+    from pipelines.common.explain import from_assignments
+    from pipelines.phrases.config import PhrasesConfig
+    from pipelines.phrases.run import phrases_pass
 
-    config = from_sets(PhrasesConfig, sets)
+    config = from_assignments(PhrasesConfig, sets)
     with progress("phrases") as tick:
         summary = phrases_pass(input, output, config, progress=tick)
     _tell(vars(summary), as_json)
@@ -125,10 +125,10 @@ def pretrain(
 ) -> None:
     """Pretrain a dual encoder; goes on from the newest checkpoint where OUTPUT holds one."""
     from cluster.console import training_lines
-    from cluster.recipe import load_recipe
+    from cluster.recipes import load_recipe
     from cluster.shipped import PRETRAINING
     from pretrain.config import PretrainConfig
-    from pretrain.setup import plan_run
+    from pretrain.training.setup import plan_run
 
     own = [
         *(["workers.count=1", "workers.minimum=null"] if local else []),
@@ -137,9 +137,9 @@ def pretrain(
     config = load_recipe(PretrainConfig, PRETRAINING, recipe, [*(sets or []), *own])
     planned = plan_run(config, data, output)
     if local:
-        from pretrain.local import run_local as run
+        from pretrain.training.launch_local import run_local as run
     else:
-        from pretrain.worker import run_distributed as run
+        from pretrain.training.launch_ray import run_distributed as run
     with training_lines(planned.total_steps) as (report, last):
         run(planned, report)
     _tell({"run": output, "steps": planned.total_steps, **last}, as_json)
@@ -152,7 +152,7 @@ def reshard(
     as_json: Json = False,
 ) -> None:
     """Make a run's newest checkpoint loadable on another number of workers (a restarted run does it by itself)."""
-    from pretrain.reshard import reshard_run
+    from pretrain.training.reshard import reshard_run
 
     _tell(vars(reshard_run(run, world_size)), as_json)
 
@@ -166,7 +166,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Turn a run's checkpoint into a folder that others open: transformers, open_clip or onnxruntime."""
-    from pretrain.export.table import get_format
+    from pretrain.export import get_format
 
     _tell(vars(get_format(format)(run, output, checkpoint=checkpoint)), as_json)
 
@@ -191,7 +191,7 @@ def evaluate(
     """Measure an export zero-shot; writes OUTPUT/metrics.json."""
     from cluster.console import progress
     from cluster.options import keyword_options
-    from pretrain.evaluation.table import get_task
+    from pretrain.evaluation.tasks import get_task
 
     run_task = get_task(task)
     common = {"gallery": gallery, "device": device} | ({"batch_size": batch_size} if batch_size else {})
@@ -214,7 +214,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one self-contained page about a run: scores, what it finds, how it learned and from what, its recipe."""
-    from pretrain.evaluation.report import write_report
+    from pretrain.report.run_page import write_report
 
     page = output or os.path.join(run, "report.html")
     write_report(page, run=run, curation=curation, evaluations=evaluation or [])
@@ -237,12 +237,12 @@ def ablate(
     as_json: Json = False,
 ) -> None:
     """Train and measure every row of a plan with every seed, and compare them; goes on where OUTPUT stands."""
-    from cluster.ablate import run_ablation
-    from cluster.ablation_plan import AblationPlan
-    from cluster.ablation_table import as_json as table_as_json
-    from cluster.ablation_table import as_markdown
+    from cluster.ablation.plan import AblationPlan
+    from cluster.ablation.run import run_ablation
+    from cluster.ablation.table import as_json as table_as_json
+    from cluster.ablation.table import as_markdown
     from cluster.options import integers, words
-    from cluster.recipe import load_recipe
+    from cluster.recipes import load_recipe
     from cluster.shipped import ABLATIONS
 
     found = run_ablation(
@@ -295,7 +295,7 @@ def main() -> None:
 
 
 def _fail(error: Exception) -> None:
-    from data_filters.sample import InputError
+    from data_filters.errors import InputError
 
     if os.environ.get("LOUPE_VERBOSE"):
         traceback.print_exc()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.console import progress, training_lines
-from cluster.recipe import load_recipe
+from cluster.recipes import load_recipe
 from cluster.shipped import CURATION, PRETRAINING
 
 IMAGE_SIZE = 112
@@ -44,7 +44,7 @@ def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str
 
     A step that is done already is not done again. Returns the scores and the seconds of each step.
     """
-    from pipelines.on_ray import running_ray
+    from pipelines.ray_tasks import running_ray
 
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,8 +89,8 @@ def _render(world: Path, pairs: int, seed: int) -> None:
 
 
 def _curate(raw: Path, curated: Path) -> None:
-    from pipelines.config import CurateConfig
-    from pipelines.curate import curate
+    from pipelines.curate.config import CurateConfig
+    from pipelines.curate.run import curate
 
     config = load_recipe(CurateConfig, CURATION, CURATION_RECIPE)
     with progress("curating") as tick:
@@ -99,8 +99,8 @@ def _curate(raw: Path, curated: Path) -> None:
 
 def _pretrain(data: Path, run: Path, seed: int, sets: list[str]) -> None:
     from pretrain.config import PretrainConfig
-    from pretrain.setup import plan_run
-    from pretrain.worker import run_distributed
+    from pretrain.training.launch_ray import run_distributed
+    from pretrain.training.setup import plan_run
 
     config = load_recipe(PretrainConfig, PRETRAINING, PRETRAINING_RECIPE, [f"seed={seed}", *sets])
     planned = plan_run(config, str(data), str(run))
@@ -115,7 +115,7 @@ def _export(run: Path, export: Path) -> None:
 
 
 def _evaluate(export: Path, world: Path, output: Path) -> dict[str, dict[str, Any]]:
-    from pretrain.evaluation.table import get_task
+    from pretrain.evaluation.tasks import get_task
 
     scores = {}
     for name, (task, split, options) in EVALUATIONS.items():
@@ -134,8 +134,8 @@ def _headline(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _report(folder: Path, metrics: dict[str, dict[str, Any]]) -> None:
-    from pretrain.evaluation.report import write_report
     from pretrain.export.model_card import add_scores
+    from pretrain.report.run_page import write_report
 
     write_report(
         str(folder / "report.html"),

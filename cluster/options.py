@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 
 def keyword_options(function: Callable[..., Any], sets: list[str] | None, taken: set[str]) -> dict[str, Any]:

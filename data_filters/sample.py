@@ -14,10 +14,6 @@ CAPTION_EXTENSION = "txt"
 METADATA_EXTENSION = "json"
 
 
-class InputError(ValueError):
-    """The user's input or config is wrong. One line: what was received, what is allowed, how to mend."""
-
-
 class BrokenSample(ValueError):
     """A sample that cannot be read: it goes to quarantine and never stops a run.
 

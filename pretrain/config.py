@@ -298,7 +298,7 @@ class PretrainConfig(Section):
     model: ModelConfig = ModelConfig()
     objectives: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {"contrastive": {"weight": 1.0}},
-        description="name → weight and options, as pretrain/objectives/table.py lists them",
+        description="name → weight and options, as pretrain/objectives.py lists them",
     )
     supervision: SupervisionConfig = SupervisionConfig()
     start: StartConfig = StartConfig()

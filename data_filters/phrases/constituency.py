@@ -11,13 +11,13 @@ from spacy.language import Language
 from spacy.symbols import NOUN, PRON, PROPN
 from spacy.tokens import Doc, Span
 
-from data_filters.phrases.choose import NounPhrase, choose, trim
-from data_filters.phrases.choose import Span as Characters
+from data_filters.errors import InputError
 from data_filters.phrases.noun_chunks import load_pipeline, parse
 from data_filters.phrases.noun_phrases import words_of
 from data_filters.phrases.options import PhraseOptions
+from data_filters.phrases.selection import NounPhrase, choose, trim
+from data_filters.phrases.selection import Span as Characters
 from data_filters.phrases.stop_list import load_stop_list
-from data_filters.sample import InputError
 
 PARSER = "benepar_en3"
 

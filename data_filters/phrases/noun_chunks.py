@@ -8,11 +8,11 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from data_filters.phrases.choose import Span, choose
+from data_filters.errors import InputError
 from data_filters.phrases.noun_phrases import labels_of, noun_phrases, words_of
 from data_filters.phrases.options import PhraseOptions
+from data_filters.phrases.selection import Span, choose
 from data_filters.phrases.stop_list import load_stop_list
-from data_filters.sample import InputError
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "english_ewt"
 # What finding a noun phrase needs; everything else in a pipeline (entities, lemmas, ...) only costs time.

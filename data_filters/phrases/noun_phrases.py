@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from spacy.symbols import NOUN, PRON, PROPN
 from spacy.tokens import Doc
 
-from data_filters.phrases.choose import NounPhrase, Words, trim
+from data_filters.phrases.selection import NounPhrase, Words, trim
 
 NOMINAL = (NOUN, PROPN, PRON)
 # What neither belongs to the noun phrase by itself nor ends it; any other link (conjunct, apposition, clause) ends it.

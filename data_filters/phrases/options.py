@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 LEVELS = ("maximal", "base")
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 SHIPPED = Path(__file__).parent / "assets" / "stop_phrases.txt"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pipelines.icon_world.vocabulary import ICONS, NAMES
 
 _EM = 512  # pixels of the drawing that all smaller masks are reduced from

@@ -15,14 +15,15 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pipelines.icon_world.flaws import BLOCK, REPEATED, flawed_members, plan_flaws
 from pipelines.icon_world.glyphs import require_font
 from pipelines.icon_world.render import encode_jpeg, paint
 from pipelines.icon_world.sample import World, sample_key
 from pipelines.icon_world.scene import SINGLE_SHARE
 from pipelines.icon_world.vocabulary import NAMES, first_names
-from pipelines.tars import join, write_shard
+from pipelines.shards.storage import join
+from pipelines.shards.writer import write_shard
 
 _HELD_BACK = 512  # test and unseen pairs, where none are asked for and the world is no smaller
 _WORTH_PROCESSES = 3000  # pairs from which starting processes pays

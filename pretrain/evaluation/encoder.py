@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-from data_filters.sample import InputError
-from pretrain.export.quiet import quiet_loading
+from data_filters.errors import InputError
+from pretrain.export.progress_bars import quiet_loading
 
 
 class ExportedEncoder:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.evaluation.encoder import ExportedEncoder
 
 TEMPLATES: dict[str, tuple[str, ...]] = {

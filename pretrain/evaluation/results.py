@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 METRICS = "metrics.json"
 _OWN = ("examples", "detections", "ground_truth")

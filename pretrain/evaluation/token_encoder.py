@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.models.dual_encoder import DualEncoder, map_shape
 from pretrain.models.region_generator import RegionGenerator

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data_filters.sample import InputError
-from pretrain.data.tokenizer import load_tokenizer
+from data_filters.errors import InputError
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.model_card import CardFace, write_model_card
 from pretrain.export.run_folder import (
     ENCODER_PREFIX,

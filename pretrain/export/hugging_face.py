@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from transformers import VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from pretrain.data.images import MEAN, STD
+from pretrain.data.samples.images import MEAN, STD
 from pretrain.export.folder import ExportSummary, Source, Written, export_folder, save_tokenizer, write_json
 from pretrain.export.model_card import HUGGINGFACE
 from pretrain.export.parity import check_parity
-from pretrain.export.quiet import quiet_loading
+from pretrain.export.progress_bars import quiet_loading
 
 BICUBIC = 3  # PIL.Image.Resampling.BICUBIC, as image processors store it
 

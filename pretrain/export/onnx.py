@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data_filters.sample import InputError
-from pretrain.data.images import MEAN, STD
-from pretrain.data.tokenizer import load_tokenizer
+from data_filters.errors import InputError
+from pretrain.data.samples.images import MEAN, STD
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
     ExportSummary,
     Source,

@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel
 
-from data_filters.sample import InputError
-from pretrain.data.images import MEAN, STD
-from pretrain.data.tokenizer import load_tokenizer
+from data_filters.errors import InputError
+from pretrain.data.samples.images import MEAN, STD
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
     ExportSummary,
     Source,

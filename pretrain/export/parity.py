@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModel
 
-from pretrain.export.quiet import quiet_loading
+from pretrain.export.progress_bars import quiet_loading
 from pretrain.models.dual_encoder import DualEncoder
 
 LIMIT = 1e-5

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.config import PretrainConfig
-from pretrain.data.tokenizer import load_tokenizer
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
 
 ENCODER_PREFIX = "dual_encoder."

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 REGISTERED: dict[str, dict[str, Any]] = {
     f"swin_{size}_patch4_window{window}_{side}": {

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from data_filters.sample import InputError
-from pretrain.models.boxes import most_confident
-from pretrain.models.soft_mask import hard_mask, pool, soft_mask
+from data_filters.errors import InputError
+from pretrain.regions.boxes import most_confident
+from pretrain.regions.soft_mask import hard_mask, pool, soft_mask
 
 
 class Regions(NamedTuple):

@@ -15,7 +15,7 @@ from transformers import (
     ViTModel,
 )
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 
 def build_image_tower(config: Any) -> PreTrainedModel:

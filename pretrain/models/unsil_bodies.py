@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 
 class MlpAttention(nn.Module):

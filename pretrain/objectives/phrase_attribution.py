@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.models.boxes import overlap, to_corners
-from pretrain.models.soft_mask import home_cell
 from pretrain.objectives.token_semantics import mean_per_item
+from pretrain.regions.boxes import overlap, to_corners
+from pretrain.regions.soft_mask import home_cell
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.coalitions import spread_coalitions
 from pretrain.shapley.games import TokenGame
 

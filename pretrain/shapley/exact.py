@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.coalitions import random_ranks
 from pretrain.shapley.games import Game, check_absent
 

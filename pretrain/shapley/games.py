@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.text_context import expected_text
 from pretrain.shapley.undisturbed import undisturbed
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 SMALLEST = 1e-12
 

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.coalitions import Pairs, random_ranks, uniform_size_pairs
 from pretrain.shapley.games import AveragedGame, Game
 from pretrain.shapley.members import MemberPlan, plan_members

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.sampled import MergedEstimate
 
 TARGETS: dict[str, Callable[[MergedEstimate], tuple[Tensor, Tensor]]] = {

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from shapley_scenes import Box, Scenes, load_encoder, load_scenes
 from torch import Tensor
 
-from pretrain.models.soft_mask import hard_mask
+from pretrain.regions.soft_mask import hard_mask
 from pretrain.shapley import TokenGame, absence, merged_interaction
 
 SCALES = (0.35, 0.6, 0.8, 1.0, 1.25, 1.6, 2.4)

@@ -18,12 +18,12 @@ import torch
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from cluster.recipe import load_recipe  # noqa: E402
-from cluster.shipped import PRETRAINING  # noqa: E402
-from pretrain.config import PretrainConfig  # noqa: E402
-from pretrain.data.open import open_data, open_reader  # noqa: E402
-from pretrain.plain_engine import PlainEngine  # noqa: E402
-from pretrain.setup import build_module  # noqa: E402
+from cluster.recipes import load_recipe
+from cluster.shipped import PRETRAINING
+from pretrain.config import PretrainConfig
+from pretrain.data.datasets import open_data, open_reader
+from pretrain.training.engines.plain import PlainEngine
+from pretrain.training.setup import build_module
 
 LOUPE = {"token_semantics": {}, "fine_grained": {}, "unsil": {}}
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -20,11 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from data_filters.phrases import PhraseOptions  # noqa: E402
-from data_filters.phrases.noun_chunks import NounChunks  # noqa: E402
-from data_filters.phrases.noun_phrases import noun_phrases  # noqa: E402
-from pipelines.icon_world.sample import World  # noqa: E402
-from pipelines.tars import iterate  # noqa: E402
+from data_filters.phrases import PhraseOptions
+from data_filters.phrases.noun_chunks import NounChunks
+from data_filters.phrases.noun_phrases import noun_phrases
+from pipelines.icon_world.sample import World
+from pipelines.shards.reader import iterate
 
 Spans = set[tuple[int, int]]
 

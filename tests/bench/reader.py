@@ -28,14 +28,15 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer
 
-from pipelines.tars import committed_shards, iterate
-from pretrain.data.captions import CaptionEncoder
-from pretrain.data.images import Augmentation
-from pretrain.data.plan import BatchPlan
-from pretrain.data.prepare import Preparation
-from pretrain.data.reader import Reader
-from pretrain.data.source import open_source
-from pretrain.data.tokenizer import load_tokenizer
+from pipelines.shards.manifest import committed_shards
+from pipelines.shards.reader import iterate
+from pretrain.data.order.batch_plan import BatchPlan
+from pretrain.data.samples.captions import CaptionEncoder
+from pretrain.data.samples.images import Augmentation
+from pretrain.data.samples.preparation import Preparation
+from pretrain.data.samples.tokenizer import load_tokenizer
+from pretrain.data.shards.reader import Reader
+from pretrain.data.shards.source import open_source
 
 MAX_TOKENS = 60
 

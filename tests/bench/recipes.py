@@ -13,13 +13,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from cluster.recipe import load_recipe, shipped_recipes  # noqa: E402
-from cluster.shipped import PRETRAINING  # noqa: E402
-from pretrain.config import PretrainConfig  # noqa: E402
-from pretrain.evaluation.report import write_report  # noqa: E402
-from pretrain.local import run_local  # noqa: E402
-from pretrain.metrics import read_metrics  # noqa: E402
-from pretrain.setup import plan_run  # noqa: E402
+from cluster.recipes import load_recipe, shipped_recipes
+from cluster.shipped import PRETRAINING
+from pretrain.config import PretrainConfig
+from pretrain.report.run_page import write_report
+from pretrain.training.launch_local import run_local
+from pretrain.training.metrics import read_metrics
+from pretrain.training.setup import plan_run
 
 
 def small(name: str, steps: int) -> PretrainConfig:

@@ -30,19 +30,19 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shapley_plot import plot  # noqa: E402
-from shapley_scenes import Scenes, load_encoder, load_scenes, object_separation  # noqa: E402
-from shapley_sizes import BUDGETS, GROUPS, quality_by_size  # noqa: E402
+from shapley_plot import plot
+from shapley_scenes import Scenes, load_encoder, load_scenes, object_separation
+from shapley_sizes import BUDGETS, GROUPS, quality_by_size
 
-from pretrain.models.dual_encoder import DualEncoder  # noqa: E402
-from pretrain.shapley import (  # noqa: E402
+from pretrain.models.dual_encoder import DualEncoder
+from pretrain.shapley import (
     TokenGame,
     attribute,
     merged_interaction,
     plain_interaction,
     semantic_interactions,
 )
-from pretrain.shapley.sampled import MergedEstimate  # noqa: E402
+from pretrain.shapley.sampled import MergedEstimate
 
 Sampler = Callable[..., MergedEstimate]
 SAMPLERS: dict[str, Sampler] = {

@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from data_filters.sample import sample_from_members
-from pipelines.tars import committed_shards, iterate
-from pretrain.data.images import Augmentation, decode, pixels
-from pretrain.data.spans import align_phrases
-from pretrain.data.tokenizer import load_tokenizer
+from pipelines.shards.manifest import committed_shards
+from pipelines.shards.reader import iterate
+from pretrain.data.samples.images import Augmentation, decode, pixels
+from pretrain.data.samples.phrase_tokens import align_phrases
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.run_folder import find_checkpoint, load_weights, open_run, restore_encoder
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.shapley import TokenGame, merged_interaction, region_targets

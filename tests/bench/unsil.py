@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shapley_plot import plot  # noqa: E402
-from shapley_scenes import Scenes, load_encoder, load_scenes  # noqa: E402
-from unsil_examples import (  # noqa: E402
+from shapley_plot import plot
+from shapley_scenes import Scenes, load_encoder, load_scenes
+from unsil_examples import (
     Examples,
     draw_regions,
     encode,
@@ -34,10 +34,10 @@ from unsil_examples import (  # noqa: E402
     token_examples,
 )
 
-from pretrain.models.dual_encoder import DualEncoder  # noqa: E402
-from pretrain.models.unsil import SemanticUnsil, TokenUnsil  # noqa: E402
-from pretrain.models.unsil_bodies import BODIES  # noqa: E402
-from pretrain.objectives.unsil import unsil_loss  # noqa: E402
+from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.unsil import SemanticUnsil, TokenUnsil
+from pretrain.models.unsil_bodies import BODIES
+from pretrain.objectives.unsil import unsil_loss
 
 WIDTH, BATCH = 64, 32
 

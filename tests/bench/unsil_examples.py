@@ -8,7 +8,7 @@ from shapley_scenes import Scenes, cells_of
 from torch import Tensor
 
 from pretrain.models.dual_encoder import DualEncoder
-from pretrain.models.soft_mask import pool
+from pretrain.regions.soft_mask import pool
 from pretrain.shapley import SemanticGame, TokenGame, merged_interaction, semantic_interactions
 from pretrain.shapley.games import between_specials
 

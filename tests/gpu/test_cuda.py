@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from pretrain.config import PretrainConfig
-from pretrain.data.batch import Batch
+from pretrain.data.samples.batch import Batch
 from pretrain.objectives.late_interaction import late_interaction_loss
-from pretrain.plain_engine import PlainEngine
-from pretrain.training_module import TrainingModule
+from pretrain.tasks.dual_encoder import TrainingModule
+from pretrain.training.engines.plain import PlainEngine
 
 pytestmark = pytest.mark.gpu
 PAIRS, VOCABULARY, SIDE = 32, 200, 64

@@ -18,8 +18,8 @@ def icon_world(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def curated_icons(icon_world, ray_cluster, tmp_path_factory) -> str:
     """The training pairs of `icon_world`, curated through Ray Data."""
-    from pipelines.config import CurateConfig
-    from pipelines.curate import curate
+    from pipelines.curate.config import CurateConfig
+    from pipelines.curate.run import curate
 
     folder = tmp_path_factory.mktemp("icons") / "curated"
     curate(CurateConfig(min_side=32), str(icon_world / "train"), str(folder))

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import pipelines
-from cluster.recipe import load_recipe
-from data_filters.sample import InputError
-from pipelines.config import CurateConfig
-from pipelines.curate import ShardProgress, TooManyBadSamples, curate
-from pipelines.manifest import config_hash
-from pipelines.tars import committed_shards, iterate, read_index, walk
+from cluster.recipes import load_recipe
+from data_filters.errors import InputError
+from pipelines.common.config import config_hash
+from pipelines.curate.config import CurateConfig
+from pipelines.curate.run import ShardProgress, TooManyBadSamples, curate
+from pipelines.shards.manifest import committed_shards
+from pipelines.shards.reader import iterate, read_index, walk
 
 pytestmark = pytest.mark.ray
 
@@ -208,8 +209,8 @@ def test_damage_is_quarantined_up_to_the_allowed_fraction(shared_data, ray_clust
 
 SCRIPT = """
 import sys
-from pipelines.config import CurateConfig
-from pipelines.curate import curate
+from pipelines.curate.config import CurateConfig
+from pipelines.curate.run import curate
 def tell(one):
     if one.phase == "stream":
         print("committed", one.shard, flush=True)
@@ -287,7 +288,7 @@ def test_every_flaw_that_one_pair_shows_is_found_and_no_good_pair_is_lost(ray_cl
 
 @pytest.mark.ray
 def test_phrases_are_found_while_curating_and_shown(icon_world, ray_cluster, tmp_path):
-    from pipelines.phrases_config import PhrasesConfig
+    from pipelines.phrases.config import PhrasesConfig
 
     output = tmp_path / "curated"
     curate(CurateConfig(min_side=32, phrases=PhrasesConfig()), str(icon_world / "test"), str(output))

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import multiprocessing as mp
 
-from pretrain.accumulation import accumulate_gradients, concatenate
 from pretrain.config import PretrainConfig
-from pretrain.data.batch import Batch
-from pretrain.objectives.table import OBJECTIVES
-from pretrain.training_module import TrainingModule
+from pretrain.data.samples.batch import Batch
+from pretrain.objectives import OBJECTIVES
+from pretrain.tasks.dual_encoder import TrainingModule
+from pretrain.training.accumulation import accumulate_gradients, concatenate
 
 PAIRS, TOKENS, VOCABULARY, RANKS = 8, 9, 50, 2
 GATHERED = {
@@ -124,7 +124,7 @@ def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, ou
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
     from deepspeed.utils import safe_get_full_grad
 
-    from pretrain.engine import DeepSpeedEngine
+    from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
     config = recipe(zero_stage, target)
     engine = DeepSpeedEngine(module(config), config)
@@ -225,7 +225,7 @@ def one_rank_in_bf16(rank: int, ranks: int, store: str, output: str) -> None:
     torch.set_num_threads(1)
     os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
-    from pretrain.engine import DeepSpeedEngine
+    from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
     found = {}
     for stage, recomputed in ((1, False), (3, False), (3, True)):

@@ -5,11 +5,12 @@ import json
 
 import pytest
 
+from data_filters.errors import InputError
 from data_filters.phrases import extract_phrases
-from data_filters.sample import InputError
-from pipelines.manifest import write_manifest
-from pipelines.phrases import PhrasesConfig, add_phrases, phrases_pass
-from pipelines.tars import committed_shards, iterate, read_index, read_members, write_shard
+from pipelines.phrases.run import PhrasesConfig, add_phrases, phrases_pass
+from pipelines.shards.manifest import committed_shards, write_manifest
+from pipelines.shards.reader import iterate, read_index, read_members
+from pipelines.shards.writer import write_shard
 
 pytestmark = pytest.mark.ray
 

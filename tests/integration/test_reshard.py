@@ -15,14 +15,14 @@ import torch
 from PIL import Image
 from torch import multiprocessing as mp
 
-from data_filters.sample import InputError
-from pipelines.tars import write_shard
-from pretrain.checkpoint import list_checkpoints, read_state
+from data_filters.errors import InputError
+from pipelines.shards.writer import write_shard
 from pretrain.config import PretrainConfig
-from pretrain.local import run_local
-from pretrain.metrics import read_metrics
-from pretrain.reshard import reshard_run
-from pretrain.setup import build_module, build_reader, plan_run, write_run_config
+from pretrain.training.checkpoint import list_checkpoints, read_state
+from pretrain.training.launch_local import run_local
+from pretrain.training.metrics import read_metrics
+from pretrain.training.reshard import reshard_run
+from pretrain.training.setup import build_module, build_reader, plan_run, write_run_config
 
 PAIRS, STEPS, KILLED_AT = 40, 8, 5
 RECIPE = {
@@ -71,8 +71,8 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, killed_at: 
     os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
     store = f"file://{run}.store-{ranks}-{killed_at}"
     torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks)
-    from pretrain.engine import DeepSpeedEngine
-    from pretrain.loop import train
+    from pretrain.training.engines.deepspeed import DeepSpeedEngine
+    from pretrain.training.loop import train
 
     def report(metrics: dict[str, float]) -> None:
         if metrics["step"] == killed_at and rank == 0:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import yaml
 
-from pretrain.checkpoint import list_checkpoints
-from pretrain.metrics import read_metrics
+from pretrain.training.checkpoint import list_checkpoints
+from pretrain.training.metrics import read_metrics
 
 STEPS, EVERY = 24, 8
 RECIPE = {

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import multiprocessing as mp
 
-from pipelines.tars import write_shard
+from pipelines.shards.writer import write_shard
 from pretrain.config import PretrainConfig
-from pretrain.local import run_local
-from pretrain.metrics import read_metrics
-from pretrain.setup import build_first_module, build_reader, plan_run, write_run_config
+from pretrain.training.launch_local import run_local
+from pretrain.training.metrics import read_metrics
+from pretrain.training.setup import build_first_module, build_reader, plan_run, write_run_config
 
 STEPS, BRANCH = 6, 4
 RECIPE = {
@@ -75,8 +75,8 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, start: dict
     os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
     store = f"file://{run}.store"
     torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks)
-    from pretrain.engine import DeepSpeedEngine
-    from pretrain.loop import train
+    from pretrain.training.engines.deepspeed import DeepSpeedEngine
+    from pretrain.training.loop import train
 
     planned = plan_run(recipe(stage, ranks, start), data, run)
     engine = DeepSpeedEngine(build_first_module(planned), planned.config)

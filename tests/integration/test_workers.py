@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pretrain.checkpoint import list_checkpoints
 from pretrain.config import PretrainConfig
-from pretrain.metrics import read_metrics
-from pretrain.setup import RunPlan, plan_run
+from pretrain.training.checkpoint import list_checkpoints
+from pretrain.training.metrics import read_metrics
+from pretrain.training.setup import RunPlan, plan_run
 
 STEPS, EVERY, KILLED_AFTER = 40, 20, 25
 RECIPE = {
@@ -28,7 +28,7 @@ RECIPE = {
 
 
 def run(planned: RunPlan) -> list[int]:
-    from pretrain.worker import run_distributed
+    from pretrain.training.launch_ray import run_distributed
 
     steps: list[int] = []
     run_distributed(planned, lambda metrics: steps.append(int(metrics["step"])))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster import cli
-from pipelines.tars import write_shard
+from pipelines.shards.writer import write_shard
 
 
 def run(monkeypatch, capsys, *words: str) -> tuple[int, str]:
@@ -120,7 +120,7 @@ def test_bad_input_is_one_line_and_changes_nothing(words, says, ground, monkeypa
 
 
 def test_a_failure_that_is_not_the_users_is_exit_code_1(monkeypatch, capsys, ground):
-    import pretrain.export.table as exporting
+    import pretrain.export as exporting
 
     def fail(*_: str, **__: str | None) -> None:
         raise OSError("disk full")

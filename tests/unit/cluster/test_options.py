@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.options import keyword_options
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 
 
 def task(export, *, proposals=None, count: int = 1, device="cpu"):

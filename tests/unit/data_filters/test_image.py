@@ -10,7 +10,7 @@ from PIL import Image
 
 from data_filters.image import ImageHeader, aspect_ratio, read_header, shorter_side
 from data_filters.sample import BrokenSample
-from pipelines.tars import iterate
+from pipelines.shards.reader import iterate
 
 
 def encoded(width: int, height: int, kind: str, mode: str = "RGB", **how: object) -> bytes:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pipelines.icon_world import COLORS, NAMES, WorldSummary, render_world
 from pipelines.icon_world.glyphs import glyph_mask
 from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, first_names, held_out_color
-from pipelines.tars import iterate, read_index, read_members
+from pipelines.shards.reader import iterate, read_index, read_members
 
 SMALL = {"image_size": 96, "samples_per_shard": 40, "test_pairs": 30, "unseen_pairs": 25}
 

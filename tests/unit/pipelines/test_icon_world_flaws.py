@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pipelines.icon_world import COLORS, FLAWS_PER_BLOCK, WorldSummary, render_world
 from pipelines.icon_world.foreign import LANGUAGES, foreign_caption
-from pipelines.tars import iterate
+from pipelines.shards.reader import iterate
 
 PAIRS = 300
 Members = dict[str, bytes]

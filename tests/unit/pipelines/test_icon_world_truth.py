@@ -17,7 +17,7 @@ from PIL import Image
 from pipelines.icon_world import COLORS, NAMES, SIZES, render_world
 from pipelines.icon_world.render import paint
 from pipelines.icon_world.sample import World
-from pipelines.tars import iterate
+from pipelines.shards.reader import iterate
 
 SIDES = {
     "to the left of": lambda a, b: b[0] - a[0],

@@ -2,11 +2,11 @@
 
 import pytest
 
-from cluster.recipe import load_recipe, shipped_recipes
+from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import PRETRAINING
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.config import PretrainConfig
-from pretrain.training_module import check_recipe
+from pretrain.tasks.dual_encoder import check_recipe
 
 
 @pytest.mark.parametrize("name", shipped_recipes(PRETRAINING))

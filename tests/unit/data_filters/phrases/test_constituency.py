@@ -6,9 +6,9 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
+from data_filters.errors import InputError
 from data_filters.phrases import load_extractor
 from data_filters.phrases.constituency import np_constituents
-from data_filters.sample import InputError
 
 VOCAB = spacy.blank("en").vocab
 POS = {

@@ -1,7 +1,7 @@
 import pytest
 
+from data_filters.errors import InputError
 from data_filters.phrases.options import PhraseOptions
-from data_filters.sample import InputError
 
 
 @pytest.mark.parametrize(

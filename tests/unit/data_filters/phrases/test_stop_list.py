@@ -1,8 +1,8 @@
 import pytest
 
+from data_filters.errors import InputError
 from data_filters.phrases import extract_phrases
 from data_filters.phrases.stop_list import load_stop_list
-from data_filters.sample import InputError
 
 
 def test_the_shipped_list_is_lower_case_and_without_determiners():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.tars import write_shard
+from pipelines.shards.writer import write_shard
 
 
 @pytest.fixture

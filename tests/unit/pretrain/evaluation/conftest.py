@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipelines.tars import write_shard
+from pipelines.shards.writer import write_shard
 from pretrain.config import PretrainConfig
-from pretrain.data.tokenizer import load_tokenizer
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.prompts import TEMPLATES, choose_templates, class_embeddings, prompt
 

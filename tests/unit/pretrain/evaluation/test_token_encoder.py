@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, CLIPConfig, CLIPModel
 
-from data_filters.sample import InputError
-from pretrain.evaluation.samples import SampleStream
+from data_filters.errors import InputError
+from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.models.region_generator import RegionGenerator
 

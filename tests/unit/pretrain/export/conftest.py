@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from pretrain.config import PretrainConfig
-from pretrain.data.tokenizer import load_tokenizer
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, pipeline
 
-from data_filters.sample import InputError
-from pretrain.data.images import Augmentation, pixels
-from pretrain.data.tokenizer import load_tokenizer
+from data_filters.errors import InputError
+from pretrain.data.samples.images import Augmentation, pixels
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run
 
 _here = importlib.util.spec_from_file_location("tiny_runs", Path(__file__).with_name("conftest.py"))

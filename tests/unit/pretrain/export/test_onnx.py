@@ -14,9 +14,9 @@ import torch
 from onnxruntime import InferenceSession
 from PIL import Image
 
-from data_filters.sample import InputError
-from pretrain.data.images import Augmentation, pixels
-from pretrain.data.tokenizer import load_tokenizer
+from data_filters.errors import InputError
+from pretrain.data.samples.images import Augmentation, pixels
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export import onnx as exporting
 from pretrain.export.onnx_graph import Graph, compare_graph, write_graph
 from pretrain.export.parity import probe

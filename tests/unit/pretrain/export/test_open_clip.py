@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.config import PretrainConfig
-from pretrain.data.tokenizer import load_tokenizer
+from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run as export_hugging_face
 from pretrain.export.open_clip import check_parity, export_run, read_back
 from pretrain.export.timm_layout import REGISTERED, registered_name, timm_arguments
@@ -240,7 +240,7 @@ def test_the_real_preprocessing_gives_the_runs_pixels(shifted):
     pytest.importorskip("torchvision.io", exc_type=ImportError)
     import numpy as np
 
-    from pretrain.data.images import Augmentation, pixels
+    from pretrain.data.samples.images import Augmentation, pixels
 
     _, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{shifted[1]}")
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))

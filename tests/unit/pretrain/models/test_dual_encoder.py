@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.config import ModelConfig
 from pretrain.models.dual_encoder import DualEncoder
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from data_filters.sample import InputError
-from pretrain.models.boxes import overlap
+from data_filters.errors import InputError
 from pretrain.models.region_generator import RegionGenerator
-from pretrain.models.soft_mask import hard_mask, pool, soft_mask
+from pretrain.regions.boxes import overlap
+from pretrain.regions.soft_mask import hard_mask, pool, soft_mask
 
 
 def generator(regions=5, grid=(4, 6), **options):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.models.unsil import SIGMA_MIN, SemanticUnsil, TokenUnsil
 from pretrain.models.unsil_bodies import BODIES
 from pretrain.objectives.unsil import unsil_loss

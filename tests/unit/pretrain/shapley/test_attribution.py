@@ -5,7 +5,7 @@ import pytest
 import shapiq
 import torch
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.attribution import attribute, phrase_attributions
 from pretrain.shapley.games import TokenGame
 

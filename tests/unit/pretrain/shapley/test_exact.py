@@ -7,7 +7,7 @@ import pytest
 import shapiq
 import torch
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley import exact
 from pretrain.shapley.exact import enumerate_interaction, semantic_interactions
 from pretrain.shapley.games import SemanticGame

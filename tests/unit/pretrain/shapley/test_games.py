@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.games import SemanticGame, TokenGame, between_specials
 from pretrain.shapley.sampled import merged_interaction
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.normalise import ROW_DISTRIBUTIONS, SOFT_LABELS, row_distributions, soft_labels
 
 MASK = torch.tensor([[True, True, True, True, False]])

@@ -4,7 +4,7 @@ import pytest
 import shapiq
 import torch
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.sampled import merged_interaction, plain_interaction
 
 REGIONS = {2: [0, 5], 3: [1, 2, 7], 4: [0, 3, 4, 8], 5: [0, 1, 2, 3, 4], 6: [2, 3, 5, 6, 7, 8]}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from data_filters.sample import InputError
+from data_filters.errors import InputError
 from pretrain.shapley.sampled import MergedEstimate
 from pretrain.shapley.targets import TARGETS, region_targets
 

@@ -1,0 +1,75 @@
+"""What an ablation leaves: ablation.json, ablation.md, ablation.svg, ablation.html."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.ablation.cells import write_json, write_text
+from cluster.ablation.picture import draw_table
+from cluster.ablation.plan import AblationPlan
+from cluster.ablation.table import Table, as_json, as_markdown, as_texts
+from pipelines.common.html.page import page, settings, table
+
+SPREAD = "mean ± standard deviation over seeds (n − 1)"
+
+
+def write_results(
+    folder: Path,
+    plan: AblationPlan,
+    found: Table,
+    results: Sequence[Mapping[str, Any]],
+    failed: Mapping[str, str],
+) -> None:
+    """Write the four files into `folder`; `results` are the cells' own, `failed` the reason of each that has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = as_json(found) | {
+        "cells": list(results),
+        "failed": dict(failed),
+        "plan": plan.model_dump(mode="json"),
+    }
+    write_json(folder / "ablation.json", document)
+    seeds = sorted({result["seed"] for result in results})
+    remark = f"{len(results)} trainings, seeds {', '.join(map(str, seeds)) or 'none'}; {SPREAD}."
+    write_text(folder / "ablation.md", f"# {plan.title}\n\n{remark}\n\n{as_markdown(found)}")
+    picture = draw_table(found)
+    write_text(folder / "ablation.svg", picture)
+    write_text(folder / "ablation.html", _page(plan, found, picture, remark, failed))
+
+
+def _page(plan: AblationPlan, found: Table, picture: str, remark: str, failed: Mapping[str, str]) -> str:
+    head, rows = as_texts(found)
+    rows = [[title.replace(" ", "\u00a0"), *scores] for title, *scores in rows]  # a line is a line
+    reasons = [list(one) for one in failed.items()]
+    sections = [
+        ("Scores", table(head, rows) if rows else ""),
+        ("Every seed", table(*_by_seed(found)) if rows else ""),
+        ("Failed", table(["", "reason"], reasons, numbers_from=2) if failed else ""),
+        ("Rows", "".join(_row(plan, name) for name in plan.rows)),
+        ("Common to all rows", table([], settings({"base": plan.base, **plan.common}), numbers_from=9)),
+    ]
+    return page(f"loupe: {plan.title}", remark, f'<div class="scroll">{picture}</div>', sections)
+
+
+def _row(plan: AblationPlan, name: str) -> str:
+    """What makes a row: where it starts and what it overrides."""
+    row, start = plan.rows[name], plan.start_of(name)
+    how = f"after {start[1]} steps of {plan.rows[start[0]].title}" if start else "from random weights"
+    own = table([], settings(row.overrides), numbers_from=9) if row.overrides else ""
+    return f'<h3>{html.escape(row.title)}</h3><p class="quiet">{html.escape(f"{name}: {how}")}</p>{own}'
+
+
+def _by_seed(found: Table) -> tuple[list[str], list[list[str]]]:
+    head, _ = as_texts(found)
+    rows = []
+    for line in found.lines:
+        if line.kind == "yardstick":
+            continue
+        for seed in sorted({seed for values in line.values.values() for seed in values}):
+            values = [line.values.get(column, {}).get(seed) for column in found.columns]
+            rows.append(
+                [f"{line.title}, seed {seed}", *("" if one is None else f"{one:.3f}" for one in values)]
+            )
+    return head, rows

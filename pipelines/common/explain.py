@@ -1,0 +1,163 @@
+"""Mistakes in a configuration as one line each: the field, what was received, what is allowed, how to mend.
+
+The one place that turns assignments `a.b=value` and pydantic's errors into values and sentences.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from typing import Any, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from data_filters.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model_class: type[Model], values: dict[str, Any], where: str) -> Model:
+    """`values` as a `model_class`; `where` opens the line of an error ("recipe x.yaml", "--set").
+
+    Raises InputError with the first mistake in full and the number of the others.
+    """
+    try:
+        return model_class.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(model_class, error, where)) from error
+
+
+def from_assignments(model_class: type[Model], sets: list[str] | None) -> Model:
+    """A model of defaults with the overrides `a.b=value`. Raises InputError on anything that the user has to mend."""
+    values: dict[str, Any] = {}
+    for assignment in sets or []:
+        override(model_class, values, assignment)
+    return validate(model_class, values, "--set")
+
+
+def override(model_class: type[BaseModel], values: dict[str, Any], assignment: str) -> None:
+    """Set `a.b=value` in nested mappings of values for `model_class`; the value is read as YAML.
+
+    Raises InputError for what is no assignment, an unknown key, or a key below a plain value.
+    """
+    dotted, equals, text = assignment.partition("=")
+    keys = [key.strip() for key in dotted.split(".")]
+    if not equals or not all(keys):
+        raise InputError(
+            f"--set {assignment!r} is no assignment; write --set key=value, such as --set seed=1"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {assignment!r}: the value is no YAML ({one_line(error)})") from error
+    # Checked here as well, since descending below an unknown or a plain key would hide the mistake.
+    parent: type[BaseModel] | None = model_class
+    for depth, key in enumerate(keys, start=1):
+        if parent is None:  # inside a free mapping, whose keys are its own
+            break
+        if key not in _field_names(parent):
+            raise InputError(_unknown_key(parent, ".".join(keys[: depth - 1]), key, f"--set {assignment}"))
+        annotation = _field_annotation(parent, key)
+        if depth < len(keys) and not _is_mapping(annotation):
+            name = ".".join(keys[:depth])
+            raise InputError(f"--set {assignment}: {name} has no keys below it; write --set {name}=value")
+        below = _models_in(annotation)
+        # The keys of a mapping of models are free; what is below them is checked with the whole.
+        parent = below[0] if len(below) == 1 and get_origin(annotation) is not dict else None
+    here = values
+    for key in keys[:-1]:
+        if not isinstance(here.get(key), dict):
+            here[key] = {}
+        here = here[key]
+    here[keys[-1]] = value
+
+
+def explain(model_class: type[BaseModel], error: ValidationError, where: str) -> str:
+    """The first mistake in full, and how many more there are."""
+    problems = error.errors()
+    # An unknown key is the likeliest cause of the others (a field that is missing under its right name).
+    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
+    line = _explain_one(model_class, problems[0], where)
+    more = len(problems) - 1
+    return line + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
+
+
+def _explain_one(model_class: type[BaseModel], problem: ErrorDetails, where: str) -> str:
+    location = [str(part) for part in problem["loc"]]
+    name = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        parent = _model_at(model_class, location[:-1])
+        return _unknown_key(parent, ".".join(location[:-1]), location[-1], where)
+    if problem["type"] == "missing":
+        return f"{where}: {name} is missing; add it to the recipe, or give --set {name}=value"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if not name:  # a check across fields, which names them itself
+        return f"{where}: {one_line(message)}"
+    allowed = message[0].lower() + message[1:]
+    return (
+        f"{where}: {name} is {_short(problem['input'])}; {one_line(allowed)}; "
+        f"mend it in the recipe, or give --set {name}=value"
+    )
+
+
+def _unknown_key(parent: type[BaseModel] | None, above: str, key: str, where: str) -> str:
+    known = _field_names(parent) if parent else []
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    dotted = f"{above}." if above else ""
+    if near:
+        return f"{where}: unknown key {dotted}{key}; did you mean {dotted}{near[0]}?"
+    return f"{where}: unknown key {dotted}{key}; known are {', '.join(known) or 'none'}"
+
+
+def _field_names(model_class: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model_class.model_fields.items()]
+
+
+def _field_annotation(model_class: type[BaseModel], key: str) -> Any:
+    for name, field in model_class.model_fields.items():
+        if key in (name, field.alias):
+            return field.annotation
+    return None
+
+
+def _model_at(model_class: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
+    """The model that the keys lead to; a part that is no field (a list's index) stays in place."""
+    here = model_class
+    for part in location:
+        annotation = _field_annotation(here, part)
+        if annotation is None:
+            tagged = [model for model in _models_in(here) if model.__name__ == part]
+            here = tagged[0] if tagged else here
+            continue
+        below = _models_in(annotation)
+        if not below:
+            return None
+        here = below[0]
+    return here
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The pydantic models inside an annotation, through Optional, unions, lists and Annotated."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
+
+
+def _is_mapping(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin in (typing.Union, types.UnionType, typing.Annotated):
+        return any(_is_mapping(inner) for inner in get_args(annotation))
+    return annotation is Any or annotation is dict or origin is dict or bool(_models_in(annotation))
+
+
+def one_line(text: object) -> str:
+    """The text on one line, runs of white space as one blank."""
+    return " ".join(str(text).split())
+
+
+def _short(value: object) -> str:
+    shown = one_line(repr(value))
+    return shown if len(shown) <= 80 else shown[:77] + "..."

@@ -1,0 +1,96 @@
+"""One function over many shards with Ray Data: one task per shard, results as they come."""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from pipelines.curate.scan import Unit
+
+Result = dict[str, Any]
+
+
+def for_each(
+    function: Callable[[Unit], Result],
+    units: list[Unit],
+    workers: int | None,
+    tell: Callable[[Unit, Result], None],
+) -> list[Result]:
+    """Run `function` on every unit, at most `workers` at a time; `tell` hears of each as it ends.
+
+    The result must be JSON. Results come back in the order of the units, whatever order they ended in.
+    """
+    if not units:
+        return []
+    results: dict[str, Result] = {}
+    by_name = {unit.name: unit for unit in units}
+    with running_ray(workers) as ray, quiet_data(ray):
+        limit = {"compute": ray.data.TaskPoolStrategy(size=workers)} if workers else {}
+        # One block per shard, so that one shard is one task, whose loss costs one shard's work. Results travel
+        # as text: a schema inferred from rows would depend on which row came first.
+        shards = ray.data.from_items([asdict(unit) for unit in units], override_num_blocks=len(units))
+        done = shards.map(_Row(function), num_cpus=1, **limit)
+        for row in done.iter_rows():
+            unit, result = by_name[row["name"]], json.loads(row["result"])
+            results[unit.name] = result
+            tell(unit, result)
+    return [results[unit.name] for unit in units]
+
+
+class _Row:
+    """`function` as Ray Data wants it: row in, row out."""
+
+    def __init__(self, function: Callable[[Unit], Result]) -> None:
+        self.function = function
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, str]:
+        unit = Unit(name=row["name"], uri=row["uri"], size=int(row["size"]))
+        return {"name": unit.name, "result": json.dumps(self.function(unit))}
+
+
+@contextlib.contextmanager
+def running_ray(workers: int | None) -> Iterator[Any]:
+    """The Ray that runs already; else the one that RAY_ADDRESS names; else one on this machine, while it lasts."""
+    import ray
+    import ray.data
+
+    if ray.is_initialized():
+        yield ray
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**quiet)
+    else:
+        # Not "auto": a cluster that someone else left running on this machine is not ours to use.
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def quiet_data(ray: Any) -> Iterator[None]:
+    """Ray Data's own bars and its log of every execution, off while we report by ourselves."""
+    context = ray.data.DataContext.get_current()
+    names = ("enable_progress_bars", "enable_operator_progress_bars", "enable_rich_progress_bars")
+    before = {name: getattr(context, name) for name in names if hasattr(context, name)}
+    loggers = {
+        logging.getLogger("ray.data"): logging.WARNING,
+        logging.getLogger("ray.data._internal.progress"): logging.ERROR,  # it warns that bars are off
+    }
+    levels = {logger: logger.level for logger in loggers}
+    for name in before:
+        setattr(context, name, False)
+    for logger, level in loggers.items():
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+        for name, value in before.items():
+            setattr(context, name, value)

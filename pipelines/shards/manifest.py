@@ -1,0 +1,110 @@
+"""Commit records: what was made of which input under which configuration.
+
+`OUTPUT/manifests/NAME.json` is written last and is the commit; a unit without one does not exist.
+"""
+
+import json
+import os
+import posixpath
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from data_filters.errors import InputError
+from pipelines.common.config import config_hash, output_settings
+from pipelines.shards.storage import filesystem, join, write_file
+
+VERSION = 1
+
+
+MANIFESTS = "manifests"
+
+
+@dataclass(frozen=True)
+class CommittedShard:
+    """A shard that a manifest names: `uri` is that of the tar."""
+
+    uri: str
+    samples: int
+    sha256: str
+
+
+def committed_shards(uri: str | os.PathLike[str]) -> list[CommittedShard]:
+    """The shards that the manifests in `uri/manifests/` name, by name; `[]` when there are none.
+
+    Raises InputError when a manifest cannot be read.
+    """
+    fs, path = filesystem(uri)
+    folder = posixpath.join(path, MANIFESTS)
+    if not fs.isdir(folder):
+        return []
+    shards = []
+    for name in sorted(fs.ls(folder, detail=False)):
+        if not name.endswith(".json") or posixpath.basename(name).startswith("."):
+            continue
+        try:
+            outputs = json.loads(fs.cat_file(name))["outputs"]
+            shards += [
+                CommittedShard(join(uri, output["tar"]), int(output["samples"]), str(output["sha256"]))
+                for output in outputs
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"manifest {name} cannot be read ({type(error).__name__}: {error}); expected the JSON that "
+                "`loupe curate` writes; delete it and curate again"
+            ) from error
+    return sorted(shards, key=lambda shard: shard.uri)
+
+
+def manifest_uri(output: str, name: str) -> str:
+    """Where the manifest of unit `name` lies."""
+    return join(output, MANIFESTS, f"{name}.json")
+
+
+def write_manifest(output: str, name: str, manifest: dict[str, Any]) -> None:
+    """Commit a unit. Everything that the manifest names must be there already."""
+    text = json.dumps({"version": VERSION, **manifest}, indent=1, ensure_ascii=False, sort_keys=True)
+    write_file(manifest_uri(output, name), (text + "\n").encode("utf-8"))
+
+
+def read_manifests(output: str) -> dict[str, dict[str, Any]]:
+    """Every committed unit of an output folder, by name. Raises InputError when one cannot be read."""
+    fs, path = filesystem(join(output, MANIFESTS))
+    if not fs.isdir(path):
+        return {}
+    manifests: dict[str, dict[str, Any]] = {}
+    for file in sorted(fs.ls(path, detail=False)):
+        name = posixpath.basename(file)
+        if name.startswith(".") or not name.endswith(".json"):
+            continue
+        try:
+            manifest = json.loads(fs.cat_file(file))
+            if not {"version", "config_hash", "input", "outputs", "funnel"} <= set(manifest):
+                raise ValueError("fields are missing")
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"manifest {file} cannot be read ({error}); delete it, and its shard is curated again"
+            ) from error
+        manifests[name.removesuffix(".json")] = manifest
+    return manifests
+
+
+def check_same_config(output: str, manifests: dict[str, dict[str, Any]], config: BaseModel) -> None:
+    """Refuse an output folder that holds another configuration's results. Raises InputError naming both."""
+    mine = config_hash(config)
+    for manifest in manifests.values():
+        theirs = manifest["config_hash"]
+        if theirs != mine:
+            changed = _differences(manifest.get("config", {}), output_settings(config))
+            raise InputError(
+                f"output {output} holds results of config {theirs}, this run has config {mine}"
+                f"{f' ({changed})' if changed else ''}; choose another output folder, "
+                "or take the recipe that made it, or delete the folder"
+            )
+
+
+def _differences(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
+    """`min_side 200 there, 64 here`, for every setting that decides what comes out and differs."""
+    pairs = [(name, theirs.get(name), mine.get(name)) for name in sorted({*theirs, *mine})]
+    return ", ".join(f"{name} {there} there, {here} here" for name, there, here in pairs if there != here)

@@ -1,0 +1,104 @@
+"""The deterministic tar writer.
+
+POSIX pax format, mtime 0, owner 0/0 without names, mode 0644, the members of a sample in the order of their
+extensions: the same samples give the same bytes on any machine.
+"""
+
+import contextlib
+import hashlib
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.shards.storage import filesystem, index_name, partial_name
+from pipelines.shards.tar_format import BLOCK, Member, split_name
+
+RECORD = 20 * BLOCK  # tar files are padded to whole records
+INDEX_SCHEMA = pa.schema(
+    [("key", pa.string()), ("extension", pa.string()), ("offset", pa.int64()), ("length", pa.int64())]
+)
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """A shard that was written: its tar, how many samples, bytes, and the sha256 of the tar."""
+
+    uri: str
+    samples: int
+    size: int
+    sha256: str
+
+
+def write_shard(uri: str | os.PathLike[str], samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> ShardInfo:
+    """Write a tar and its index: temporary names, then renamed. Samples stay in the order given.
+
+    The same samples give the same bytes. Raises ValueError on a key that comes twice, or on a name that would
+    not be found again under the same key.
+    """
+    fs, path = filesystem(uri)
+    fs.makedirs(posixpath.dirname(path), exist_ok=True)
+    index = index_name(path)
+    tar_partial, index_partial = partial_name(path), partial_name(index)
+    members: list[Member] = []
+    keys: set[str] = set()
+    try:
+        with fs.open(tar_partial, "wb") as file:
+            out = _HashingWriter(file)
+            for key, parts in samples:
+                if key in keys:
+                    raise ValueError(f"key {key!r} comes twice; a shard holds each key once")
+                keys.add(key)
+                for extension in sorted(parts):
+                    members.append(_append(out, key, extension, parts[extension]))
+            out.write(bytes(2 * BLOCK))
+            out.write(bytes(-out.size % RECORD))
+        with fs.open(index_partial, "wb") as file:
+            columns = list(zip(*members, strict=True)) or [()] * len(INDEX_SCHEMA)
+            arrays = [
+                pa.array(column, field.type) for column, field in zip(columns, INDEX_SCHEMA, strict=True)
+            ]
+            pq.write_table(pa.table(arrays, schema=INDEX_SCHEMA), file, compression="zstd")
+        # An index never stands beside a tar that it does not describe: away with the old one first.
+        if fs.exists(index):
+            fs.rm_file(index)
+        fs.mv(tar_partial, path)
+        fs.mv(index_partial, index)
+    except BaseException:
+        for leftover in (tar_partial, index_partial):
+            with contextlib.suppress(FileNotFoundError):
+                fs.rm_file(leftover)
+        raise
+    return ShardInfo(os.fspath(uri), len(keys), out.size, out.sha256.hexdigest())
+
+
+class _HashingWriter:
+    """Passes bytes on; knows their number and sha256."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self.file.write(data)
+        self.size += len(data)
+        self.sha256.update(data)
+
+
+def _append(out: _HashingWriter, key: str, extension: str, data: bytes) -> Member:
+    name = f"{key}.{extension}"
+    if split_name(name) != (key, extension):
+        raise ValueError(f"{name!r} is no name for extension {extension!r} under key {key!r}")
+    header = tarfile.TarInfo(name)  # its defaults are ours: mtime 0, uid and gid 0, no owner names, mode 0644
+    header.size = len(data)
+    out.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+    offset = out.size
+    out.write(data)
+    out.write(bytes(-len(data) % BLOCK))
+    return Member(key, extension, offset, len(data))

@@ -1,0 +1,116 @@
+"""The Python face of an export: find, ground and rank, without knowing anything else of this project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from data_filters.errors import InputError
+from pretrain.data.samples.images import decode
+from pretrain.evaluation.localisation.proposals import choose_proposer, embed_boxes, proposal_options
+from pretrain.evaluation.metrics.boxes import in_pixels
+from pretrain.evaluation.prompts import class_embeddings
+from pretrain.evaluation.tasks.detection import CALIBRATIONS, Detector
+from pretrain.evaluation.tasks.grounding import ground
+from pretrain.evaluation.token_encoder import TokenEncoder
+
+AnyImage = Image.Image | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something found in an image: `box` is (left, top, width, height) in px of the image as given."""
+
+    text: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+class Loupe:
+    """An export, opened. Images are Pillow images or paths; texts are plain English."""
+
+    def __init__(
+        self, export: str, device: str = "cpu", *, proposals: str | None = None, **options: Any
+    ) -> None:
+        """`proposals` and `options` as in `loupe evaluate --task detection`; raises InputError on a bad folder."""
+        self.encoder = TokenEncoder(os.fspath(export), device)
+        self.proposals, self._proposer = choose_proposer(proposals, self.encoder)
+        self._options = proposal_options(options)
+
+    def detect(
+        self,
+        image: AnyImage,
+        names: Sequence[str],
+        *,
+        threshold: float = 0.0,
+        most: int = 10,
+        templates: str | Sequence[str] = "article",
+        calibration: str = "prior",
+    ) -> list[Found]:
+        """Objects of the given names, best first: at most `most`, none with a score below `threshold`.
+
+        Scores from 0 to 1 compare the names with one another ("prior", "softmax") or are cosines moved to 0..1
+        ("cosine"): with a single name only the last says how sure the model is.
+        """
+        if isinstance(names, str) or not names:
+            raise InputError(f"names is {names!r}; give a list of names to look for")
+        if calibration not in CALIBRATIONS:
+            raise InputError(f"calibration is {calibration!r}; allowed are {', '.join(CALIBRATIONS)}")
+        classes = class_embeddings(self.encoder, names, templates).to(self.encoder.device)
+        detect = Detector(
+            self.encoder, self._proposer, classes, self._options, calibration=calibration, most=most
+        )
+        found = detect(_open(image))
+        return [
+            Found(names[name], float(score), tuple(box.tolist()))
+            for box, score, name in zip(found.boxes, found.scores, found.classes, strict=True)
+            if score >= threshold
+        ]
+
+    def ground(self, image: AnyImage, text: str) -> Found:
+        """The one place that the text means; its score is the cosine of the text with that part of the image."""
+        picture = _open(image)
+        pixels = self.encoder.pixels([picture])
+        embedded = self.encoder.texts([text])
+        # Among the region head's boxes, absence tells more than presence alone (tests/bench/RESULTS.md).
+        how = "alone" if self.encoder.region_generator is None else "dropped"
+        boxes = ground(self.encoder, self._proposer, pixels, embedded, self._options, how)
+        part = embed_boxes(self.encoder, pixels, boxes, chunk=self._options.chunk)
+        box = in_pixels(boxes, picture.size)[0]
+        return Found(text, float((part @ embedded.T)[0, 0]), tuple(box.tolist()))
+
+    def rank(
+        self, images: Sequence[AnyImage], texts: Sequence[str], batch_size: int = 64
+    ) -> Float[Tensor, "I T"]:
+        """Cosine of every image with every text: sort a column for the images of a text, a row for the reverse."""
+        if isinstance(images, str | os.PathLike | Image.Image) or isinstance(texts, str):
+            raise InputError("rank takes a list of images and a list of texts; put single ones into lists")
+        rows = [
+            self.encoder.embed_images([_open(image) for image in images[start : start + batch_size]])
+            for start in range(0, len(images), batch_size)
+        ]
+        if not rows or not texts:
+            raise InputError(
+                f"rank got {len(images)} images and {len(texts)} texts; give one of each at least"
+            )
+        columns = self.encoder.texts(texts).cpu()
+        return torch.cat(rows) @ columns.T
+
+
+def _open(image: AnyImage) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    try:
+        with open(image, "rb") as file:
+            return decode(file.read())
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(
+            f"image {os.fspath(image)!r} cannot be read ({error}); give a JPEG, PNG or WebP"
+        ) from error

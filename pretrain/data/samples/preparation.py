@@ -1,0 +1,97 @@
+"""Samples → prepared pairs → batches; and the count of those that cannot be."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from data_filters.errors import InputError
+from data_filters.sample import Sample
+from pretrain.data.samples.batch import Batch, Span, collate
+from pretrain.data.samples.captions import CaptionEncoder
+from pretrain.data.samples.images import Augmentation, crop, decode
+from pretrain.data.samples.phrases import phrase_spans
+
+logger = logging.getLogger(__name__)
+
+UNREADABLE = (ValueError, OSError, KeyError)  # what reading and decoding a broken sample raises
+
+
+class Pair(NamedTuple):
+    """An image [3, H, W] of bytes, its caption, and the caption's phrases."""
+
+    key: str
+    image: np.ndarray
+    caption: str
+    phrases: Sequence[Span]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done with a sample on its way into a batch."""
+
+    encode: CaptionEncoder
+    image_size: int
+    augmentation: Augmentation
+    max_phrases: int = 0
+    phrase_share: float = 0.0
+
+    def pair(self, sample: Sample, seed: tuple[int, ...]) -> Pair:
+        """Decoded, cropped and mirrored as the numbers in `seed` decide.
+
+        Raises one of UNREADABLE when the sample has no image or caption that can be read.
+        """
+        if sample.image is None or not sample.caption:
+            raise ValueError("no image" if sample.image is None else "no caption")
+        phrases = phrase_spans(sample) if self.max_phrases or self.phrase_share else []
+        smallest = self.augmentation.scale[0] if self.augmentation.scale else 1.0
+        image = decode(sample.image, at_least=math.ceil(self.image_size / math.sqrt(smallest)))
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+        values = crop(image, self.image_size, sample.caption, self.augmentation, generator)
+        caption = sample.caption
+        if self.phrase_share and generator.random() < self.phrase_share and phrases:
+            start, end = phrases[int(generator.integers(len(phrases)))]
+            caption, phrases = caption[start:end], [(0, end - start)]
+        return Pair(sample.key, values, caption, phrases)
+
+    def batches(self, pairs: Sequence[Pair], count: int) -> list[Batch]:
+        """The pairs of a step as `count` micro-batches of equal size."""
+        size = len(pairs) // count
+        return [self._batch(pairs[start : start + size]) for start in range(0, len(pairs), size)]
+
+    def _batch(self, pairs: Sequence[Pair]) -> Batch:
+        keys, images, captions, phrases = zip(*pairs, strict=True)
+        return collate(list(keys), images, list(captions), self.encode, phrases, self.max_phrases)
+
+
+class BadSamples:
+    """Counts samples that cannot be read, names each in the log, and ends the run when they are too many."""
+
+    def __init__(self, max_fraction: float) -> None:
+        self.max_fraction = max_fraction
+        self.count = 0
+        self.seen = 0
+        self._lock = threading.Lock()
+
+    def saw(self, count: int = 1) -> None:
+        """So many samples were looked at."""
+        with self._lock:
+            self.seen += count
+
+    def add(self, where: str, error: BaseException) -> None:
+        """One that cannot be read. Raises InputError beyond `max_fraction` of all seen, and more than ten."""
+        with self._lock:
+            self.count += 1
+            count, seen = self.count, self.seen
+        logger.warning("%s replaced: %s: %s", where, type(error).__name__, error)
+        if count > max(10, self.max_fraction * seen):
+            raise InputError(
+                f"{count} of {seen} samples cannot be read, the last {where}: {error}; allowed is "
+                f"data.max_bad_fraction = {self.max_fraction}; mend the data or raise it"
+            ) from error

@@ -1,0 +1,201 @@
+"""Where training samples lie: committed shards of one dataset or several, each sample readable alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from data_filters.errors import InputError
+from data_filters.sample import Sample, sample_from_members
+from pipelines.shards.manifest import CommittedShard, committed_shards
+from pipelines.shards.reader import iterate
+from pretrain.data.order.mixture import BLOCK, MixedOrder, shares_of
+from pretrain.data.order.sample_order import Order, SampleOrder
+from pretrain.data.samples.phrases import phrase_spans
+from pretrain.data.shards.cache import Remote, ShardCache
+from pretrain.data.shards.index import ShardIndex, load_index, read_sample
+
+GIB = 2**30
+OPEN_INDEXES = 64  # shards whose index is in memory
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Committed shards below one URI, and its weight in a mixture."""
+
+    uri: str
+    weight: float | None
+    shards: tuple[CommittedShard, ...]
+
+    @property
+    def samples(self) -> int:
+        return sum(shard.samples for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Bytes and folder of the local copies of remote shards."""
+
+    limit: int = 20 * GIB
+    folder: str | None = None
+
+    def open(self) -> ShardCache:
+        own = Path(tempfile.gettempdir()) / f"loupe-shards-{os.getuid()}"
+        return ShardCache(Path(self.folder) if self.folder else own, self.limit)
+
+
+@dataclass(frozen=True)
+class ShardSource:
+    """The committed shards of all datasets, numbered through."""
+
+    datasets: tuple[Dataset, ...]
+    cache_options: CacheOptions = field(default=CacheOptions())
+
+    @property
+    def uri(self) -> str:
+        return ", ".join(dataset.uri for dataset in self.datasets)
+
+    @cached_property
+    def shards(self) -> tuple[CommittedShard, ...]:
+        return tuple(shard for dataset in self.datasets for shard in dataset.shards)
+
+    @cached_property
+    def shard_sizes(self) -> tuple[int, ...]:
+        return tuple(shard.samples for shard in self.shards)
+
+    def order(self, seed: int, window: int) -> Order:
+        """Each sample once an epoch; by weight where the datasets have weights."""
+        if self.datasets[0].weight is None:
+            return SampleOrder(self.shard_sizes, seed, window)
+        orders = tuple(
+            SampleOrder(tuple(shard.samples for shard in dataset.shards), seed + number, window)
+            for number, dataset in enumerate(self.datasets)
+        )
+        return MixedOrder(orders, shares_of([dataset.weight or 0 for dataset in self.datasets]), seed)
+
+    def record(self) -> list[dict[str, Any]]:
+        """Every shard with its number of samples and its sha256, for the run's own records."""
+        return [asdict(shard) for shard in self.shards]
+
+    def identity(self) -> Any:
+        """What decides which samples are learned from: sha256s, and the shares of a mixture."""
+        sums = [shard.sha256 for shard in self.shards]
+        if self.datasets[0].weight is None:
+            return sums
+        return [sums, list(shares_of([dataset.weight or 0 for dataset in self.datasets]))]
+
+    def remarks(self) -> list[str]:
+        """What a user ought to know before a run: how often each dataset of a mixture is read."""
+        if self.datasets[0].weight is None:
+            return []
+        total = sum(dataset.samples for dataset in self.datasets)
+        shares = shares_of([dataset.weight or 0 for dataset in self.datasets])
+        return [
+            f"{dataset.uri}: {share / BLOCK:.1%} of every batch, {share / BLOCK * total / dataset.samples:.2f} passes "
+            f"over its {dataset.samples} samples an epoch"
+            for dataset, share in zip(self.datasets, shares, strict=True)
+        ]
+
+    def has_phrases(self, look: int = 64) -> bool:
+        """Whether every dataset has phrases among the first `look` samples of its first shard."""
+        return all(has_phrases(dataset.shards[0].uri, look) for dataset in self.datasets)
+
+    def read(self, shard: int, row: int) -> Sample:
+        """The sample at `row` of a shard. Raises ValueError or OSError when it cannot be read."""
+        index = self._index(shard)
+        for _ in range(3):  # other workers of this machine may drop a copy while we reach for it
+            with suppress(FileNotFoundError):
+                return read_sample(self._path(shard), index, row)
+            self._paths.pop(shard, None)
+        return read_sample(self._path(shard), index, row)
+
+    def expect(self, shards: Sequence[int]) -> None:
+        """These shards are needed next: those that lie far away are fetched meanwhile."""
+        far = [remote for shard in shards if (remote := self._remote(shard))]
+        if far:
+            self._cache.expect(far)
+
+    @cached_property
+    def _cache(self) -> ShardCache:
+        return self.cache_options.open()
+
+    @cached_property
+    def _paths(self) -> dict[int, Path | str]:
+        return {}
+
+    def _path(self, shard: int) -> Path | str:
+        """A local file that holds the shard."""
+        path = self._paths.get(shard)
+        if path is None:
+            remote = self._remote(shard)
+            path = self._cache.path(remote) if remote else fsspec.url_to_fs(self.shards[shard].uri)[1]
+            self._paths[shard] = path
+        return path
+
+    def _remote(self, shard: int) -> Remote | None:
+        one = self.shards[shard]
+        return None if is_local(one.uri) else Remote(one.uri, one.sha256)
+
+    @cached_property
+    def _index(self):  # type: ignore[no-untyped-def]
+        @lru_cache(maxsize=OPEN_INDEXES)
+        def index(shard: int) -> ShardIndex:
+            return load_index(self.shards[shard].uri)
+
+        return index
+
+
+def open_source(*data: str, cache: CacheOptions = CacheOptions()) -> ShardSource:
+    """The shards that the manifests below each `URI` or `URI=WEIGHT` name.
+
+    Without weights every sample of all datasets is read once an epoch. Raises InputError when there is no manifest
+    (what is not committed is not trained on), or when only some datasets have a weight.
+    """
+    wanted = [split_weight(one) for one in data]
+    if len({weight is None for _, weight in wanted}) > 1:
+        raise InputError(f"data is {', '.join(data)}; give each dataset a weight (URI=WEIGHT), or none")
+    datasets = []
+    for uri, weight in wanted:
+        shards = tuple(shard for shard in committed_shards(uri) if shard.samples)
+        if not shards:
+            raise InputError(
+                f"data {uri!r} holds no manifests/*.json that name samples; "
+                f"give the output folder of `loupe curate` (raw shards: curate first)"
+            )
+        datasets.append(Dataset(uri, weight, shards))
+    return ShardSource(tuple(datasets), cache)
+
+
+def split_weight(text: str) -> tuple[str, float | None]:
+    """`URI=WEIGHT` → its parts; what stands after the last `=` is a weight when it is a number."""
+    uri, _, tail = text.rpartition("=")
+    try:
+        return (uri, float(tail)) if uri else (text, None)
+    except ValueError:
+        return text, None
+
+
+def has_phrases(uri: str, look: int) -> bool:
+    """Whether one of the first `look` samples of a tar carries phrases."""
+    with suppress(ValueError, OSError):  # damage is the reader's affair
+        for key, members in islice(iterate(uri), look):
+            with suppress(ValueError):
+                if phrase_spans(sample_from_members(key, members)):
+                    return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def is_local(uri: str) -> bool:
+    """Whether a URI names a file of this machine."""
+    return isinstance(fsspec.url_to_fs(uri)[0], LocalFileSystem)

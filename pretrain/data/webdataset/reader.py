@@ -1,0 +1,181 @@
+"""Any WebDataset, without manifests: read through the webdataset package, in the order of its shards.
+
+What committed shards allow and this cannot: a position has no address, so a resumed run reads its epoch's stream again
+up to where it stopped, and the order depends on the number of workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import fsspec
+import webdataset
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from data_filters.errors import InputError
+from data_filters.sample import (
+    CAPTION_EXTENSION,
+    IMAGE_EXTENSIONS,
+    METADATA_EXTENSION,
+    Sample,
+    sample_from_members,
+)
+from pretrain.data.background import in_background, mapped_groups
+from pretrain.data.samples.batch import Batch
+from pretrain.data.samples.preparation import UNREADABLE, BadSamples, Pair, Preparation
+from pretrain.data.shards.cache import Remote, ShardCache
+from pretrain.data.shards.source import is_local
+from pretrain.data.webdataset.tar_folder import StreamPlan, TarFolder
+
+logger = logging.getLogger(__name__)
+
+READ_AHEAD = 2  # shards
+USED = (*IMAGE_EXTENSIONS, CAPTION_EXTENSION, METADATA_EXTENSION)
+
+
+@dataclass
+class StreamReader:
+    """Batches of worker `rank` of `ranks`, which reads every `ranks`-th shard.
+
+    Resuming skips what an undisturbed run would have read before; with the same number of workers and no broken
+    samples before that point it goes on exactly there. A broken sample is named, counted in `bad`, and the next one
+    takes its place. Where so many are broken that the epoch falls short, its first samples come again, with a warning.
+    """
+
+    source: TarFolder
+    plan: StreamPlan
+    preparation: Preparation
+    seed: int = 0
+    buffer: int = 4096  # samples
+    rank: int = 0
+    ranks: int = 1
+    micro_batches: int = 1
+    threads: int = 1
+    prefetch: int = 4
+    max_bad_fraction: float = 0.01
+    bad_samples: BadSamples = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bad_samples = BadSamples(self.max_bad_fraction)
+
+    @property
+    def bad(self) -> int:
+        """Samples that could not be read so far."""
+        return self.bad_samples.count
+
+    def batches(self, first_step: int, last_step: int) -> Iterator[list[Batch]]:
+        """The micro-batches of each step from `first_step` up to, without, `last_step`."""
+        return in_background(self._batches(first_step, last_step), self.prefetch)
+
+    def _batches(self, first_step: int, last_step: int) -> Generator[list[Batch]]:
+        step, steps = first_step, self.plan.steps_per_epoch
+        while step < last_step:
+            epoch, within = divmod(step, steps)
+            count = min(steps - within, last_step - step)
+            with closing(self._epoch(epoch, within, count)) as batches:
+                yield from batches
+            step += count
+
+    def _epoch(self, epoch: int, skip_steps: int, steps: int) -> Generator[list[Batch]]:
+        """So many steps of an epoch, after the first `skip_steps`."""
+        share = self.plan.batch_size // self.ranks
+        samples = self._samples_without_end(epoch, skip_steps * share)
+        ready: list[Pair] = []
+        groups = _in_groups(islice(samples, steps * share), share)
+        with closing(mapped_groups(lambda one: self._pair(epoch, *one), groups, self.threads)) as found:
+            for pairs in found:
+                ready += [pair for pair in pairs if pair is not None]
+                if len(ready) >= share:
+                    yield self.preparation.batches(ready[:share], self.micro_batches)
+                    ready, steps = ready[share:], steps - 1
+        while steps:  # broken samples left a gap
+            pair = self._pair(epoch, *next(samples))
+            ready += [] if pair is None else [pair]
+            if len(ready) == share:
+                yield self.preparation.batches(ready, self.micro_batches)
+                ready, steps = [], steps - 1
+
+    def _samples_without_end(self, epoch: int, skip: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(number, members) of the epoch's samples from number `skip` on."""
+        yield from islice(enumerate(self.raw_samples(epoch)), skip, None)
+        while True:
+            logger.warning(
+                "epoch %d of rank %d is short of samples, since some are broken: its first ones come again",
+                epoch,
+                self.rank,
+            )
+            begun = False
+            for number, sample in enumerate(self.raw_samples(epoch)):
+                begun = True
+                yield number, sample
+            if not begun:
+                raise InputError(f"no sample of {self.source.uri} can be read; check the tars")
+
+    def raw_samples(self, epoch: int) -> Iterator[dict[str, Any]]:
+        """This rank's samples of an epoch, shuffled, not decoded: webdataset's dictionaries."""
+        stages: list[Any] = [
+            webdataset.SimpleShardList([uri for uri, _ in self.source.shards][self.rank :: self.ranks]),
+            self._opened,
+            lambda opened: tar_file_expander(opened, handler=self._broken, select_files=_is_used),
+            lambda files: group_by_keys(files, handler=self._broken),
+        ]
+        if self.buffer > 1:
+            # Seeded by the epoch and the rank alone: what a restart reads again is what was read before.
+            generator = random.Random(f"{self.seed} {epoch} {self.rank}")
+            stages.append(webdataset.shuffle(self.buffer, initial=self.buffer, rng=generator))
+        return iter(webdataset.DataPipeline(*stages))
+
+    def _opened(self, shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        urls = [shard["url"] for shard in shards]
+        for number, url in enumerate(urls):
+            try:
+                with self._open(url, urls[number : number + 1 + READ_AHEAD]) as stream:
+                    yield {"url": url, "stream": stream}
+            except OSError as error:
+                self._broken(error, url)
+
+    def _open(self, url: str, next_urls: list[str]) -> Any:
+        if is_local(url):
+            return open(fsspec.url_to_fs(url)[1], "rb")
+        self._cache.expect([Remote(one) for one in next_urls])
+        return self._cache.path(Remote(url)).open("rb")
+
+    @cached_property
+    def _cache(self) -> ShardCache:
+        return self.source.cache_options.open()
+
+    def _pair(self, epoch: int, number: int, members: dict[str, Any]) -> Pair | None:
+        self.bad_samples.saw()
+        try:
+            return self.preparation.pair(_sample(members), (self.seed, epoch, self.rank, number, 2))
+        except UNREADABLE as error:
+            self.bad_samples.add(f"sample {members['__key__']} of {members['__url__']}", error)
+            return None
+
+    def _broken(self, error: Exception, url: str | None = None) -> bool:
+        """Count damage of a tar as one bad sample and go on with the next tar."""
+        where = url or next((str(part) for part in reversed(error.args) if isinstance(part, str)), "a tar")
+        self.bad_samples.add(f"the rest of {where}", error)
+        return True
+
+
+def _in_groups(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while group_of := list(islice(items, size)):
+        yield group_of
+
+
+def _sample(members: dict[str, Any]) -> Sample:
+    return sample_from_members(
+        members["__key__"], {name: data for name, data in members.items() if not name.startswith("__")}
+    )
+
+
+def _is_used(name: str) -> bool:
+    return name.lower().rsplit(".", 1)[-1] in USED

@@ -1,0 +1,132 @@
+"""Embeddings of a gallery: its images and all their captions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from jaxtyping import Float, Int
+from PIL import Image
+from torch import Tensor
+
+from data_filters.errors import InputError
+from pretrain.evaluation.data.samples import Picture, SampleStream
+from pretrain.evaluation.encoder import ExportedEncoder
+from pretrain.evaluation.metrics.recall import ranks
+
+Progress = Callable[[int, int | None], None]
+"""Called with (images done, images in all where that is known)."""
+
+
+@dataclass(frozen=True)
+class GalleryTexts:
+    """T captions of a gallery; `text_owner` is the image's place for each."""
+
+    text_owner: Int[Tensor, " T"]
+    captions: tuple[str, ...]
+    skipped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Gallery(GalleryTexts):
+    """I images and their T captions, an embedding each."""
+
+    images: Float[Tensor, "I D"]
+    texts: Float[Tensor, "T D"]
+
+    def scores_of_image(self, place: int) -> Float[Tensor, " T"]:
+        """Cosine of one image with every caption."""
+        return self.texts @ self.images[place]
+
+    def scores_of_text(self, row: int) -> Float[Tensor, " I"]:
+        """Cosine of one caption with every image."""
+        return self.images @ self.texts[row]
+
+    def ranks(self) -> tuple[Int[Tensor, " I"], Int[Tensor, " T"]]:
+        """(places of images as queries, of captions as queries): `recall.ranks`."""
+        places = torch.arange(len(self.images))
+        return (
+            ranks(self.images, self.texts, places, self.text_owner),
+            ranks(self.texts, self.images, self.text_owner, places),
+        )
+
+
+def embed_gallery(
+    encoder: ExportedEncoder,
+    data: str,
+    *,
+    size: int | None = None,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> Gallery:
+    """Embed the first `size` readable images of the shards, in their order, or all.
+
+    Raises InputError when there is none, when there are fewer than `size`, or when embeddings are not finite.
+    """
+    images: list[Tensor] = []
+    texts: list[Tensor] = []
+    read = read_gallery(
+        data,
+        lambda pictures: images.append(encoder.embed_images(pictures)),
+        lambda captions: texts.append(encoder.embed_texts(captions)),
+        size=size,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    result = Gallery(**vars(read), images=torch.cat(images), texts=torch.cat(texts))
+    if not (result.images.isfinite().all() and result.texts.isfinite().all()):
+        raise InputError(
+            "the export's embeddings are not finite: its training diverged; export another checkpoint"
+        )
+    return result
+
+
+def read_gallery(
+    data: str,
+    take_images: Callable[[list[Image.Image]], None],
+    take_texts: Callable[[list[str]], None],
+    *,
+    size: int | None,
+    batch_size: int,
+    progress: Progress | None,
+) -> GalleryTexts:
+    """Hand on the first `size` readable images and all their captions, at most `batch_size` of either at once.
+
+    Raises InputError on a bad number, and for data with no image or with fewer than `size`.
+    """
+    if size is not None and size < 1:
+        raise InputError(f"gallery is {size}; allowed are numbers from 1; leave it out to use every image")
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}; allowed are numbers from 1")
+    stream = SampleStream(data)
+    owners: list[int] = []
+    captions: list[str] = []
+    done = 0
+    for batch in _batches(islice(stream, size), batch_size):
+        own = [(done + row, text) for row, picture in enumerate(batch) for text in picture.captions]
+        take_images([picture.image for picture in batch])
+        for part in _parts([text for _, text in own], batch_size):
+            take_texts(part)
+        owners += [owner for owner, _ in own]
+        captions += [text for _, text in own]
+        done += len(batch)
+        if progress is not None:
+            progress(done, size)
+    if done == 0 or (size is not None and done < size):
+        raise InputError(
+            f"data {data!r} has {done} readable pairs (passed over: {dict(stream.skipped) or 'none'}), "
+            f"gallery asks for {size or 'at least 1'}; give more data or a smaller gallery"
+        )
+    return GalleryTexts(torch.tensor(owners), tuple(captions), dict(stream.skipped))
+
+
+def _batches(pictures: Iterator[Picture], size: int) -> Iterator[list[Picture]]:
+    while batch := list(islice(pictures, size)):
+        yield batch
+
+
+def _parts(texts: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size]

@@ -1,0 +1,84 @@
+"""One process, one device, plain torch: the engine where DeepSpeed is absent (`loupe pretrain --local`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from data_filters.errors import InputError
+from pretrain.config import PretrainConfig
+from pretrain.tasks.dual_encoder import parameter_groups
+
+
+class PlainEngine:
+    """The calls of DeepSpeedEngine on a single device; weights in fp32, computation in the recipe's precision."""
+
+    def __init__(self, module: nn.Module, config: PretrainConfig, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.module = module.to(self.device)
+        self.rank, self.ranks = 0, 1
+        self.dtype = torch.float32  # autocast casts inside; inputs stay as they are
+        kinds = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+        self._compute = kinds[config.engine.precision]
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._compute is torch.float16)
+        self._clip = config.optimizer.clip_norm
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(module, config.optimizer.weight_decay, config.optimizer.head_rate),
+            lr=config.optimizer.learning_rate,
+            betas=config.optimizer.betas,
+            fused=self.device.type == "cuda",
+        )
+
+    def forward(self, batch: Any, **how: Any) -> Any:
+        """The module's losses and metrics on a batch, or what `how` asks of it."""
+        with torch.autocast(self.device.type, self._compute, enabled=self._compute is not None):
+            return self.module(batch, **how)
+
+    def backward(self, loss: Tensor, last: bool = True) -> None:
+        """Add the gradients of a loss; `last` of a step makes no difference here."""
+        self._scaler.scale(loss).backward()
+
+    def loss_scale(self) -> float:
+        """What a loss is multiplied by before its gradients are computed (fp16)."""
+        return self._scaler.get_scale()
+
+    def step(self, learning_rate: float, momentum: float) -> Tensor:
+        """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate * group["rate"]
+            group["betas"] = (momentum, group["betas"][1])
+        self._scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self._clip or float("inf"))
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    @torch.no_grad()
+    def clamp_parameter(self, name: str, highest: float) -> None:
+        """Hold every entry of a parameter at or below `highest`."""
+        dict(self.module.named_parameters())[name].clamp_(max=highest)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The whole module in fp32 on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()}
+
+    def save(self, folder: Path) -> None:
+        """Module, optimiser and loss-scaler state into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save(state | {"scaler": self._scaler.state_dict()}, folder / "plain.pt")
+
+    def load(self, folder: Path, ranks: int) -> None:
+        """Restore what `save` wrote. Raises InputError when DeepSpeed wrote the checkpoint."""
+        if not (folder / "plain.pt").is_file():
+            raise InputError(
+                f"checkpoint {folder} was written by {ranks} DeepSpeed workers; resume it without --local"
+            )
+        state = torch.load(folder / "plain.pt", map_location=self.device, weights_only=True)
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])

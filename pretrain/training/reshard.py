@@ -1,0 +1,51 @@
+"""Makes a run's newest checkpoint loadable on another number of workers (`loupe reshard`)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_filters.errors import InputError
+from pretrain.export.run_folder import open_run
+from pretrain.training.checkpoint import list_checkpoints, read_state
+
+
+@dataclass(frozen=True)
+class Resharded:
+    """What was done: `written_by` workers wrote the checkpoint, `ready_for` may now load it."""
+
+    checkpoint: str
+    step: int
+    written_by: int
+    ready_for: int
+    converted: bool
+
+
+def reshard_run(run: str, world_size: int) -> Resharded:
+    """Prepare the newest checkpoint of `run` for `world_size` workers, on CPUs, before any GPU waits for it.
+
+    A worker that finds another number of ranks does the same by itself, one process long. The result serves every
+    number of workers; `world_size` is checked against the recipe. Raises InputError when the run has no checkpoint or
+    its batch does not divide.
+    """
+    config = open_run(run).config
+    checkpoints = list_checkpoints(Path(run))
+    if not checkpoints:
+        raise InputError(f"run {run!r} has no checkpoint yet; let `loupe pretrain` reach its first one")
+    newest = checkpoints[-1]
+    try:
+        config.with_workers(world_size)
+    except ValueError as error:
+        share = world_size * config.data.accumulation
+        raise InputError(
+            f"world_size is {world_size}; with data.accumulation {config.data.accumulation} it must divide "
+            f"data.batch_size {config.data.batch_size}, {share} does not"
+        ) from error
+    state = read_state(newest)
+    needed = config.engine.zero_stage > 0 and state.ranks != world_size and (newest / "engine").is_dir()
+    if needed:
+        from pretrain.training.engines.deepspeed import write_universal
+
+        write_universal(newest, processes=min(8, os.cpu_count() or 1))
+    return Resharded(str(newest), state.step, state.ranks, world_size, needed)

@@ -1,0 +1,83 @@
+"""The report: the numbers of the funnel, in JSON and on a page that needs nothing else."""
+
+import html.parser
+import json
+
+from pipelines.curate.config import CurateConfig
+from pipelines.curate.decide import decide
+from pipelines.curate.report import SHOWN, render, write_report
+
+CONFIG = CurateConfig()
+ROWS = [
+    {"key": "good", "shorter_side": 300.0, "aspect_ratio": 1.0, "words": 5.0},
+    {"key": "small", "shorter_side": 64.0, "aspect_ratio": 1.0, "words": 5.0},
+]
+FUNNEL = decide(ROWS, [{"reason": "no_image"}], CONFIG).funnel
+
+
+def example(shard: str, number: int) -> dict:
+    return {
+        "filter": "small_image",
+        "shard": shard,
+        "key": f"k{number}",
+        "value": 64.0,
+        "limit": 200,
+        "width": 64,
+        "height": 90,
+        "caption": "<script>alert('x')</script> & co",
+        "picture": "AAAA" if number % 2 else "",
+    }
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, outside addresses and text of a page; whether every tag is closed."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.open, self.addresses, self.text = [], [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_page_is_whole_safe_and_needs_nothing(tmp_path):
+    text = render(
+        "in & out", "out", CONFIG, FUNNEL, {"small_image": [example("0.tar", 1), example("0.tar", 2)]}
+    )
+    page = Page(text)
+    assert page.open == []
+    assert "script" not in page.tags
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert "<script>alert('x')</script> & co" in page.text
+    assert "does not decode" in page.text
+    assert "prefers-color-scheme:dark" in text
+    for name in ["small_image", "extreme_aspect", "few_words", "many_words", "no_image"]:
+        assert name in page.text
+
+
+def test_files_hold_the_funnel_and_examples_from_all_shards_in_turn(tmp_path):
+    (tmp_path / "examples").mkdir()
+    for shard in range(3):
+        chosen = [example(f"{shard}.tar", number) for number in range(10)]
+        (tmp_path / "examples" / f"{shard}.json").write_text(json.dumps(chosen))
+    page = write_report(str(tmp_path), "in", CONFIG, FUNNEL)
+    assert page == f"{tmp_path}/report.html"
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["funnel"]["samples"], report["funnel"]["pairs"], report["funnel"]["kept"]) == (3, 2, 1)
+    assert report["funnel"]["quarantine"] == {"no_image": 1}
+    shown = report["examples"]["small_image"]
+    assert len(shown) == SHOWN
+    assert [one["shard"] for one in shown[:4]] == ["0.tar", "1.tar", "2.tar", "0.tar"]
+    assert (tmp_path / "report.html").read_text().count("<figure>") == SHOWN

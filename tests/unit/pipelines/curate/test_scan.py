@@ -1,0 +1,130 @@
+"""Phase A: every kind of damage is written down with its place and stops nothing."""
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+import xxhash
+from PIL import Image
+
+from pipelines.curate import scan as scan_module
+from pipelines.curate.inputs import find_units
+from pipelines.curate.scan import load_scan, save_scan, scan
+from pipelines.shards.reader import read_index, read_members
+from pipelines.shards.writer import write_shard
+
+
+def jpeg(width: int = 40, height: int = 30) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 30, 30)).save(out, "JPEG")
+    return out.getvalue()
+
+
+SAMPLES = [
+    ("a", {"jpg": jpeg(), "txt": "żółw i kot".encode(), "cls": b"7"}),
+    ("b", {"jpg": jpeg()[:-20], "txt": b"cut image"}),
+    ("c", {"jpg": b"GIF89a", "txt": b"another format"}),
+    ("d", {"txt": b"no image"}),
+    ("e", {"jpg": jpeg()}),
+    ("f", {"jpg": jpeg(), "txt": b"caf\xe9"}),
+    ("g", {"jpg": jpeg(), "txt": b"fine", "json": b"{"}),
+    ("h", {"jpg": jpeg(50, 60), "json": b'{"caption": "from the json"}'}),
+]
+REASONS = {
+    "b": "truncated_image",
+    "c": "unknown_image_format",
+    "d": "no_image",
+    "e": "no_caption",
+    "f": "caption_not_utf8",
+    "g": "metadata_not_json",
+}
+
+
+@pytest.fixture
+def unit(tmp_path):
+    write_shard(tmp_path / "raw" / "0.tar", SAMPLES)
+    return find_units(str(tmp_path / "raw"))[0]
+
+
+def test_pairs_and_quarantine(unit, tmp_path):
+    found = scan(unit)
+    assert found.sha256 == hashlib.sha256((tmp_path / "raw" / "0.tar").read_bytes()).hexdigest()
+    assert [row["key"] for row in found.pairs] == ["a", "h"]
+    first = found.pairs[0]
+    assert (first["width"], first["height"], first["format"]) == (40, 30, "jpeg")
+    assert (first["shorter_side"], first["aspect_ratio"], first["words"]) == (30, 40 / 30, 3)
+    assert first["image_hash"] == xxhash.xxh3_128(SAMPLES[0][1]["jpg"]).hexdigest()
+    assert first["caption_hash"] == xxhash.xxh3_128(SAMPLES[0][1]["txt"]).hexdigest()
+    assert {row["key"]: row["reason"] for row in found.quarantine} == REASONS
+    places = {m.key: m.offset for m in reversed(read_index(unit.uri))}
+    assert all(row["offset"] == places[row["key"]] for row in found.quarantine)
+    assert all(row["shard"] == "0.tar" and row["stage"] == "scan" for row in found.quarantine)
+
+
+def test_batches_do_not_change_what_is_found(unit, monkeypatch):
+    whole = scan(unit)
+    monkeypatch.setattr(scan_module, "READ_AHEAD", 1)
+    assert scan(unit) == whole
+
+
+def test_a_broken_tar_keeps_the_samples_before_the_damage(unit, tmp_path):
+    data = (tmp_path / "raw" / "0.tar").read_bytes()
+    cut = read_index(unit.uri)[-1].offset + 3
+    (tmp_path / "raw" / "0.tar").write_bytes(data[:cut])
+    found = scan(find_units(str(tmp_path / "raw"))[0])
+    assert [row["key"] for row in found.pairs] == ["a"]
+    assert found.quarantine[-1]["reason"] == "broken_shard"
+    assert found.quarantine[-1]["key"] == "h"
+    assert found.quarantine[-1]["offset"] == cut - 3 - 512
+    assert str(tmp_path) not in found.quarantine[-1]["exception"]
+
+
+def test_a_key_that_comes_again_is_set_aside(tmp_path):
+    with tarfile.open(tmp_path / "0.tar", "w") as tar:
+        for name, data in [
+            ("a.jpg", jpeg()),
+            ("a.txt", b"one"),
+            ("b.txt", b"x"),
+            ("a.jpg", jpeg()),
+            ("a.txt", b"two"),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    found = scan(find_units(str(tmp_path))[0])
+    assert [row["key"] for row in found.pairs] == ["a"]
+    assert [row["reason"] for row in found.quarantine] == ["no_image", "duplicate_key"]
+
+
+def test_the_sidecar_gives_the_scan_back_and_knows_when_it_is_stale(unit, tmp_path):
+    output = str(tmp_path / "out")
+    assert load_scan(unit, output) is None
+    found = scan(unit)
+    save_scan(found, output)
+    assert load_scan(unit, output) == found
+    quarantine = pq.read_table(tmp_path / "out" / "quarantine" / "0.parquet")
+    assert quarantine.column_names == ["shard", "offset", "key", "stage", "reason", "exception"]
+    grown = type(unit)(unit.name, unit.uri, unit.size + 1)
+    assert load_scan(grown, output) is None
+
+
+def test_member_places_in_the_rows_lead_to_the_bytes(unit):
+    row = scan(unit).pairs[0]
+    members = [m for m in read_index(unit.uri) if m.key == "a"]
+    assert row["members"] == [
+        {"extension": m.extension, "offset": m.offset, "length": m.length} for m in members
+    ]
+    assert (
+        dict(zip((m.extension for m in members), read_members(unit.uri, members), strict=True))
+        == SAMPLES[0][1]
+    )
+
+
+def test_a_shard_far_away_is_scanned_alike(unit):
+    fsspec.filesystem("memory").pipe_file("/far/0.tar", Path(unit.uri).read_bytes())
+    far = find_units("memory://far")[0]
+    assert scan(far).pairs == scan(unit).pairs

@@ -1,0 +1,70 @@
+"""Commit records, and the refusal to mix two configurations."""
+
+import json
+
+import pytest
+
+from data_filters.errors import InputError
+from pipelines.common.config import config_hash, output_settings
+from pipelines.curate.config import CurateConfig
+from pipelines.shards.manifest import (
+    CommittedShard,
+    check_same_config,
+    committed_shards,
+    read_manifests,
+    write_manifest,
+)
+
+
+def commit(output: str, name: str, config: CurateConfig, samples: int = 3) -> None:
+    write_manifest(
+        output,
+        name,
+        {
+            "config_hash": config_hash(config),
+            "config": output_settings(config),
+            "input": {"uri": "x", "size": 1, "sha256": "0"},
+            "outputs": [{"tar": f"{name}.tar", "samples": samples, "sha256": "ab"}],
+            "funnel": {},
+        },
+    )
+
+
+def test_readers_see_what_manifests_name_and_nothing_else(tmp_path):
+    output = str(tmp_path)
+    assert committed_shards(output) == []
+    assert read_manifests(output) == {}
+    commit(output, "b", CurateConfig())
+    commit(output, "a", CurateConfig(), 5)
+    (tmp_path / "c.tar").write_bytes(b"uncommitted")
+    (tmp_path / "manifests" / ".d.json.123.partial").write_text("{")
+    assert committed_shards(output) == [
+        CommittedShard(f"{output}/a.tar", 5, "ab"),
+        CommittedShard(f"{output}/b.tar", 3, "ab"),
+    ]
+    assert list(read_manifests(output)) == ["a", "b"]
+    assert json.loads((tmp_path / "manifests" / "a.json").read_text())["version"] == 1
+
+
+def test_another_config_is_refused_with_both_hashes_and_the_difference(tmp_path):
+    there, here = CurateConfig(), CurateConfig(min_side=64)
+    commit(str(tmp_path), "a", there)
+    check_same_config(str(tmp_path), read_manifests(str(tmp_path)), CurateConfig(workers=7))
+    with pytest.raises(InputError) as raised:
+        check_same_config(str(tmp_path), read_manifests(str(tmp_path)), here)
+    line = str(raised.value)
+    assert config_hash(there) in line
+    assert config_hash(here) in line
+    assert "min_side 200 there, 64 here" in line
+    assert "choose another output folder" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": 1}'])
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path, text):
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "a.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifests/a\.json cannot be read"):
+        read_manifests(str(tmp_path))
+    with pytest.raises(InputError, match=r"manifests/a\.json cannot be read"):
+        committed_shards(str(tmp_path))

@@ -1,0 +1,196 @@
+"""Plain tars, without manifests."""
+
+import json
+import logging
+import tarfile
+from io import BytesIO
+
+import pytest
+
+from data_filters.errors import InputError
+from pretrain.config import PretrainConfig
+from pretrain.data.datasets import open_data, open_reader
+from pretrain.data.webdataset.reader import StreamReader
+from pretrain.data.webdataset.tar_folder import TarFolder, open_tars
+from pretrain.training.setup import plan_run
+
+SHARDS, EACH = 4, 13
+
+
+def write_tar(path, pairs) -> None:
+    """As img2dataset leaves it: a tar and nothing else; written by the standard library."""
+    with tarfile.open(path, "w") as tar:
+        for key, members in pairs:
+            for extension, data in members.items():
+                entry = tarfile.TarInfo(f"{key}.{extension}")
+                entry.size = len(data)
+                tar.addfile(entry, BytesIO(data))
+
+
+@pytest.fixture
+def folder(tmp_path, pair):
+    """Function: pairs of each shard → a folder of tars."""
+
+    def write(shards):
+        target = tmp_path / "raw"
+        target.mkdir()
+        for number, pairs in enumerate(shards):
+            write_tar(target / f"{number:05d}.tar", pairs)
+        return str(target)
+
+    return write
+
+
+@pytest.fixture
+def plain(folder, pair):
+    return folder([[pair(shard * EACH + row) for row in range(EACH)] for shard in range(SHARDS)])
+
+
+def config(batch: int = 8, buffer: int = 1, **data) -> PretrainConfig:
+    return PretrainConfig.model_validate(
+        {
+            "seed": 3,
+            "model": {"image": {"image_size": 32}},
+            "data": {"batch_size": batch, "stream_buffer": buffer, **data},
+        }
+    )
+
+
+def reader(uri: str, rank: int = 0, ranks: int = 1, **options) -> StreamReader:
+    settings = config(**options)
+    one = open_reader(settings, open_data(settings, uri), rank, ranks)
+    assert isinstance(one, StreamReader)
+    return one
+
+
+def keys(one: StreamReader, first: int, last: int) -> list[list[str]]:
+    return [[key for batch in step for key in batch.keys] for step in one.batches(first, last)]
+
+
+def names(numbers) -> list[str]:
+    return [f"{number:04d}" for number in numbers]
+
+
+def flat(steps) -> list[str]:
+    return [key for step in steps for key in step]
+
+
+def test_without_a_buffer_the_tars_are_read_in_their_order(plain):
+    one = reader(plain)
+    assert one.plan.steps_per_epoch == 6  # 52 samples, 8 a step
+    assert flat(keys(one, 0, 6)) == names(range(48))
+
+
+def test_an_epoch_ends_with_the_data_and_the_next_begins_anew(plain):
+    steps = keys(reader(plain), 0, 9)
+    assert flat(steps[6:]) == names(range(24))
+    assert one_of_each(flat(steps[:6]))
+
+
+def one_of_each(read: list[str]) -> bool:
+    return len(read) == len(set(read))
+
+
+def test_the_buffer_shuffles_by_seed_and_epoch_and_loses_nothing(plain):
+    steps = keys(reader(plain, buffer=30), 0, 12)
+    first, second = flat(steps[:6]), flat(steps[6:])
+    assert first != names(range(48))
+    assert one_of_each(first)
+    assert one_of_each(second)
+    assert first != second
+    assert flat(keys(reader(plain, buffer=30), 0, 6)) == first
+
+
+def test_workers_read_different_tars(plain):
+    left, right = (flat(keys(reader(plain, rank, 2), 0, 6)) for rank in range(2))
+    assert left == names([*range(13), *range(26, 37)])
+    assert right == names([*range(13, 26), *range(39, 50)])
+
+
+@pytest.mark.parametrize("buffer", [1, 20])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_restart_reads_what_would_have_come(plain, buffer, threads):
+    whole = keys(reader(plain, buffer=buffer), 0, 14)
+    assert keys(reader(plain, buffer=buffer, decode_threads=threads), 9, 14) == whole[9:]
+
+
+def test_a_broken_sample_is_named_and_the_next_takes_its_place(folder, pair, caplog):
+    pairs = [pair(number) for number in range(30)]
+    pairs[4] = ("0004", {"jpg": b"no picture", "txt": b"broken"})
+    pairs[9] = ("0009", {"png": pairs[9][1]["png"]})
+    one = reader(folder([pairs]))
+    assert one.plan.steps_per_epoch == 3
+    assert flat(keys(one, 0, 3)) == names([*range(4), *range(5, 9), *range(10, 26)])
+    assert one.bad == 2
+    assert "sample 0004" in caplog.text
+    assert "0009" in caplog.text
+
+
+def test_a_cut_tar_costs_its_rest_only(folder, pair, caplog, tmp_path):
+    uri = folder([[pair(shard * EACH + row) for row in range(EACH)] for shard in range(3)])
+    cut = tmp_path / "raw" / "00001.tar"
+    cut.write_bytes(cut.read_bytes()[: 5 * 2048 + 700])  # four members whole and a part of one
+    one = reader(uri, batch=4)
+    read = flat(keys(one, 0, one.plan.steps_per_epoch))
+    assert one_of_each(read)
+    assert set(names(range(13))) <= set(read)
+    assert len(set(read) & set(names(range(26, 39)))) >= 9
+    assert one.bad >= 1
+    assert "00001.tar" in caplog.text
+
+
+def test_an_epoch_that_falls_short_says_that_samples_come_again(folder, pair, caplog):
+    pairs = [pair(number) for number in range(16)]
+    pairs[3] = ("0003", {"jpg": b"no picture", "txt": b"broken"})
+    read = flat(keys(reader(folder([pairs])), 0, 2))
+    assert sorted(read) == sorted([*names(n for n in range(16) if n != 3), "0000"])
+    assert "come again" in caplog.text
+
+
+def test_a_whole_epoch_gives_no_such_warning(plain, caplog):
+    keys(reader(plain, decode_threads=2), 0, 13)
+    assert "come again" not in caplog.text
+
+
+def test_counts_come_from_the_statistics_beside_a_tar(plain, tmp_path):
+    assert [count for _, count in open_tars(plain).shards] == [13] * 4
+    (tmp_path / "raw" / "00002_stats.json").write_text(json.dumps({"count": 20, "successes": 12}))
+    (tmp_path / "raw" / "00003_stats.json").write_text("{}")
+    assert [count for _, count in open_tars(plain).shards] == [13, 13, 12, 13]
+
+
+def test_captions_in_the_json_count(folder, pair):
+    pairs = []
+    for number in range(8):
+        key, members = pair(number)
+        pairs.append((key, {"png": members["png"], "json": json.dumps({"caption": f"nr {number}"}).encode()}))
+    assert flat(keys(reader(folder([pairs])), 0, 1)) == names(range(8))
+
+
+def test_what_is_lost_is_said_once(plain, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        plan_run(config(), plain, str(tmp_path / "run"))
+    said = [record.getMessage() for record in caplog.records if "no manifests" in record.getMessage()]
+    assert len(said) == 1
+    assert "same order for every number of workers" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "batch", "message"), [(5, 10, "4 shards and no manifests"), (1, 60, "60, of which a worker")]
+)
+def test_too_few_tars_or_samples_are_refused(plain, ranks, batch, message):
+    with pytest.raises(InputError, match=message):
+        open_tars(plain).plan(batch, ranks)
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"neither manifests/\*.json nor \*.tar"):
+        open_data(config(), str(tmp_path))
+
+
+def test_openstax_as_it_was_downloaded_trains(shared_data):
+    source = open_tars(str(shared_data / "openstax" / "raw"))
+    assert isinstance(source, TarFolder)
+    assert sum(count for _, count in source.shards) == 2470
+    one = reader(str(shared_data / "openstax" / "raw"), batch=32, buffer=100)
+    assert len(flat(keys(one, 0, 2))) == 64

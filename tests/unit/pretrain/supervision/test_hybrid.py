@@ -1,0 +1,236 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_filters.errors import InputError
+from pretrain.supervision.hybrid import HybridSupervision, merge, select
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def by_the_rule(sigma, real, budget, draw):
+    """The rule in a loop: (sampled in order, predicted), by plain Python sorting."""
+    wanted = [k for k in range(len(sigma)) if real[k] and draw[k] <= sigma[k]]
+    others = [k for k in range(len(sigma)) if real[k] and k not in wanted]
+    padding = [k for k in range(len(sigma)) if not real[k]]
+    by_doubt = lambda group: sorted(group, key=lambda k: -sigma[k])  # noqa: E731
+    sampled = (by_doubt(wanted) + by_doubt(others) + by_doubt(padding))[:budget]
+    return sampled, [real[k] and k not in sampled for k in range(len(sigma))], len(wanted)
+
+
+doubts = st.floats(0.0, 1.0, width=32)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    candidates=st.lists(st.tuples(doubts, st.booleans()), min_size=1, max_size=40, unique_by=lambda c: c[0]),
+    seed=st.integers(0, 100),
+    data=st.data(),
+)
+def test_selection_is_the_rule_and_always_of_the_same_size(candidates, seed, data):
+    budget = data.draw(st.integers(1, len(candidates)))
+    sigma, real = torch.tensor([c[0] for c in candidates]), torch.tensor([c[1] for c in candidates])
+    chosen = select(sigma, budget, generator(seed), 0, real=real)
+    draw = torch.rand(len(sigma), generator=generator(seed)).tolist()
+    sampled, predicted, wanted = by_the_rule(sigma.tolist(), real.tolist(), budget, draw)
+    assert chosen.sampled.shape == (budget,)
+    assert len(set(chosen.sampled.tolist())) == budget
+    # Adding whole numbers to σ rounds it: two doubts closer than that may change places.
+    close = torch.tensor(sampled)
+    assert (chosen.sampled == close).logical_or((sigma[chosen.sampled] - sigma[close]).abs() < 1e-6).all()
+    if chosen.sampled.tolist() == sampled:
+        assert chosen.use_prediction.tolist() == predicted
+        assert chosen.sampled_real.tolist() == [real[k].item() for k in sampled]
+    count = max(1, int(real.sum()))
+    kept = sum(real[k].item() for k in sampled)
+    assert chosen.metrics["share_sampled"].item() == pytest.approx(kept / count)
+    assert chosen.metrics["share_predicted"].item() == pytest.approx((int(real.sum()) - kept) / count)
+    assert chosen.metrics["share_overflow"].item() == pytest.approx(max(0, wanted - budget) / count)
+    assert chosen.metrics["mean_sigma"].item() == pytest.approx(sigma[real].sum().item() / count, abs=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1e-3, 0.5, 1.0, float("nan")])
+def test_same_count_whatever_the_uncertainty(sigma):
+    chosen = select(torch.full((4, 5), sigma), 6, generator(), 10)
+    assert chosen.sampled.shape == (6,)
+    assert chosen.use_prediction.sum() == 14
+    assert chosen.use_prediction.shape == (4, 5)
+
+
+def test_with_budget_to_spare_the_rule_alone_sets_the_order():
+    """σ of 0.9 against 0.1: over many draws the first half is sampled, and the rule's own share is σ."""
+    sigma = torch.cat([torch.full((500,), 0.9), torch.full((500,), 0.1)])
+    shares = [select(sigma, 500, generator(s), 0).metrics for s in range(20)]
+    overflow = torch.stack([m["share_overflow"] for m in shares]).mean()
+    # Asked for: 450 + 50 in the mean; what exceeds 500 overflows, half the spread of ±9.5 candidates a draw.
+    assert overflow.item() == pytest.approx(0.4 * 9.5 / 1000, abs=0.003)
+    first = select(sigma, 400, generator(), 0).sampled
+    assert (first < 500).all()
+
+
+def test_warm_up_samples_evenly_and_never_predicts():
+    sigma = torch.linspace(0, 1, 10)
+    counts = torch.zeros(10)
+    for seed in range(400):
+        chosen = select(sigma, 4, generator(seed), 3, warmup_steps=4)
+        assert not chosen.use_prediction.any()
+        counts[chosen.sampled] += 1
+    assert (counts / 400 - 0.4).abs().max() < 0.1
+    assert select(sigma, 4, generator(), 4, warmup_steps=4).use_prediction.sum() == 6
+
+
+def test_warm_up_takes_whole_images_and_no_region_more_often_than_another():
+    counts = torch.zeros(5, 4)
+    for seed in range(1000):
+        chosen = select(torch.rand(5, 4), 6, generator(seed), 0, warmup_steps=1)
+        rows = torch.div(chosen.sampled, 4, rounding_mode="floor")
+        assert sorted(rows.bincount(minlength=5).tolist(), reverse=True)[:3] == [4, 2, 0]
+        counts.view(-1)[chosen.sampled] += 1
+    assert (counts / 1000 - 0.3).abs().max() < 0.06  # four standard deviations
+
+
+def test_the_random_stream_moves_equally_whatever_the_uncertainty():
+    after = []
+    for sigma in (0.0, 0.5, 1.0):
+        stream = generator()
+        select(torch.full((8,), sigma), 3, stream, 0)
+        after.append(torch.rand(1, generator=stream).item())
+    assert len(set(after)) == 1
+
+
+def test_merge_puts_samples_in_and_leaves_padding_out():
+    sigma = torch.tensor([[0.9, 0.8], [0.1, 0.2]])
+    real = torch.tensor([[True, False], [True, True]])
+    predicted = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    chosen = select(sigma, 2, generator(), 0, real=real)
+    values = torch.tensor([10.0, 20.0])
+    targets, supervised, sampled = merge(chosen, predicted, values)
+    assert supervised.tolist() == real.tolist()
+    assert not targets.requires_grad
+    for flat, value in zip(chosen.sampled.tolist(), values.tolist(), strict=True):
+        assert targets.flatten()[flat] == value
+        assert sampled.flatten()[flat]
+    untouched = real & ~sampled
+    assert torch.equal(targets[untouched], predicted[untouched])
+
+    everything = select(sigma, 4, generator(), 0, real=real)
+    _, supervised, sampled = merge(everything, predicted, torch.zeros(4))
+    assert torch.equal(supervised, real)
+    assert torch.equal(sampled, real)
+
+
+def test_in_warm_up_what_does_not_fit_has_no_target():
+    chosen = select(torch.rand(6), 2, generator(), 0, warmup_steps=1)
+    _, supervised, sampled = merge(chosen, torch.zeros(6), torch.ones(2))
+    assert supervised.sum() == 2
+    assert torch.equal(supervised, sampled)
+
+
+@pytest.mark.parametrize("budget", [0, 7])
+def test_a_budget_that_cannot_be_spent_is_refused(budget):
+    with pytest.raises(InputError, match=rf"sampling budget is {budget}; allowed are 1 to 6"):
+        select(torch.rand(2, 3), budget, generator(), 0)
+
+
+def test_memory_counts_steps_and_errors_and_survives_a_checkpoint():
+    hybrid = HybridSupervision(3, 40, warmup_steps=2, momentum=0.5)
+    stream, errors, squares = generator(), 0.0, 0.0
+    for step in range(4):
+        sigma, real = torch.rand(2, 4), torch.tensor([[True] * 4, [True, False, False, False]])
+        chosen = hybrid.select(sigma, stream, real)
+        assert chosen.use_prediction.any().item() == (step >= 2)
+        predicted, values = torch.randn(2, 4), torch.randn(3)
+        hybrid.observe(chosen, predicted, values.masked_fill(~chosen.sampled_real, float("nan")))
+        error = sum(
+            (predicted.flatten()[k] - v).item() ** 2
+            for k, v, r in zip(chosen.sampled, values, chosen.sampled_real, strict=True)
+            if r
+        )
+        errors, squares = (
+            0.5 * errors + error,
+            0.5 * squares + values[chosen.sampled_real].square().sum().item(),
+        )
+    metrics = hybrid.metrics(chosen, images=2)
+    assert metrics["relative_error"].item() == pytest.approx((errors / squares) ** 0.5, rel=1e-5)
+    assert metrics["evaluations_per_image"].item() == 60
+    assert metrics["running_share_sampled"].item() == pytest.approx(3 / 5)
+    assert set(metrics) >= {"share_predicted", "mean_sigma", "share_sampled", "share_overflow"}
+
+    resumed = HybridSupervision(3, 40, warmup_steps=2, momentum=0.5)
+    resumed.load_state_dict(hybrid.state_dict())
+    assert resumed.steps == 4
+    again = [h.select(torch.full((2, 4), 0.3), generator(9)) for h in (hybrid, resumed)]
+    assert torch.equal(again[0].sampled, again[1].sampled)
+    assert torch.equal(hybrid.share_sampled, resumed.share_sampled)
+
+
+def test_memory_stays_exact_in_low_precision():
+    hybrid = HybridSupervision(1, 2)
+    hybrid.squared_error.fill_(1.2345678)
+    assert torch.equal(hybrid.bfloat16().squared_error, torch.tensor(1.2345678))
+
+
+WORKER = """
+import json, sys
+import torch, torch.distributed as dist
+from pretrain.supervision.hybrid import HybridSupervision, merge
+
+rank, store = int(sys.argv[1]), sys.argv[2]
+dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
+images, regions, draws = 4, 3, 5
+encoder = torch.nn.Linear(6, 6)
+forwards = []
+
+def sharded(module, inputs):  # a sharded forward gathers its weights: ranks must call it equally often
+    dist.all_reduce(torch.zeros(1))
+    forwards[-1].append(len(inputs[0]))
+
+encoder.register_forward_pre_hook(sharded)
+hybrid = HybridSupervision(4, draws, warmup_steps=2)
+stream = torch.Generator().manual_seed(rank)
+shares = []
+for step in range(12):
+    forwards.append([])
+    # Rank 0 is sure of everything, rank 1 of nothing; rank 1 also has padding.
+    sigma = torch.full((images, regions), 0.02 if rank == 0 else 0.97) * torch.rand(images, regions)
+    real = torch.rand(images, regions) < (1.0 if rank == 0 else 0.5)
+    chosen = hybrid.select(sigma, stream, real)
+    players = torch.randn(images * regions, draws, 6)[chosen.sampled]
+    with torch.no_grad():
+        values = torch.cat([encoder(part).mean((1, 2)) for part in players.split(2)])
+    merge(chosen, torch.zeros(images, regions), values)
+    shares.append(chosen.metrics["share_predicted"].item())
+dist.barrier()
+print(json.dumps({"forwards": forwards, "shares": shares}))
+dist.destroy_process_group()
+"""
+
+
+def test_ranks_with_different_uncertainty_run_equally_many_forwards(tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    root = Path(__file__).parents[4]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(rank), str(tmp_path / "store")],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    outputs = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    sure, unsure = (json.loads(text) for text in outputs)
+    assert sure["forwards"] == unsure["forwards"] == [[2, 2]] * 12
+    assert sure["shares"] != unsure["shares"]

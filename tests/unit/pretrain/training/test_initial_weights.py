@@ -1,0 +1,179 @@
+"""A branch of a run: its weights, its place in the data and in the schedule, and how it is resumed."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from data_filters.errors import InputError
+from pipelines.shards.writer import write_shard
+from pretrain.config import PretrainConfig
+from pretrain.training import launch_local
+from pretrain.training.checkpoint import list_checkpoints, read_state
+from pretrain.training.initial_weights import find_start
+from pretrain.training.metrics import read_metrics
+from pretrain.training.setup import RunPlan, build_first_module, plan_run
+
+STEPS, BRANCH = 10, 6
+MODEL = {
+    "projection_dim": 16,
+    "image": {"image_size": 32, "width": 16, "depths": [1, 1], "heads": [2, 2], "window": 4},
+    "text": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32, "max_tokens": 16},
+}
+TAUGHT = {"contrastive": {"weight": 1.0}, "token_semantics": {"weight": 1.0}, "unsil": {"weight": 1.0}}
+SUPERVISION = {"regions": 2, "head_width": 8, "budget": 1, "evaluations": 12}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> str:
+    """Twenty pairs in two shards."""
+    folder = tmp_path_factory.mktemp("curated")
+    outputs = []
+    for shard in range(2):
+        samples = []
+        for number in range(shard * 10, shard * 10 + 10):
+            file = io.BytesIO()
+            Image.new("RGB", (32, 32), (number * 12, 128, 255 - number * 9)).save(file, "PNG")
+            samples.append((f"{number:04d}", {"png": file.getvalue(), "txt": f"picture {number}".encode()}))
+        info = write_shard(str(folder / f"{shard:05d}.tar"), samples)
+        outputs.append({"tar": f"{shard:05d}.tar", "samples": info.samples, "sha256": info.sha256})
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "all.json").write_text(json.dumps({"outputs": outputs}))
+    return str(folder)
+
+
+def planned(data: str, run: Path, **sections) -> RunPlan:
+    config = {
+        "model": MODEL,
+        "supervision": SUPERVISION,
+        "data": {"batch_size": 4, "shuffle_window": 7},
+        "engine": {"precision": "fp32"},
+        "schedule": {
+            "steps": STEPS,
+            "log_every": 1,
+            "checkpoint_every": 4,
+            "keep_steps": [BRANCH],
+            "log_keys": True,
+        },
+    }
+    return plan_run(PretrainConfig.model_validate(config | sections), data, str(run))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory) -> Path:
+    """A run of ten steps that nothing interrupted; its checkpoint of step 6 stays."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    launch_local.run_local(planned(data, run), lambda _: None)
+    return run
+
+
+def branch_of(whole: Path) -> dict:
+    return {"weights": str(whole / "checkpoints" / f"step-{BRANCH:08d}"), "step": BRANCH}
+
+
+def keys_by_step(run: Path) -> dict[int, list[str]]:
+    lines = (run / "keys" / "rank-0-of-1.jsonl").read_text().splitlines()
+    return {line["step"]: line["keys"] for line in map(json.loads, lines)}
+
+
+def test_a_branch_reads_what_the_uninterrupted_run_read_at_the_same_rates(data, whole, tmp_path):
+    launch_local.run_local(planned(data, tmp_path / "branch", start=branch_of(whole)), lambda _: None)
+    straight, branched = keys_by_step(whole), keys_by_step(tmp_path / "branch")
+    assert sorted(branched) == list(range(BRANCH, STEPS))
+    assert branched == {step: straight[step] for step in range(BRANCH, STEPS)}
+
+    before, after = (
+        {line["step"]: line for line in read_metrics(run)} for run in (whole, tmp_path / "branch")
+    )
+    assert sorted(after) == list(range(BRANCH + 1, STEPS + 1))
+    for step, line in after.items():
+        assert line["train/learning_rate"] == before[step]["train/learning_rate"]
+    # The first loss is that of the same weights on the same pairs; from then on the fresh optimiser differs.
+    assert after[BRANCH + 1]["train/loss"] == pytest.approx(before[BRANCH + 1]["train/loss"], rel=1e-6)
+    assert after[BRANCH + 1]["train/gradient_norm"] == pytest.approx(
+        before[BRANCH + 1]["train/gradient_norm"], rel=1e-4
+    )
+
+
+def test_a_branch_begins_with_the_checkpoints_weights_and_its_own_new_heads(data, whole, tmp_path):
+    branch = planned(data, tmp_path / "branch", start=branch_of(whole), objectives=TAUGHT)
+    there = load_file(whole / "checkpoints" / f"step-{BRANCH:08d}" / "model.safetensors")
+    own = build_first_module(branch).state_dict()
+    assert all(torch.equal(own[name], value) for name, value in there.items())
+    fresh = build_first_module(planned(data, tmp_path / "scratch", objectives=TAUGHT)).state_dict()
+    heads = [name for name in own if not name.startswith("dual_encoder.")]
+    assert any(name.startswith("region_generator.") for name in heads)
+    assert all(torch.equal(own[name], fresh[name]) for name in heads)
+
+
+def test_heads_that_both_have_are_taken_over(data, tmp_path):
+    launch_local.run_local(planned(data, tmp_path / "taught", objectives=TAUGHT), lambda _: None)
+    start = branch_of(tmp_path / "taught")
+    there = load_file(Path(start["weights"]) / "model.safetensors")
+    both = build_first_module(planned(data, tmp_path / "both", objectives=TAUGHT, start=start)).state_dict()
+    assert set(both) == set(there)
+    assert all(torch.equal(both[name], value) for name, value in there.items())
+    plain = build_first_module(planned(data, tmp_path / "plain", start=start)).state_dict()
+    assert all(torch.equal(value, there[name]) for name, value in plain.items())
+
+
+def test_a_resumed_branch_goes_on_from_its_own_checkpoint_and_needs_its_start_no_more(data, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "whole")
+    branch = planned(data, tmp_path / "branch", start=branch_of(tmp_path / "whole"))
+    launch_local.run_local(branch, lambda _: None)
+    losses = {line["step"]: line["train/loss"] for line in read_metrics(tmp_path / "branch")}
+    assert [read_state(folder).step for folder in list_checkpoints(tmp_path / "branch")] == [8, 10]
+
+    shutil.rmtree(tmp_path / "whole")
+    shutil.rmtree(tmp_path / "branch" / "checkpoints" / "step-00000010")
+    launch_local.run_local(
+        planned(data, tmp_path / "branch", start=branch_of(tmp_path / "whole")), lambda _: None
+    )
+    again = {line["step"]: line["train/loss"] for line in read_metrics(tmp_path / "branch")}
+    assert again == pytest.approx(losses)
+
+
+def test_a_run_stands_for_its_newest_checkpoint(whole):
+    assert find_start(str(whole)).name == f"step-{STEPS:08d}"
+
+
+def test_a_recipe_without_a_start_keeps_the_hash_of_its_runs(data, whole, tmp_path):
+    plain = planned(data, tmp_path / "a")
+    assert planned(data, tmp_path / "b", start={"weights": None, "step": 0}).config_hash == plain.config_hash
+    assert planned(data, tmp_path / "c", start=branch_of(whole)).config_hash != plain.config_hash
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"start": {"weights": "/no/such"}}, "start.weights is '/no/such', which is no checkpoint"),
+        (
+            {"model": MODEL | {"projection_dim": 8}},
+            r"does not fit the recipe: dual_encoder\..* is 16.* there",
+        ),
+        ({"schedule": {"steps": BRANCH}}, "start.step is 6, the run has 6 steps"),
+    ],
+)
+def test_a_start_that_cannot_be_is_one_line(data, whole, tmp_path, sections, message):
+    with pytest.raises(InputError, match=message) as refused:
+        planned(data, tmp_path / "branch", **({"start": branch_of(whole)} | sections))
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "branch").exists()
+
+
+def test_broken_weights_are_one_line(data, whole, tmp_path):
+    broken = tmp_path / "step-00000006"
+    shutil.copytree(whole / "checkpoints" / "step-00000006", broken)
+    (broken / "model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(InputError, match="cannot be read"):
+        planned(data, tmp_path / "branch", start={"weights": str(broken), "step": BRANCH})
+
+
+def test_steps_are_not_skipped_without_weights():
+    with pytest.raises(ValueError, match=r"start.step is 5 without start.weights"):
+        PretrainConfig.model_validate({"start": {"step": 5}})

@@ -1,0 +1,143 @@
+"""A short run in one plain process leaves what it should behind, and stops where it should."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipelines.shards.writer import write_shard
+from pretrain.config import PretrainConfig
+from pretrain.tasks.dual_encoder import TrainingModule
+from pretrain.training import launch_local
+from pretrain.training.checkpoint import list_checkpoints, read_state
+from pretrain.training.metrics import read_metrics
+from pretrain.training.setup import RunPlan, build_module, build_reader, plan_run
+
+MODEL = {
+    "projection_dim": 16,
+    "image": {"image_size": 32, "width": 16, "depths": [1, 1], "heads": [2, 2], "window": 4},
+    "text": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32, "max_tokens": 16},
+}
+
+
+def sixteen_pairs(folder: Path) -> str:
+    samples = []
+    for number in range(16):
+        file = io.BytesIO()
+        Image.new("RGB", (32, 32), (number * 15, 128, 255 - number * 10)).save(file, "PNG")
+        samples.append((f"{number:04d}", {"png": file.getvalue(), "txt": f"picture {number}".encode()}))
+    info = write_shard(str(folder / "00000.tar"), samples)
+    (folder / "manifests").mkdir()
+    outputs = [{"tar": "00000.tar", "samples": info.samples, "sha256": info.sha256}]
+    (folder / "manifests" / "all.json").write_text(json.dumps({"outputs": outputs}))
+    return str(folder)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Function: schedule and other sections → the plan of a run of 12 steps on 16 pairs."""
+    data = sixteen_pairs(tmp_path / "curated")
+
+    def make(schedule: dict, **sections: dict) -> RunPlan:
+        config = {
+            "model": MODEL,
+            "data": {"batch_size": 4},
+            "engine": {"precision": "fp32"},
+            "schedule": {"steps": 12, "log_every": 3} | schedule,
+        }
+        return plan_run(PretrainConfig.model_validate(config | sections), data, str(tmp_path / "run"))
+
+    return make
+
+
+def run_of(planned: RunPlan) -> Path:
+    return Path(planned.run)
+
+
+def test_tensorboard_says_what_the_log_says_and_a_trace_is_there(plan):
+    planned = plan({"profile": True})
+    reported = []
+    launch_local.run_local(planned, reported.append)
+    assert read_metrics(run_of(planned)) == reported
+    assert [line["step"] for line in reported] == [3, 6, 9, 12]
+    board = EventAccumulator(str(run_of(planned) / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("train/loss")] == [3, 6, 9, 12]
+    shown = [event.value for event in board.Scalars("train/gradient_norm")]
+    assert shown == pytest.approx([line["train/gradient_norm"] for line in reported])
+    trace = json.loads((run_of(planned) / "profile" / "rank-0.json").read_text())
+    steps = {event["name"] for event in trace["traceEvents"] if event["name"].startswith("ProfilerStep#")}
+    assert steps == {f"ProfilerStep#{number}" for number in range(4, 10)}  # counted from 0: steps 5 to 10
+
+
+def test_minutes_bring_checkpoints_between_the_steps_that_do(plan):
+    planned = plan(
+        {"log_every": 12, "checkpoint_every": 100, "checkpoint_minutes": 1e-6, "keep_checkpoints": 100}
+    )
+    launch_local.run_local(planned, lambda _: None)
+    # A step's wish is heard in the next one.
+    assert [read_state(folder).step for folder in list_checkpoints(run_of(planned))][:2] == [2, 4]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_of_it_is_kept(plan, monkeypatch):
+    planned = plan({"checkpoint_every": 2, "keep_checkpoints": 100})
+    losses, calls = TrainingModule.losses, []
+
+    def broken(self, features, batch):
+        calls.append(batch)
+        found = losses(self, features, batch)
+        return {name: value * float("nan") for name, value in found.items()} if len(calls) == 6 else found
+
+    monkeypatch.setattr(TrainingModule, "losses", broken)
+    with pytest.raises(FloatingPointError, match="contrastive_loss.* not finite at step 6"):
+        launch_local.run_local(planned, lambda _: None)
+    assert [read_state(folder).step for folder in list_checkpoints(run_of(planned))] == [2, 4]
+    assert [line["step"] for line in read_metrics(run_of(planned))] == [3]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_accumulation_learns_what_the_whole_batch_teaches(precision, plan, tmp_path):
+    """Loss and weights after some steps, dropout off; the plain engine's own two passes."""
+    still = MODEL | {"image": MODEL["image"] | {"drop_path": 0}, "text": MODEL["text"] | {"dropout": 0}}
+    seen = {}
+    for accumulation in (1, 2, 4):
+        planned = plan(
+            {"steps": 3, "log_every": 1},
+            model=still,
+            data={"batch_size": 4, "accumulation": accumulation},
+            engine={"precision": precision},
+        )
+        engine = launch_local.PlainEngine(build_module(planned.config), planned.config)
+        found = []
+        (tmp_path / f"run{accumulation}").mkdir()
+        launch_local.train(
+            engine,
+            build_reader(planned, 0, 1),
+            planned.config,
+            3,
+            tmp_path / f"run{accumulation}",
+            "",
+            lambda metrics, found=found: found.append(metrics["train/loss"]),
+        )
+        seen[accumulation] = found, torch.cat([p.detach().flatten() for p in engine.module.parameters()])
+    tolerance = 1e-5 if precision == "fp32" else 2e-2
+    for accumulation in (2, 4):
+        assert seen[accumulation][0] == pytest.approx(seen[1][0], rel=tolerance)
+        if precision == "fp32":  # AdamW's first steps are signs: a gradient of nothing may go either way
+            assert (seen[accumulation][1] - seen[1][1]).abs().mean() < 1e-6
+
+
+def test_relative_paths_hold_for_workers_in_another_folder(plan, monkeypatch, tmp_path):
+    planned = plan({})
+    (folder,) = planned.data
+    monkeypatch.chdir(Path(folder).parent)
+    again = plan_run(
+        planned.config, [f"{Path(folder).name}=2", f"./{Path(folder).name}=1"], str(tmp_path / "other")
+    )
+    assert again.data == (f"{folder}=2", f"{folder}=1")
+    assert plan_run(planned.config, Path(folder).name, "run-here").run == str(
+        Path(folder).parent / "run-here"
+    )
