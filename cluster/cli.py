@@ -127,15 +127,15 @@ def pretrain(
     from cluster.console import training_lines
     from cluster.recipes import load_recipe
     from cluster.shipped import PRETRAINING
-    from pretrain.config import PretrainConfig
-    from pretrain.training.setup import plan_run
+    from pretrain.tasks.config import DualEncoderConfig
+    from pretrain.training.setup import prepare_run
 
     own = [
         *(["workers.count=1", "workers.minimum=null"] if local else []),
         *(["schedule.profile=true"] if profile else []),
     ]
-    config = load_recipe(PretrainConfig, PRETRAINING, recipe, [*(sets or []), *own])
-    planned = plan_run(config, data, output)
+    config = load_recipe(DualEncoderConfig, PRETRAINING, recipe, [*(sets or []), *own])
+    planned = prepare_run(config, data, output)
     if local:
         from pretrain.training.launch_local import run_local as run
     else:

@@ -98,12 +98,12 @@ def _curate(raw: Path, curated: Path) -> None:
 
 
 def _pretrain(data: Path, run: Path, seed: int, sets: list[str]) -> None:
-    from pretrain.config import PretrainConfig
+    from pretrain.tasks.config import DualEncoderConfig
     from pretrain.training.launch_ray import run_distributed
-    from pretrain.training.setup import plan_run
+    from pretrain.training.setup import prepare_run
 
-    config = load_recipe(PretrainConfig, PRETRAINING, PRETRAINING_RECIPE, [f"seed={seed}", *sets])
-    planned = plan_run(config, str(data), str(run))
+    config = load_recipe(DualEncoderConfig, PRETRAINING, PRETRAINING_RECIPE, [f"seed={seed}", *sets])
+    planned = prepare_run(config, str(data), str(run))
     with training_lines(planned.total_steps) as (report, _):
         run_distributed(planned, report)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from abc import abstractmethod
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, values are fixed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
 
 
 class ImageTowerConfig(Section):
@@ -113,7 +110,10 @@ class DataConfig(Section):
 
     batch_size: int = Field(512, ge=2, description="pairs a step over all workers")
     accumulation: int = Field(
-        1, ge=1, description="micro-batches a step; the loss equals that of the whole batch"
+        1,
+        ge=1,
+        description="micro-batches a step; the loss equals that of the whole batch",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     shuffle_window: int = Field(
         16384, ge=1, description="samples shuffled together; shards are shuffled whole"
@@ -121,12 +121,26 @@ class DataConfig(Section):
     stream_buffer: int = Field(
         4096, ge=1, description="samples a worker shuffles where data has no manifests; 1: none"
     )
-    cache_gib: float = Field(20.0, gt=0, description="local copies of remote shards, GiB a machine")
-    cache_folder: str | None = Field(
-        None, description="where they lie; null: in the system's folder for temporary files"
+    cache_gib: float = Field(
+        20.0,
+        gt=0,
+        description="local copies of remote shards, GiB a machine",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
-    decode_threads: int = Field(1, ge=1, description="background threads a worker that decode images")
-    prefetch: int = Field(4, ge=1, description="batches a worker prepares ahead")
+    cache_folder: str | None = Field(
+        None,
+        description="where they lie; null: in the system's folder for temporary files",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
+    decode_threads: int = Field(
+        1,
+        ge=1,
+        description="background threads a worker that decode images",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
+    prefetch: int = Field(
+        4, ge=1, description="batches a worker prepares ahead", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
     crop_scale: tuple[float, float] = Field(
         (0.5, 1.0), description="area share of the random resized crop; 1,1: none"
     )
@@ -182,11 +196,18 @@ class EngineConfig(Section):
 
     zero_stage: int = Field(0, ge=0, le=3, description="ZeRO: 0 none, 1 optimiser, 2 gradients, 3 parameters")
     whole_below: int = Field(
-        100_000, ge=2, description="ZeRO 3: parameters of fewer entries stay whole on every worker"
+        100_000,
+        ge=2,
+        description="ZeRO 3: parameters of fewer entries stay whole on every worker",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field("bf16", description="compute type; weights stay fp32")
-    activation_checkpointing: bool = Field(False, description="recompute activations in the backward pass")
-    compile: bool = Field(False, description="torch.compile both towers")
+    activation_checkpointing: bool = Field(
+        False, description="recompute activations in the backward pass", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
+    compile: bool = Field(
+        False, description="torch.compile both towers", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
 
 
 class ScheduleConfig(Section):
@@ -194,19 +215,34 @@ class ScheduleConfig(Section):
 
     epochs: float | None = Field(20, gt=0, description="passes over the data; give either epochs or steps")
     steps: int | None = Field(None, ge=1, description="optimiser steps; overrides epochs")
-    log_every: int = Field(10, ge=1, description="steps between two lines of the log")
-    checkpoint_every: int = Field(1000, ge=1, description="steps between two checkpoints")
-    checkpoint_minutes: float | None = Field(
-        None, gt=0, description="minutes after which a checkpoint is due before that; null: steps alone"
+    log_every: int = Field(
+        10, ge=1, description="steps between two lines of the log", json_schema_extra=NO_EFFECT_ON_OUTPUT
     )
-    keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints that are kept")
+    checkpoint_every: int = Field(
+        1000, ge=1, description="steps between two checkpoints", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
+    checkpoint_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="minutes after which a checkpoint is due before that; null: steps alone",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
+    keep_checkpoints: int = Field(
+        2, ge=1, description="newest checkpoints that are kept", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
     keep_steps: tuple[int, ...] = Field(
-        (), description="steps after which a checkpoint is written and kept for good: where others start"
+        (),
+        description="steps after which a checkpoint is written and kept for good: where others start",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     log_keys: bool = Field(
         False, description="write the keys of every batch to RUN/keys/, to audit the order"
     )
-    profile: bool = Field(False, description="trace steps 5 to 10 of this start to RUN/profile/")
+    profile: bool = Field(
+        False,
+        description="trace steps 5 to 10 of this start to RUN/profile/",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
 
     def saves(self, done: int) -> bool:
         """Whether a checkpoint is due after `done` steps, whatever the clock says."""
@@ -288,28 +324,39 @@ class SupervisionConfig(Section):
 
 
 class PretrainConfig(Section):
-    """A whole pretraining recipe."""
+    """What every pretraining recipe may say, whatever its task; a task's own class adds the rest."""
 
     name: str = Field("unnamed", description="shown in reports and model cards")
+    task: str = Field("dual_encoder", description="kind of training, as pretrain.tasks.TASKS lists them")
     seed: int = Field(0, ge=0, description="weights, sample order and augmentation follow from it")
     tokenizer: str = Field(
         "loupe", description="`loupe`: the shipped vocabulary; else a local path or hub name"
     )
-    model: ModelConfig = ModelConfig()
-    objectives: dict[str, dict[str, Any]] = Field(
-        default_factory=lambda: {"contrastive": {"weight": 1.0}},
-        description="name → weight and options, as pretrain/objectives.py lists them",
-    )
-    supervision: SupervisionConfig = SupervisionConfig()
     start: StartConfig = StartConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     engine: EngineConfig = EngineConfig()
-    workers: WorkersConfig = WorkersConfig()
+    workers: WorkersConfig = Field(WorkersConfig(), json_schema_extra=NO_EFFECT_ON_OUTPUT)
+
+    @property
+    @abstractmethod
+    def image_size(self) -> int:
+        """Side of the images that the model takes, px."""
+
+    @property
+    @abstractmethod
+    def max_tokens(self) -> int:
+        """Longest caption that the model takes, tokens."""
+
+    @property
+    def objectives_with_phrases(self) -> tuple[str, ...]:
+        """Names of the recipe's objectives that are undefined on captions without phrases."""
+        return ()
 
     @model_validator(mode="after")
-    def check_whole(self) -> PretrainConfig:
+    def check_workers_and_length(self) -> Self:
+        """Refuse a batch that workers cannot share, an impossible engine, and a run without a length."""
         workers = self.workers
         if workers.minimum is not None and workers.minimum > workers.count:
             raise ValueError(
@@ -332,12 +379,12 @@ class PretrainConfig(Section):
             raise ValueError("schedule has neither steps nor epochs; set one of them")
         return self
 
-    def with_workers(self, count: int) -> PretrainConfig:
+    def with_workers(self, count: int) -> Self:
         """The same recipe on another number of workers. Raises ValueError when the batch does not divide."""
         changed = self.workers.model_copy(update={"count": count, "minimum": None})
-        return PretrainConfig.model_validate(self.model_dump() | {"workers": changed.model_dump()})
+        return type(self).model_validate(self.model_dump() | {"workers": changed.model_dump()})
 
     @property
     def per_worker_batch(self) -> int:
-        """Pairs a worker takes in one micro-batch."""
+        """Pairs that a worker takes in one micro-batch."""
         return self.data.batch_size // (self.workers.count * self.data.accumulation)

@@ -35,12 +35,12 @@ def run_cell(folder: Path) -> dict[str, Any]:
 
 
 def _train(job: dict[str, Any], folder: Path) -> None:
-    from pretrain.config import PretrainConfig
     from pretrain.export.hugging_face import export_run
+    from pretrain.tasks.config import DualEncoderConfig
     from pretrain.training.launch_local import run_local
-    from pretrain.training.setup import plan_run
+    from pretrain.training.setup import prepare_run
 
-    planned = plan_run(PretrainConfig.model_validate(job["config"]), job["data"], str(folder / "run"))
+    planned = prepare_run(DualEncoderConfig.model_validate(job["config"]), job["data"], str(folder / "run"))
     with training_lines(planned.total_steps) as (report, _):
         run_local(planned, report)
     export_run(str(folder / "run"), str(folder / "export"))

@@ -16,9 +16,9 @@ from typing import Any
 from cluster.ablation.plan import AblationPlan, Evaluation, as_yaml
 from cluster.options import keyword_options
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
 from pretrain.evaluation.tasks import get_task
-from pretrain.training.setup import plan_run
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.training.setup import prepare_run
 
 JOB, RESULT = "job.json", "result.json"
 
@@ -28,7 +28,7 @@ class PlannedRow:
     """A row whose recipe and data were checked; `identity` is the hash of all that its training depends on."""
 
     name: str
-    config: PretrainConfig
+    config: DualEncoderConfig
     data: tuple[str, ...]
     steps: int
     identity: str
@@ -77,7 +77,7 @@ def check_rows(plan: AblationPlan, data: str, output: Path) -> dict[str, Planned
     for name in plan.in_order():
         config = plan.config_of(name)
         try:
-            planned = plan_run(config, data, str(output / "rows" / name / "unused"))
+            planned = prepare_run(config, data, str(output / "rows" / name / "unused"))
         except InputError as error:
             raise InputError(f"row {name}: {error}") from error
         identity = planned.config_hash
@@ -94,7 +94,7 @@ def check_rows(plan: AblationPlan, data: str, output: Path) -> dict[str, Planned
 
 
 def _check_branch(
-    name: str, config: PretrainConfig, total: int, other: str, steps: int, start: PretrainConfig
+    name: str, config: DualEncoderConfig, total: int, other: str, steps: int, start: DualEncoderConfig
 ) -> None:
     if steps >= total:
         raise InputError(

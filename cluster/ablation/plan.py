@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cluster.recipes import load_recipe
 from cluster.shipped import PRETRAINING
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig, Section
+from pretrain.config import DualEncoderConfig, Section
 
 LOCAL = ("workers.count=1", "workers.minimum=null")  # each training is one plain process
 
@@ -136,12 +136,12 @@ class AblationPlan(Section):
             ordered += [one for one in reversed(chain) if one not in ordered]
         return ordered
 
-    def config_of(self, name: str) -> PretrainConfig:
+    def config_of(self, name: str) -> DualEncoderConfig:
         """A row's recipe: the base, what is common, what is its own. Raises InputError naming the row."""
         values = [*assignments(self.common), *assignments(self.rows[name].overrides)]
         sets = [f"{'.'.join(path)}={as_yaml(value)}" for path, value in values]
         try:
-            return load_recipe(PretrainConfig, PRETRAINING, self.base, [*sets, *LOCAL])
+            return load_recipe(DualEncoderConfig, PRETRAINING, self.base, [*sets, *LOCAL])
         except InputError as error:
             raise InputError(f"row {name}: {error}") from error
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-NOT_IN_HASH: dict[str, Any] = {"affects_output": False}
-"""Give a field `json_schema_extra=NOT_IN_HASH` when it changes how a run goes, not what comes out."""
+NO_EFFECT_ON_OUTPUT: dict[str, Any] = {"affects_output": False}
+"""Give a field `json_schema_extra=NO_EFFECT_ON_OUTPUT` when it changes how a run goes, not what comes out."""
 
 
 class Section(BaseModel):
@@ -23,7 +24,11 @@ def config_hash(model: BaseModel) -> str:
 
     A field whose `json_schema_extra` says `{"affects_output": False}` (how many workers, say) is left out.
     """
-    settings = output_settings(model)
+    return hash_of(output_settings(model))
+
+
+def hash_of(settings: Mapping[str, Any]) -> str:
+    """16 hex digits of settings that JSON can hold, whatever the order of their keys."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
@@ -35,6 +40,8 @@ def output_settings(model: BaseModel) -> dict[str, Any]:
     for name, info in type(model).model_fields.items():
         extra = info.json_schema_extra
         if isinstance(extra, dict) and extra.get("affects_output") is False:
+            continue
+        if name not in dumped:  # a section may leave out what is not chosen
             continue
         value = getattr(model, name)
         settings[name] = output_settings(value) if isinstance(value, BaseModel) else dumped[name]

@@ -42,10 +42,10 @@ def plan_batches(config: PretrainConfig, source: Source, ranks: int) -> BatchPla
 
 def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -> Reader | StreamReader:
     """Worker `rank`'s stream of batches."""
-    data, image = config.data, config.model.image
+    data = config.data
     preparation = Preparation(
-        CaptionEncoder(load_tokenizer(config.tokenizer), config.model.text.max_tokens),
-        image.image_size,
+        CaptionEncoder(load_tokenizer(config.tokenizer), config.max_tokens),
+        config.image_size,
         Augmentation(data.crop_scale, data.crop_ratio, data.flip),
         data.max_phrases,
         data.phrase_share,

@@ -73,7 +73,7 @@ def _write_region_head(source: Source, folder: Path) -> bool:
         "grid": list(source.encoder.grid),
         "projection_dim": source.run.config.model.projection_dim,
         "shapes": {name: list(tensor.shape) for name, tensor in sorted(own.items())},
-        "objectives": source.run.config.objectives,
+        "objectives": source.run.config.objectives.model_dump(mode="json"),
     }
     write_json(folder / "region_head.json", description)
     return True

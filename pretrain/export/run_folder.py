@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.tasks import read_config
+from pretrain.tasks.config import DualEncoderConfig
 
 ENCODER_PREFIX = "dual_encoder."
 WEIGHTS = "model.safetensors"
@@ -41,7 +42,7 @@ class RunFolder:
     """A run on disk; `identity` is the hash of its recipe and data, `data` where and what it read."""
 
     path: Path
-    config: PretrainConfig
+    config: DualEncoderConfig
     identity: str
     data: dict[str, Any]
 
@@ -57,7 +58,9 @@ def open_run(run: str) -> RunFolder:
     try:
         document = json.loads(file.read_bytes())
         identity = str(document["config_hash"])
-        config = PretrainConfig.model_validate(document["config"])
+        config = read_config(document["config"])
+        if not isinstance(config, DualEncoderConfig):
+            raise TypeError(f"its task is {config.task}, which has no dual encoder to export")
     except (ValueError, KeyError, TypeError) as error:
         raise _unreadable(file, error) from error
     data = {"uri": document.get("data"), "shards": document.get("shards", [])}

@@ -6,9 +6,26 @@ Shapes: K boxes, C cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
+
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import Objective, ObjectiveOptions
+
+
+class BoxValueOptions(ObjectiveOptions):
+    """Which boxes are evaluated, among which other cells, and how size counts."""
+
+    regions: int = Field(4, ge=1, description="boxes a step on each worker, each of another image")
+    size_exponent: float = Field(
+        0.5, ge=0, le=2, description="a box's value is divided by its cells to this power"
+    )
+    others: Literal["random", "all"] = Field(
+        "random", description="which cells outside the box are there: a random coalition, or all of them"
+    )
 
 
 @dataclass(frozen=True)
@@ -38,3 +55,12 @@ def box_value_loss(found: BoxValues, *, size_exponent: float = 0.5) -> dict[str,
         "box_value": found.values.mean(),
         "box_value_cells": cells.detach().mean(),
     }
+
+
+def _loss(inputs: ObjectiveInputs, options: BoxValueOptions) -> dict[str, Tensor]:
+    return box_value_loss(
+        inputs.required_targets_of("box_ascent", BoxValues), size_exponent=options.size_exponent
+    )
+
+
+BOX_VALUE = Objective(_loss, BoxValueOptions, needs=("box_ascent",))

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pretrain.objectives.distributed import gather_with_gradient, world
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import Objective, ObjectiveOptions
 
 
 def contrastive_loss(
@@ -30,3 +32,10 @@ def contrastive_loss(
     with torch.no_grad():
         hits = ((per_image.argmax(1) == own).float().mean() + (per_text.argmax(1) == own).float().mean()) / 2
     return {"contrastive_loss": loss, "contrastive_accuracy": hits}
+
+
+def _loss(inputs: ObjectiveInputs, _options: ObjectiveOptions) -> dict[str, Tensor]:
+    return contrastive_loss(inputs.features.images, inputs.features.texts, inputs.logit_scale)
+
+
+CONTRASTIVE = Objective(_loss, ObjectiveOptions)

@@ -1,11 +1,32 @@
 """L_FSA: the alignment of regions with phrases learns the semantic Shapley interactions (LOUPE eq. 11)."""
 
+from __future__ import annotations
+
 import torch
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from pretrain.objectives.inputs import ObjectiveInputs, ShapleyTargets
+from pretrain.objectives.objective import Objective, ObjectiveOptions
 from pretrain.objectives.token_semantics import mean_per_item
+from pretrain.regions.soft_mask import pool
+
+
+class FineGrainedOptions(ObjectiveOptions):
+    """Softmax and direction of the alignment loss, and whether it moves boxes."""
+
+    scale: float = Field(
+        1.0, gt=0, description="inverse temperature of the alignment's softmax; the paper: 1"
+    )
+    moves_boxes: bool = Field(
+        True, description="whether the loss reaches the boxes through their masks; the paper: yes"
+    )
+    both_ways: bool = Field(
+        False,
+        description="whether phrases choose among regions as well; the paper: regions among phrases alone",
+    )
 
 
 def fine_grained_loss(
@@ -53,3 +74,23 @@ def _directed(
     with torch.no_grad():
         entropy = mean_per_item(-torch.xlogy(targets, targets).sum(-1), rows)
     return mean_per_item(-(targets * logs).sum(-1), rows), entropy
+
+
+def _loss(inputs: ObjectiveInputs, options: FineGrainedOptions) -> dict[str, Tensor]:
+    targets = inputs.required_targets_of("shapley", ShapleyTargets)
+    alignment = targets.alignment
+    if not options.moves_boxes:
+        # The single cell nearest to a phrase aligns better than the whole object: free boxes would shrink to it.
+        regions = pool(inputs.features.patches, targets.regions.soft_masks.detach())
+        alignment = regions.float() @ targets.phrases.float().transpose(1, 2)
+    return fine_grained_loss(
+        alignment,
+        targets.semantic_targets,
+        targets.known,
+        targets.phrase_mask,
+        phrase_targets=targets.phrase_targets if options.both_ways else None,
+        scale=options.scale,
+    )
+
+
+FINE_GRAINED = Objective(_loss, FineGrainedOptions, needs=("shapley",), phrases=True)

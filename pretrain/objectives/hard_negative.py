@@ -1,12 +1,26 @@
 """Hinge losses over the global batch: sum of hinges, max of hinges (VSE++, arXiv 1707.05612, eq. 5-6)."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor
 
 from pretrain.objectives.distributed import gather_with_gradient, world
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import Objective, ObjectiveOptions
+
+
+class HardNegativeOptions(ObjectiveOptions):
+    """Margin and choice of negatives of the hinge losses."""
+
+    margin: float = Field(0.2, ge=0, description="cosine by which the pair must win")
+    negatives: Literal["max", "sum"] = Field(
+        "max", description="hardest negative of the batch, or all of them"
+    )
 
 
 def hard_negative_loss(
@@ -49,3 +63,13 @@ def _hinges(
     """The hinges that count in one direction: one a row (`max`), or all (`sum`; the pair itself is 0)."""
     hinges = (margin - matched + scores).clamp(min=0).masked_fill(itself, 0)
     return hinges.amax(1, keepdim=True) if negatives == "max" else hinges
+
+
+def _loss(inputs: ObjectiveInputs, options: HardNegativeOptions) -> dict[str, Tensor]:
+    features = inputs.features
+    return hard_negative_loss(
+        features.images, features.texts, margin=options.margin, negatives=options.negatives
+    )
+
+
+HARD_NEGATIVE = Objective(_loss, HardNegativeOptions)

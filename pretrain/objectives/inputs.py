@@ -1,16 +1,18 @@
-"""What the towers and the supervision make of a batch: the common input of the objectives."""
+"""The common input of the objectives: the towers' features and the suppliers' targets of one step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pretrain.models.region_generator import Regions
 from pretrain.models.unsil import Prediction
-from pretrain.objectives.box_value import BoxValues
-from pretrain.objectives.phrase_attribution import Distillation
+
+Targets = TypeVar("Targets")
 
 
 @dataclass(frozen=True)
@@ -25,44 +27,55 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Supervision:
-    """What the fine-grained objectives read. M regions, N phrases."""
+class ShapleyTargets:
+    """What the supplier `shapley` computes and token_semantics, fine_grained and unsil read. M regions, N phrases."""
 
     regions: Regions
     token_labels: Float[Tensor, "B M"]
     """Normalised token interactions, 0..1."""
     supervised: Bool[Tensor, "B M"]
-    """Regions that have a label this step."""
+    """Regions that have a label in this step."""
     prediction: Prediction
     token_targets: Float[Tensor, "B M"]
-    """Interactions in units of UNSIL's running scale: what it learns."""
+    """Interactions in units of UNSIL's running scale: UNSIL's regression targets."""
     sampled: Bool[Tensor, "B M"]
-    """Where `token_targets` was computed this step."""
+    """Where `token_targets` was computed in this step."""
     alignment: Float[Tensor, "B M N"]
     phrases: Float[Tensor, "B N D"]
-    """Unit-length mean of each phrase's word tokens; with target absence the phrase as a text by itself."""
+    """Unit-length mean of each phrase's word tokens; with target `absence`, the phrase encoded as a text by itself."""
     phrase_mask: Bool[Tensor, "B N"]
     semantic_targets: Float[Tensor, "B M N"]
-    """Normalised semantic interactions, rows summing to one over real phrases. With target absence: what each phrase
+    """Normalised semantic interactions, rows summing to one over real phrases. With target `absence`: what each phrase
     loses with the region."""
     phrase_targets: Float[Tensor, "B M N"]
     """The same, columns summing to one over known regions."""
     known: Bool[Tensor, "B M"]
-    """Regions that have semantic targets this step."""
-    metrics: dict[str, Tensor]
+    """Regions that have semantic targets in this step."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """Everything that an objective may use. `supervision` is None where no objective of the recipe needs it."""
+class ObjectiveInputs:
+    """Everything that an objective may read in one step."""
 
     features: Features
     logit_scale: Float[Tensor, "1"]
     """Logarithm of the inverse temperature."""
-    logit_bias: Float[Tensor, "1"] | None
-    """The sigmoid objective's bias; None without that objective."""
-    supervision: Supervision | None
-    box_values: BoxValues | None
-    """None unless the recipe has box_value."""
-    distillation: Distillation | None
-    """None unless the recipe has phrase_attribution and its first step has come."""
+    logit_bias: Float[Tensor, "1"] | None = None
+    """Learned bias of the logits; None unless an objective of the recipe needs it."""
+    targets: Mapping[str, object] = field(default_factory=dict)
+    """Supplier's name → its targets; None where a supplier does not answer in this step."""
+
+    def targets_of(self, supplier: str, kind: type[Targets]) -> Targets | None:
+        """The targets of a supplier, which are a `kind`, or None where it does not answer in this step.
+
+        An objective reads only suppliers that it names in `needs`.
+        """
+        targets = self.targets[supplier]
+        assert targets is None or isinstance(targets, kind)
+        return targets
+
+    def required_targets_of(self, supplier: str, kind: type[Targets]) -> Targets:
+        """As `targets_of`, for a supplier that answers in every step."""
+        targets = self.targets_of(supplier, kind)
+        assert targets is not None
+        return targets

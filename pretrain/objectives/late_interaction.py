@@ -1,14 +1,33 @@
 """Late interaction: InfoNCE over token-wise maximum similarities (FILIP, arXiv 2111.07783, eq. 3-7)."""
 
+from __future__ import annotations
+
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.objectives.distributed import gather_with_gradient, world
+from pretrain.objectives.distributed import gather_with_gradient, longest_of_all_ranks, world
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import Objective, ObjectiveOptions
 from pretrain.objectives.token_similarity import best_match, token_similarity
+from pretrain.shapley.games import between_specials
+
+
+class LateInteractionOptions(ObjectiveOptions):
+    """Which tokens are compared, and in what form they travel between ranks."""
+
+    token_share: float = Field(
+        1.0, gt=0, le=1, description="share of each item's tokens that travel; FILIP: 0.25"
+    )
+    wire: Literal["fp32", "fp16", "bf16"] = Field("fp32", description="what tokens travel between ranks in")
+    chunk_elements: int | None = Field(
+        None, ge=1, description="largest block of token similarities, elements"
+    )
 
 
 def late_interaction_loss(
@@ -79,3 +98,25 @@ def keep_best(
 def _travel(tokens: Tensor, wire_dtype: torch.dtype | None) -> Tensor:
     """Tokens of all ranks, rounded to `wire_dtype` on the way (gradients travel back in it too)."""
     return gather_with_gradient(tokens if wire_dtype is None else tokens.to(wire_dtype)).to(tokens.dtype)
+
+
+def _loss(inputs: ObjectiveInputs, options: LateInteractionOptions) -> dict[str, Tensor]:
+    features = inputs.features
+    # Each rank pads its captions to its own longest one; what is gathered must be equally long on all ranks.
+    length = features.words.shape[1]
+    spare = longest_of_all_ranks(length, features.words) - length
+    words = F.pad(features.words, (0, 0, 0, spare))
+    word_mask = F.pad(between_specials(features.attention_mask), (0, spare))
+    wire = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}[options.wire]
+    return late_interaction_loss(
+        features.patches,
+        words,
+        word_mask,
+        inputs.logit_scale,
+        token_share=options.token_share,
+        wire_dtype=wire,
+        chunk_elements=options.chunk_elements,
+    )
+
+
+LATE_INTERACTION = Objective(_loss, LateInteractionOptions)

@@ -13,6 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pretrain.objectives.contrastive import contrastive_loss
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import Objective, ObjectiveOptions
+from pretrain.shapley.games import between_specials
 
 
 def max_pooled_loss(
@@ -37,3 +40,12 @@ def max_pooled_loss(
         "max_pooled_loss": found["contrastive_loss"],
         "max_pooled_accuracy": found["contrastive_accuracy"],
     }
+
+
+def _loss(inputs: ObjectiveInputs, _options: ObjectiveOptions) -> dict[str, Tensor]:
+    features = inputs.features
+    words = between_specials(features.attention_mask)
+    return max_pooled_loss(features.patches, features.words, words, inputs.logit_scale)
+
+
+MAX_POOLED = Objective(_loss, ObjectiveOptions)

@@ -10,15 +10,53 @@ Shapes: S images, N phrases, C cells, D width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import Objective, ObjectiveOptions
 from pretrain.objectives.token_semantics import mean_per_item
 from pretrain.regions.boxes import overlap, to_corners
 from pretrain.regions.soft_mask import home_cell
+
+
+class PhraseAttributionOptions(ObjectiveOptions):
+    """What the teacher evaluates and what the student learns from it."""
+
+    images: int = Field(2, ge=1, description="images a step on each worker that the teacher looks at")
+    evaluations: int = Field(
+        48, ge=4, description="coalitions of each of those images, for all its phrases together"
+    )
+    ridge: float = Field(0.05, ge=0, description="shrinkage of the attributions, of the mean diagonal")
+    level: float = Field(
+        0.25, gt=0, le=1, description="share of the greatest cell from which cells belong to it"
+    )
+    deviations: float = Field(
+        1.73, gt=0, description="half side of a box in standard deviations of its cells"
+    )
+    trust: float = Field(
+        2.0, ge=0, description="standard errors that a phrase's greatest cell must stand out by"
+    )
+    first_step: int = Field(
+        0, ge=0, description="step from which on the teacher is asked; it must know something"
+    )
+    longest: int = Field(12, ge=3, description="tokens of a phrase by itself, with [CLS] and [SEP]")
+    box_weight: float = Field(1.0, ge=0, description="factor of the box loss")
+    alignment_weight: float = Field(1.0, ge=0, description="factor of the alignment loss")
+    temperature: float = Field(0.1, gt=0, description="softmax temperature of the alignment loss")
+    shape: Literal["attribution", "saliency"] = Field(
+        "attribution",
+        description="what outlines an object: its own attributions, or the part that stands out where most of them lie",
+    )
+    positives: Literal["cells", "centre"] = Field(
+        "cells",
+        description="who learns a box: all cells of the object, or the one that holds the box's centre",
+    )
 
 
 @dataclass(frozen=True)
@@ -47,7 +85,7 @@ def phrase_attribution_loss(
     box_weight: float = 1.0,
     alignment_weight: float = 1.0,
     temperature: float = 0.1,
-    positives: str = "cells",
+    positives: Literal["cells", "centre"] = "cells",
 ) -> dict[str, Tensor]:
     """Confidence, box and alignment losses of the student, and their weighted sum `phrase_attribution_loss`.
 
@@ -111,3 +149,19 @@ def _alignment(told: Distillation, claimed: Bool[Tensor, "S N C"], temperature: 
     own = torch.arange(len(real), device=real.device)
     both = -(logits.log_softmax(-1)[own, own] + back.log_softmax(-1)[own, own]) / 2
     return both.masked_fill(~real, 0).sum() / real.sum().clamp(min=1)
+
+
+def _loss(inputs: ObjectiveInputs, options: PhraseAttributionOptions) -> dict[str, Tensor]:
+    distillation = inputs.targets_of("attribution_teacher", Distillation)
+    if distillation is None:  # before the teacher's first step
+        return {"phrase_attribution_loss": inputs.logit_scale.new_zeros(())}
+    return phrase_attribution_loss(
+        distillation,
+        box_weight=options.box_weight,
+        alignment_weight=options.alignment_weight,
+        temperature=options.temperature,
+        positives=options.positives,
+    )
+
+
+PHRASE_ATTRIBUTION = Objective(_loss, PhraseAttributionOptions, needs=("attribution_teacher",), phrases=True)

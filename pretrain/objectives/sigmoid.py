@@ -1,12 +1,23 @@
 """Pairwise sigmoid loss over the global batch (SigLIP, arXiv 2303.15343, algorithm 1)."""
 
+from __future__ import annotations
+
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from pretrain.objectives.distributed import gather_with_gradient, world
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import LOGIT_BIAS, Objective, ObjectiveOptions
+
+
+class SigmoidOptions(ObjectiveOptions):
+    """Memory of the pairwise loss."""
+
+    chunk: int = Field(4096, ge=1, description="texts whose logits exist at once")
 
 
 def sigmoid_loss(
@@ -58,3 +69,14 @@ def _chunk_loss(
     loss = -F.logsigmoid(torch.where(positive, logits, -logits)).sum()
     top = logits.detach().max(1)
     return loss, top.values, top.indices
+
+
+def _loss(inputs: ObjectiveInputs, options: SigmoidOptions) -> dict[str, Tensor]:
+    assert inputs.logit_bias is not None
+    features = inputs.features
+    return sigmoid_loss(
+        features.images, features.texts, inputs.logit_scale, inputs.logit_bias, chunk=options.chunk
+    )
+
+
+SIGMOID = Objective(_loss, SigmoidOptions, needs=(LOGIT_BIAS,))

@@ -1,9 +1,14 @@
 """L_TSA: region confidences learn the token-level Shapley interactions (LOUPE eq. 8)."""
 
+from __future__ import annotations
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
+
+from pretrain.objectives.inputs import ObjectiveInputs, ShapleyTargets
+from pretrain.objectives.objective import Objective, ObjectiveOptions
 
 
 def token_semantics_loss(
@@ -33,3 +38,11 @@ def mean_per_item(values: Float[Tensor, "B ..."], real: Bool[Tensor, "B ..."]) -
     """Mean over each item's real entries, then over all items; an item without a real entry counts as 0."""
     values, real = values.flatten(1), real.flatten(1)
     return (values.masked_fill(~real, 0).sum(1) / real.sum(1).clamp(min=1)).mean()
+
+
+def _loss(inputs: ObjectiveInputs, _options: ObjectiveOptions) -> dict[str, Tensor]:
+    targets = inputs.required_targets_of("shapley", ShapleyTargets)
+    return token_semantics_loss(targets.regions.confidence_logits, targets.token_labels, targets.supervised)
+
+
+TOKEN_SEMANTICS = Objective(_loss, ObjectiveOptions, needs=("shapley",))

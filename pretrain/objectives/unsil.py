@@ -1,9 +1,20 @@
 """The uncertainty-aware loss of the interaction predictor (LOUPE eq. 12)."""
 
+from __future__ import annotations
+
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor
 
+from pretrain.objectives.inputs import ObjectiveInputs, ShapleyTargets
+from pretrain.objectives.objective import Objective, ObjectiveOptions
 from pretrain.objectives.token_semantics import mean_per_item
+
+
+class UnsilOptions(ObjectiveOptions):
+    """Trade between error and uncertainty."""
+
+    beta: float = Field(1.0, gt=0, description="price of uncertainty, eq. 12")
 
 
 def unsil_loss(
@@ -36,3 +47,17 @@ def unsil_loss(
         "unsil_squared_error": mean_per_item(error.detach(), sampled),
         "unsil_uncertainty": mean_per_item(sigma.detach(), sampled),
     }
+
+
+def _loss(inputs: ObjectiveInputs, options: UnsilOptions) -> dict[str, Tensor]:
+    targets = inputs.required_targets_of("shapley", ShapleyTargets)
+    return unsil_loss(
+        targets.prediction.relative,
+        targets.prediction.uncertainty,
+        targets.token_targets,
+        targets.sampled,
+        beta=options.beta,
+    )
+
+
+UNSIL = Objective(_loss, UnsilOptions, needs=("shapley",))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.models.running import RunningState
+from pretrain.step_context import StepContext
 
 
 class Selection(NamedTuple):
@@ -114,21 +115,26 @@ def check_budget(budget: int, candidates: int) -> None:
 
 
 class HybridSupervision(RunningState):
-    """The rule with its memory: steps taken, running error, running share sampled; all of it in checkpoints.
+    """The rule with its running figures (prediction error, share sampled), which are saved in checkpoints.
 
-    `budget` candidates are sampled a step on each rank, `evaluations` coalition forwards each. `momentum` is
-    that of the running figures. The step counter is a buffer, so a resumed run does not warm up again; the
-    random generator is the caller's, seeded from (seed, step, rank), so that a resumed run draws as the
-    undisturbed one.
+    In each step `budget` candidates are sampled on each rank, at `evaluations` coalition forwards each. `momentum` is
+    that of the running figures. Warm-up is the first `warmup_steps` steps from the run's `first_step` on, so a resumed
+    run does not warm up again. Draws come from the generator of the step, so a resumed run draws as an uninterrupted
+    one.
     """
 
-    steps: Tensor
     share_sampled: Tensor
     squared_error: Tensor
     squared_target: Tensor
 
     def __init__(
-        self, budget: int, evaluations: int, *, warmup_steps: int = 0, momentum: float = 0.98
+        self,
+        budget: int,
+        evaluations: int,
+        *,
+        warmup_steps: int = 0,
+        first_step: int = 0,
+        momentum: float = 0.98,
     ) -> None:
         super().__init__()
         if evaluations < 1 or warmup_steps < 0:
@@ -137,22 +143,22 @@ class HybridSupervision(RunningState):
                 "set supervision.evaluations and supervision.warmup_steps"
             )
         self.budget, self.evaluations = budget, evaluations
-        self.warmup_steps, self.momentum = warmup_steps, momentum
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.warmup_steps, self.first_step, self.momentum = warmup_steps, first_step, momentum
         for name in ("share_sampled", "squared_error", "squared_target"):
             self.register_buffer(name, torch.zeros(()))
 
     def select(
-        self, sigma: Float[Tensor, "..."], generator: torch.Generator, real: Bool[Tensor, "..."] | None = None
+        self, sigma: Float[Tensor, "..."], step: StepContext, real: Bool[Tensor, "..."] | None = None
     ) -> Selection:
-        """`select` at the own step, which it counts. Call once a step."""
+        """`select` at this step of the run, and the running share that is sampled. Call once per step."""
+        steps_done = step.step - self.first_step
         chosen = select(
-            sigma, self.budget, generator, int(self.steps), warmup_steps=self.warmup_steps, real=real
+            sigma, self.budget, step.generator, steps_done, warmup_steps=self.warmup_steps, real=real
         )
-        first = self.steps == 0
-        self.steps += 1
         share = chosen.metrics["share_sampled"]
-        self.share_sampled.copy_(torch.where(first, share, self.share_sampled.lerp(share, 1 - self.momentum)))
+        if steps_done > 0:
+            share = self.share_sampled.lerp(share, 1 - self.momentum)
+        self.share_sampled.copy_(share)
         return chosen
 
     @torch.no_grad()
@@ -167,7 +173,7 @@ class HybridSupervision(RunningState):
         self.squared_target.mul_(self.momentum).add_(targets.square().sum())
 
     def metrics(self, selection: Selection, images: int) -> dict[str, Tensor]:
-        """Of one step: the selection's own, and
+        """Metrics of one step: those of the selection, and
 
         `relative_error`: root of Σ(Î - I)² / ΣI² over recent samples; 1 is no better than predicting 0;
         `running_share_sampled`; `evaluations_per_image`: coalition forwards of this step over `images`.

@@ -1,7 +1,7 @@
-"""Fine-grained supervision of one step: regions, Shapley interactions as targets, and the predictions of UNSIL.
+"""The supplier `shapley`: regions, Shapley interactions as targets, and UNSIL's predictions of them.
 
-Everything that the objectives token_semantics, fine_grained and unsil share is made here once. The number of
-coalition forwards is fixed by the recipe, whatever the uncertainty: shapes are the same on every rank.
+The objectives token_semantics, fine_grained and unsil share its targets, which are computed once per step. The number
+of coalition forwards is fixed by the recipe, whatever the uncertainty: shapes are the same on every rank.
 
 Shapes: B pairs, M regions, N phrases, C cells, L tokens, D width, K sampled regions, E evaluations each.
 """
@@ -11,66 +11,68 @@ from __future__ import annotations
 import sys
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 from torch.nn import functional as F
 
 from pretrain.config import SupervisionConfig
-from pretrain.data.samples.batch import Batch
-from pretrain.models.dual_encoder import DualEncoder
-from pretrain.models.region_generator import RegionGenerator, Regions
+from pretrain.models.region_generator import Regions
 from pretrain.models.unsil import TokenUnsil
-from pretrain.objectives.inputs import Features, Supervision
+from pretrain.objectives.inputs import ShapleyTargets
 from pretrain.shapley.absence import embedding_lost
 from pretrain.shapley.exact import semantic_interactions
 from pretrain.shapley.games import TokenGame, between_specials
 from pretrain.shapley.normalise import row_distributions, soft_labels
 from pretrain.shapley.sampled import merged_interaction
 from pretrain.shapley.targets import per_size, region_targets
+from pretrain.step_context import StepContext
 from pretrain.supervision.hybrid import HybridSupervision, Selection, merge
 from pretrain.supervision.phrases import encode_alone, phrase_embeddings
+from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
 
 
-class FineGrainedSupervision(nn.Module):
-    """Shapley targets and UNSIL (LOUPE sections 3.2 to 3.4).
+class ShapleySupervision(Supplier):
+    """Shapley targets and UNSIL (LOUPE sections 3.2 to 3.4); none of it is exported."""
 
-    UNSIL and the rule's memory sit beside the dual encoder and leave it at export. Encoder and region generator are
-    handed to `forward`, so that they are no part of this module.
-    """
+    uses_regions = True
 
-    def __init__(self, config: SupervisionConfig, dim: int, items: int, max_tokens: int) -> None:
-        """`items`: pairs that one rank brings each step."""
+    def __init__(
+        self, config: SupervisionConfig, dim: int, pairs: int, max_tokens: int, first_step: int = 0
+    ) -> None:
+        """`pairs`: those that one rank brings in each step; `first_step`: the run's first, where warm-up begins."""
         super().__init__()
         self.config, self.max_tokens = config, max_tokens
         self.token_unsil = TokenUnsil(dim, width=config.head_width, body=config.unsil_body)
-        budget = items * config.regions if config.budget is None else config.budget
-        # Sampling alone is a warm-up that never ends: regions drawn evenly, nothing predicted.
+        budget = pairs * config.regions if config.budget is None else config.budget
+        # mode "sampled" is a warm-up without end: regions are drawn evenly and nothing is predicted.
         warmup = config.warmup_steps if config.mode == "hybrid" else sys.maxsize
         evaluations = 2 if config.target == "absence" else config.evaluations
-        self.hybrid = HybridSupervision(budget, evaluations, warmup_steps=warmup)
+        self.hybrid = HybridSupervision(budget, evaluations, warmup_steps=warmup, first_step=first_step)
 
-    def forward(
-        self, encoder: DualEncoder, region_generator: RegionGenerator, features: Features, batch: Batch
-    ) -> Supervision:
-        """Regions, targets and predictions for this rank's pairs. Draws follow torch's initial seed of the step."""
-        generator = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
-        config = self.config
-        regions = region_generator(features.patches)
+    @classmethod
+    def build(cls, setting: SupplierSetting) -> ShapleySupervision:
+        """With the recipe's section `supervision`."""
+        return cls(setting.config, setting.dim, setting.pairs, setting.max_tokens, setting.first_step)
+
+    def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
+        """`ShapleyTargets` for this rank's pairs, and the metrics of the hybrid rule."""
+        features, batch, config = inputs.features, inputs.batch, self.config
+        assert inputs.region_generator is not None
+        regions = inputs.region_generator(features.patches)
         real = torch.ones_like(regions.confidence_logits, dtype=torch.bool)
         words = between_specials(batch.attention_mask)
         prediction = self.token_unsil(
             regions.embeddings, regions.boxes, real, features.patches, features.words, words
         )
-        selection = self.hybrid.select(prediction.uncertainty, generator)
-        values, lost = self._sample(encoder, batch, regions, selection, generator)
+        selection = self.hybrid.select(prediction.uncertainty, step)
+        values, lost = self._sample(inputs, regions, selection, step.generator)
         self.hybrid.observe(selection, prediction.interaction, values)
         targets, supervised, sampled = merge(selection, prediction.interaction, values)
         self.token_unsil.scale.update(values, selection.sampled_real)
-
         if lost is None:
             phrases = phrase_embeddings(features.words, batch.phrase_tokens)
         else:
-            phrases = self._phrases_alone(encoder, batch, selection)
+            phrases = self._phrases_alone(inputs, selection)
         alignment = torch.einsum("bmd,bnd->bmn", regions.embeddings.float(), phrases.float())
         if lost is None:
             known = real
@@ -79,12 +81,12 @@ class FineGrainedSupervision(nn.Module):
                 real,
                 batch.phrase_mask,
                 config.absent,
-                generator=generator,
+                generator=step.generator,
             )
         else:
             known, semantic = sampled, self._lost_by_phrases(lost, phrases, selection)
-        columns = row_distributions(semantic.mT, batch.phrase_mask, known, config.rows).mT
-        return Supervision(
+        rows, columns = self._distributions(semantic, known, batch.phrase_mask)
+        shapley_targets = ShapleyTargets(
             regions=regions,
             token_labels=soft_labels(targets, supervised, config.labels),
             supervised=supervised,
@@ -94,19 +96,26 @@ class FineGrainedSupervision(nn.Module):
             alignment=alignment,
             phrases=phrases,
             phrase_mask=batch.phrase_mask,
-            semantic_targets=row_distributions(semantic, known, batch.phrase_mask, config.rows),
+            semantic_targets=rows,
             phrase_targets=columns,
             known=known,
-            metrics={
-                f"supervision_{name}": value
-                for name, value in self.hybrid.metrics(selection, len(batch)).items()
-            },
         )
+        metrics = self.hybrid.metrics(selection, len(batch))
+        return Supplied(shapley_targets, {f"supervision_{name}": value for name, value in metrics.items()})
+
+    def _distributions(
+        self,
+        semantic: Float[Tensor, "B M N"],
+        known: Bool[Tensor, "B M"],
+        phrase_mask: Bool[Tensor, "B N"],
+    ) -> tuple[Float[Tensor, "B M N"], Float[Tensor, "B M N"]]:
+        """The interactions as rows that sum to one over phrases, and as columns that sum to one over regions."""
+        columns = row_distributions(semantic.mT, phrase_mask, known, self.config.rows).mT
+        return row_distributions(semantic, known, phrase_mask, self.config.rows), columns
 
     def _sample(
         self,
-        encoder: DualEncoder,
-        batch: Batch,
+        inputs: SupplierInputs,
         regions: Regions,
         selection: Selection,
         generator: torch.Generator,
@@ -115,11 +124,11 @@ class FineGrainedSupervision(nn.Module):
 
         With target absence also what each image's embedding loses with the region; else None.
         """
-        config, row = self.config, self._rows(selection)
-        # Captions as long as the limit on every rank: the number of text forwards must not depend on the batch.
+        config, batch, row = self.config, inputs.batch, self._rows(selection)
+        # Captions are padded to the limit: the number of text forwards must be the same on every rank.
         spare = self.max_tokens - batch.input_ids.shape[1]
         game = TokenGame(
-            encoder,
+            inputs.encoder,
             batch.pixel_values[row],
             F.pad(batch.input_ids[row], (0, spare)),
             F.pad(batch.attention_mask[row], (0, spare)),
@@ -147,13 +156,11 @@ class FineGrainedSupervision(nn.Module):
         """The pair of each selected region."""
         return torch.div(selection.sampled, self.config.regions, rounding_mode="floor")
 
-    def _phrases_alone(
-        self, encoder: DualEncoder, batch: Batch, selection: Selection
-    ) -> Float[Tensor, "B N D"]:
-        """Each phrase as a text of its own, of pairs with a selected region; zeros for the others."""
+    def _phrases_alone(self, inputs: SupplierInputs, selection: Selection) -> Float[Tensor, "B N D"]:
+        """Each phrase encoded as a text by itself, for pairs with a selected region; zeros for the others."""
         rows = self._rows(selection).unique()
-        alone = encode_alone(encoder, batch, rows).float()
-        return alone.new_zeros(len(batch), *alone.shape[1:]).index_copy(0, rows, alone)
+        alone = encode_alone(inputs.encoder, inputs.batch, rows).float()
+        return alone.new_zeros(len(inputs.batch), *alone.shape[1:]).index_copy(0, rows, alone)
 
     def _lost_by_phrases(
         self, lost: Float[Tensor, "K D"], phrases: Float[Tensor, "B N D"], selection: Selection
@@ -162,10 +169,3 @@ class FineGrainedSupervision(nn.Module):
         found = (phrases[self._rows(selection)] @ lost[..., None])[..., 0]
         every = found.new_zeros(len(phrases) * self.config.regions, found.shape[1])
         return every.index_copy(0, selection.sampled, found).unflatten(0, (len(phrases), -1))
-
-
-def build_region_generator(config: SupervisionConfig, dim: int, grid: tuple[int, int]) -> RegionGenerator:
-    """The region generator that a recipe describes."""
-    return RegionGenerator(
-        dim, grid, config.regions, width=config.head_width, suppress_above=config.suppress_above
-    )

@@ -1,75 +1,52 @@
-"""The module that an engine wraps: towers, proxy heads beside them, and the objectives that join them."""
+"""The task dual_encoder: two towers, the objectives that join them, and the suppliers of their targets."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_filters.errors import InputError
 from pretrain.config import ImageTowerConfig, PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.models.dual_encoder import DualEncoder
-from pretrain.objectives import read_objectives
-from pretrain.objectives.inputs import Features, Step
-from pretrain.supervision.attribution_teacher import AttributionTeacher
-from pretrain.supervision.box_ascent import BoxAscent
-from pretrain.supervision.shapley_targets import FineGrainedSupervision, build_region_generator
-from pretrain.training.accumulation import inner_product
+from pretrain.models.region_generator import RegionGenerator
+from pretrain.objectives import OBJECTIVES
+from pretrain.objectives.inputs import Features, ObjectiveInputs
+from pretrain.objectives.objective import LOGIT_BIAS
+from pretrain.step_context import StepContext
+from pretrain.supervision import SUPPLIERS
+from pretrain.supervision.supplier import Supplier, SupplierInputs, SupplierSetting
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.task import ParameterGroup, Task
+
+INITIAL_LOGIT_BIAS = -10.0  # SigLIP's start: a batch holds far more negatives than pairs
 
 
-def check_recipe(config: PretrainConfig) -> None:
-    """Refuse, before anything is built, objectives and supervision that cannot work.
+class DualEncoderTask(Task[Features]):
+    """Towers with their heads; a step's loss is the weighted sum of the recipe's objectives."""
 
-    Raises InputError on an unknown objective or option, more regions than cells, a budget beyond a worker's regions.
-    """
-    chosen = read_objectives(config.objectives)
-    if not any(objective.supervised or objective.regions for objective, _ in chosen.values()):
-        return
-    regions, image = config.supervision.regions, config.model.image
-    if image.pretrained is None and regions > math.prod(image.grid):
-        rows, columns = image.grid
-        raise InputError(
-            f"supervision.regions is {regions}; allowed are 1 to {rows * columns}, the cells of the {rows}×{columns} "
-            f"map of a {image.image_size} px image; lower it or raise model.image.image_size"
-        )
-    pairs = config.data.batch_size // config.workers.count
-    budget = config.supervision.budget
-    if budget is not None and budget > pairs * regions:
-        raise InputError(
-            f"supervision.budget is {budget}; allowed are 1 to {pairs * regions}, "
-            f"the regions of a worker's {pairs} pairs; lower it or raise data.batch_size"
-        )
+    config_class = DualEncoderConfig
 
-
-class TrainingModule(nn.Module):
-    """Forward: a batch → the weighted sum of the objectives (`loss`), each loss and each metric by name."""
-
-    def __init__(self, config: PretrainConfig, vocabulary_size: int) -> None:
+    def __init__(self, config: DualEncoderConfig, vocabulary_size: int) -> None:
         super().__init__()
-        self.dual_encoder = DualEncoder(config.model, vocabulary_size)
+        self.objectives = config.objectives.chosen()
         self.image_config = config.model.image
-        self.objectives = read_objectives(config.objectives)
-        # SigLIP's start, at which a batch of mostly negatives is not all surprise.
-        self.logit_bias = nn.Parameter(torch.tensor([-10.0])) if "sigmoid" in self.objectives else None
-        dim, grid = config.model.projection_dim, self.dual_encoder.grid
-        supervised = any(objective.supervised for objective, _ in self.objectives.values())
-        self.region_generator = None
-        if supervised or any(objective.regions for objective, _ in self.objectives.values()):
-            self.region_generator = build_region_generator(config.supervision, dim, grid)
-        pairs, tokens = config.data.batch_size // config.workers.count, config.model.text.max_tokens
-        self.supervision = (
-            FineGrainedSupervision(config.supervision, dim, pairs, tokens) if supervised else None
+        self.highest_logit_scale = config.model.log_max_logit_scale
+        self.dual_encoder = DualEncoder(config.model, vocabulary_size)
+        needs_bias = any(LOGIT_BIAS in OBJECTIVES[name].needs for name in self.objectives)
+        self.logit_bias = nn.Parameter(torch.tensor([INITIAL_LOGIT_BIAS])) if needs_bias else None
+        self.region_generator = (
+            RegionGenerator(
+                config.model.projection_dim,
+                self.dual_encoder.grid,
+                config.supervision.regions,
+                width=config.supervision.head_width,
+                suppress_above=config.supervision.suppress_above,
+            )
+            if config.uses_regions
+            else None
         )
-        options = {name: own for name, (_, own) in self.objectives.items()}
-        taught, climbing = options.get("phrase_attribution"), options.get("box_value")
-        done = config.start.step
-        self.teacher = AttributionTeacher(taught, config.supervision.chunk, done) if taught else None
-        self.box_ascent = BoxAscent(climbing) if climbing else None
+        self.suppliers = nn.ModuleDict({name: _build_supplier(name, config) for name in config.suppliers})
         if config.engine.activation_checkpointing:
             for tower in (self.dual_encoder.vision_model, self.dual_encoder.text_model):
                 tower.gradient_checkpointing_enable({"use_reentrant": False})
@@ -77,24 +54,11 @@ class TrainingModule(nn.Module):
             self.dual_encoder.vision_model.compile()
             self.dual_encoder.text_model.compile()
 
-    def forward(
-        self,
-        batch: Batch,
-        features: Features | None = None,
-        only_encode: bool = False,
-        gradients: Mapping[str, Tensor] | None = None,
-    ) -> Any:
-        """Losses of a batch; with `only_encode` its features; with `features` the losses that follow from them.
-
-        With `gradients` of the features by name: `loss` is what carries them on into the towers.
-
-        An engine's hooks see only `forward`, so every use of the parameters goes through it.
-        """
-        if only_encode:
-            return self.encode(batch)
-        if gradients is not None:
-            return {"loss": inner_product(self.encode(batch), gradients)}
-        return self.losses(self.encode(batch) if features is None else features, batch)
+    @classmethod
+    def build(cls, config: PretrainConfig, vocabulary_size: int) -> DualEncoderTask:
+        """The module that a recipe describes, for a tokenizer of `vocabulary_size` pieces."""
+        assert isinstance(config, DualEncoderConfig)
+        return cls(config, vocabulary_size)
 
     def encode(self, batch: Batch) -> Features:
         """Both towers' embeddings and tokens of a batch."""
@@ -105,29 +69,55 @@ class TrainingModule(nn.Module):
         texts, words = self.dual_encoder.encode_text(batch.input_ids, batch.attention_mask)
         return Features(images, patches, texts, words, batch.attention_mask)
 
-    def losses(self, features: Features, batch: Batch) -> dict[str, Tensor]:
-        """Every objective's dictionary, and their weighted sum under `loss`."""
-        encoder, regions = self.dual_encoder, self.region_generator
-        supervision = self.supervision and self.supervision(encoder, regions, features, batch)
-        box_values = self.box_ascent and self.box_ascent(encoder, regions, features, batch)
-        distillation = self.teacher and self.teacher(encoder, regions, features, batch)
-        step = Step(features, encoder.logit_scale, self.logit_bias, supervision, box_values, distillation)
-        result: dict[str, Tensor] = dict(supervision.metrics) if supervision else {}
+    def losses(self, features: Features, batch: Batch, step: StepContext) -> dict[str, Tensor]:
+        """Every objective's losses and metrics, the suppliers' metrics, and the weighted sum under `loss`."""
+        targets: dict[str, object] = {}
+        values: dict[str, Tensor] = {}
+        supplier_inputs = SupplierInputs(self.dual_encoder, self.region_generator, features, batch)
+        for number, name in enumerate(SUPPLIERS):
+            if name in self.suppliers:
+                supplied = self.suppliers[name](supplier_inputs, step.branch(number))
+                targets[name] = supplied.targets
+                values |= supplied.metrics
+        inputs = ObjectiveInputs(features, self.dual_encoder.logit_scale, self.logit_bias, targets)
         total: Tensor | float = 0.0
-        for name, (objective, options) in self.objectives.items():
-            values = objective.function(step, options)
-            total = total + options.weight * values[f"{name}_loss"]
-            result |= values
-        return {"loss": torch.as_tensor(total), **result}
+        for name, options in self.objectives.items():
+            losses = OBJECTIVES[name].loss(inputs, options)
+            total = total + options.weight * losses[f"{name}_loss"]
+            values |= losses
+        return {"loss": torch.as_tensor(total), **values}
+
+    def parameter_limits(self) -> dict[str, float]:
+        """The temperature does not fall below what the recipe allows."""
+        return {"dual_encoder.logit_scale": self.highest_logit_scale}
+
+    def parameter_groups(self, weight_decay: float, head_rate: float = 1.0) -> list[ParameterGroup]:
+        """Weight decay for matrices; none for biases, norms, position embeddings and the temperature.
+
+        `head_rate` is the rate of the heads beside the towers; towers, projections and temperature have rate 1.
+        """
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            exempt = (
+                parameter.ndim < 2
+                or "position_embeddings" in name
+                or "cls_token" in name
+                or "bias_table" in name
+            )
+            of_head = not name.startswith(("dual_encoder.", "logit_bias"))
+            key = (head_rate if of_head else 1.0, 0.0 if exempt else weight_decay)
+            groups.setdefault(key, []).append(parameter)
+        return [ParameterGroup(members, decay, rate) for (rate, decay), members in groups.items()]
 
 
 def random_coalitions(
     images: int, cells: int, config: ImageTowerConfig, like: Tensor
 ) -> Float[Tensor, "B C"] | None:
-    """Which cells each image keeps: all, or for a `masked_share` of the images a random coalition of them.
+    """Which cells each image keeps (1) or drops (0): all, or for a `masked_share` of the images a random coalition.
 
-    As in FLIP (Li et al., 2023), but dropped cells are zeroed as in the token game and not left out: what the game
-    asks of the encoder is then what it has been trained on. Draws from torch's generator of the step.
+    As in FLIP (Li et al., 2023), but dropped cells are zeroed, as in the token game, instead of left out: so the
+    encoder is trained on the inputs that the game gives it. Draws from torch's own generator, which is seeded per
+    micro-batch. None where no image loses a cell.
     """
     if config.masked_share == 0:
         return None
@@ -136,19 +126,20 @@ def random_coalitions(
     return (whole | (torch.rand(images, cells, device=like.device) < present)).to(like.dtype)
 
 
-def parameter_groups(module: nn.Module, weight_decay: float, head_rate: float = 1.0) -> list[dict[str, Any]]:
-    """AdamW groups: weight decay for matrices, none for biases, norms, position embeddings and the temperature.
-
-    A group's `rate` is the factor of the schedule's learning rate: `head_rate` for the proxy heads, 1 for the towers.
-    """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        exempt = (
-            parameter.ndim < 2 or "position_embeddings" in name or "cls_token" in name or "bias_table" in name
+def _build_supplier(name: str, config: DualEncoderConfig) -> Supplier:
+    """The supplier of that name, with the options of the recipe's objectives that need it."""
+    options = {
+        objective: options
+        for objective, options in config.objectives.chosen().items()
+        if name in OBJECTIVES[objective].needs
+    }
+    return SUPPLIERS[name].build(
+        SupplierSetting(
+            config.supervision,
+            options,
+            dim=config.model.projection_dim,
+            pairs=config.pairs_per_worker,
+            max_tokens=config.max_tokens,
+            first_step=config.start.step,
         )
-        of_head = not name.startswith(("dual_encoder.", "logit_bias"))
-        key = (head_rate if of_head else 1.0, 0.0 if exempt else weight_decay)
-        groups.setdefault(key, []).append(parameter)
-    return [
-        {"params": members, "weight_decay": decay, "rate": rate} for (rate, decay), members in groups.items()
-    ]
+    )

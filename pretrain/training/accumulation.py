@@ -10,91 +10,91 @@ one micro-batch's activations and everybody's features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-Rows = TypeVar("Rows")  # a dataclass of tensors [B, ...] and lists of B: Batch, Features
+from pretrain.data.samples.batch import Batch
+from pretrain.step_context import StepContext
+from pretrain.tasks.task import Rows
+from pretrain.training.engines.engine import Engine
+
+RowsOf = TypeVar("RowsOf", bound=Rows)
 
 
-class Differentiating(Protocol):
-    """What accumulation needs of an engine; `last` says that no more gradients come before the step."""
+def accumulate_gradients(engine: Engine, parts: Sequence[Batch], step: StepContext) -> dict[str, Tensor]:
+    """Leave in the engine the gradients of the loss over all `parts` of this rank; returns its losses and metrics.
 
-    def forward(self, batch: Any, **how: Any) -> Any: ...
-    def backward(self, loss: Tensor, last: bool = True) -> None: ...
-    def loss_scale(self) -> float: ...
-
-
-def accumulate_gradients(engine: Differentiating, parts: Sequence[Any], seed: int) -> dict[str, Tensor]:
-    """Leave in the engine the gradients of the loss over all `parts` of this rank together; returns all its values.
-
-    `seed` decides all dropout: part i is encoded under seed + i, both times; objectives draw under `seed`.
+    The step's seed decides all dropout: part i is encoded under seed + i, both times. Suppliers draw from the step's
+    generator.
     """
     if len(parts) == 1:
-        torch.manual_seed(seed)
-        values = engine.forward(parts[0])
+        torch.manual_seed(step.seed)
+        values: dict[str, Tensor] = engine.forward(parts[0], step)
         engine.backward(values["loss"])
         return values
 
-    cached = [_encode_without_activations(engine, part, seed + i) for i, part in enumerate(parts) if i]
-    torch.manual_seed(seed)
-    features = concatenate([engine.forward(parts[0], only_encode=True), *cached])
-    torch.manual_seed(seed)
-    values = engine.forward(concatenate(parts), features=features)
+    cached = [_encode_without_activations(engine, part, step, i) for i, part in enumerate(parts) if i]
+    torch.manual_seed(step.seed)
+    features = concatenate([engine.forward(parts[0], step, only_encode=True), *cached])
+    torch.manual_seed(step.seed)
+    values = engine.forward(concatenate(parts), step, features=features)
     engine.backward(values["loss"], last=False)
 
     for i, leaves in enumerate(cached, start=1):
-        torch.manual_seed(seed + i)
-        reached = engine.forward(parts[i], gradients=_unscaled_gradients(leaves, engine.loss_scale()))
-        engine.backward(reached["loss"], last=i == len(cached))
+        torch.manual_seed(step.seed + i)
+        gradients = _unscaled_gradients(leaves, engine.loss_scale())
+        carried = engine.forward(parts[i], step, gradients=gradients)
+        engine.backward(carried["loss"], last=i == len(cached))
     return values
 
 
-def inner_product(features: Any, gradients: Mapping[str, Tensor]) -> Float[Tensor, ""]:
-    """Σ⟨feature, gradient⟩ over the named fields: its gradient is what the chain rule carries on into the towers."""
-    return torch.stack([(getattr(features, name).float() * g).sum() for name, g in gradients.items()]).sum()
-
-
-def concatenate(parts: Sequence[Rows]) -> Rows:
-    """The rows of several dataclasses as one; other axes grow with zeros to the longest (tokens are masked there)."""
-    found: dict[str, Any] = {}
-    for field in fields(parts[0]):  # type: ignore[arg-type]
+def concatenate(parts: Sequence[RowsOf]) -> RowsOf:
+    """The rows of several dataclasses as one; other axes are padded with zeros to the longest (masked there)."""
+    merged: dict[str, Any] = {}
+    for field in fields(parts[0]):
         columns = [getattr(part, field.name) for part in parts]
         if isinstance(columns[0], Tensor):
             shape = [max(sizes) for sizes in zip(*(column.shape[1:] for column in columns), strict=True)]
-            found[field.name] = torch.cat([_grown(column, shape) for column in columns])
+            merged[field.name] = torch.cat([_grown(column, shape) for column in columns])
         else:
-            found[field.name] = [row for column in columns for row in column]
-    return replace(parts[0], **found)  # type: ignore[type-var]
+            merged[field.name] = [row for column in columns for row in column]
+    return replace(parts[0], **merged)
 
 
-def _encode_without_activations(engine: Differentiating, part: Any, seed: int) -> Any:
-    """The features of a part as leaves that collect gradients."""
-    torch.manual_seed(seed)
+# Any: the features of the engine's task.
+def _encode_without_activations(engine: Engine, part: Batch, step: StepContext, number: int) -> Any:
+    """The features of part `number` as leaves that collect gradients."""
+    torch.manual_seed(step.seed + number)
     with torch.no_grad():
-        features = engine.forward(part, only_encode=True)
-    leaves = {
-        field.name: value.detach().requires_grad_()
-        for field in fields(features)
-        if isinstance(value := getattr(features, field.name), Tensor) and value.is_floating_point()
-    }
-    return replace(features, **leaves)
+        features = engine.forward(part, step, only_encode=True)
+    return replace(
+        features,
+        **{name: value.detach().requires_grad_() for name, value in _floating_fields(features).items()},
+    )
 
 
-def _unscaled_gradients(leaves: Any, scale: float) -> dict[str, Tensor]:
-    """Gradients that reached the leaves, in fp32, without the loss scale (which the next backward brings again).
+def _unscaled_gradients(leaves: Rows, scale: float) -> dict[str, Tensor]:
+    """Gradients that reached the leaves, in fp32, without the loss scale (which the next backward multiplies again).
 
-    Where none came (an objective looked at other pairs) they are zero: every rank then goes the same way back.
+    They are zero where none came (an objective read other pairs): every rank then runs the same backward passes.
     """
     return {
-        field.name: torch.zeros_like(value) if value.grad is None else value.grad.float() / scale
-        for field in fields(leaves)
-        if isinstance(value := getattr(leaves, field.name), Tensor) and value.requires_grad
+        name: torch.zeros_like(value) if value.grad is None else value.grad.float() / scale
+        for name, value in _floating_fields(leaves).items()
+    }
+
+
+def _floating_fields(rows: Rows) -> dict[str, Tensor]:
+    """Field's name → its tensor, for the fields that may have a gradient."""
+    return {
+        field.name: value
+        for field in fields(rows)
+        if isinstance(value := getattr(rows, field.name), Tensor) and value.is_floating_point()
     }
 
 

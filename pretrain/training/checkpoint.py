@@ -12,23 +12,14 @@ from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch.distributed as dist
 from safetensors.torch import save_file
+from torch import Tensor
+
+from pretrain.training.engines.engine import Engine
 
 FOLDER = "checkpoints"
-
-
-class Saveable(Protocol):
-    """What a checkpoint needs of an engine. `load` takes the number of ranks that saved."""
-
-    rank: int
-    ranks: int
-
-    def save(self, folder: Path) -> None: ...
-    def load(self, folder: Path, ranks: int) -> None: ...
-    def weights(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,7 @@ class CheckpointWriter:
     Use as a context: what is under way is finished on leaving.
     """
 
-    def __init__(self, engine: Saveable, run: Path, keep: int, always: Collection[int] = ()) -> None:
+    def __init__(self, engine: Engine, run: Path, keep: int, always: Collection[int] = ()) -> None:
         self.engine, self.run, self.keep, self.always = engine, run, keep, always
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loupe-checkpoint")
         self._writing: Future[None] | None = None
@@ -82,7 +73,7 @@ class CheckpointWriter:
             self._writing.result()
             self._writing = None
 
-    def _complete(self, partial: Path, weights: dict[str, Any], state: State) -> None:
+    def _complete(self, partial: Path, weights: dict[str, Tensor], state: State) -> None:
         save_file(weights, partial / "model.safetensors")
         (partial / "state.json").write_text(json.dumps(asdict(state), indent=1))
         final = partial.with_name(f"step-{state.step:08d}")
@@ -95,7 +86,7 @@ class CheckpointWriter:
             shutil.rmtree(old)
 
 
-def load_checkpoint(engine: Saveable, folder: Path) -> State:
+def load_checkpoint(engine: Engine, folder: Path) -> State:
     """Restore an engine, on any number of ranks. Every rank must call it."""
     state = read_state(folder)
     engine.load(folder, state.ranks)

@@ -12,9 +12,10 @@ from data_filters.errors import InputError
 from pretrain.training.checkpoint import list_checkpoints
 
 ENCODER = "dual_encoder"
+SUPPLIERS = "suppliers"  # holds one module for each supplier
 
 
-def find_start(weights: str) -> Path:
+def find_checkpoint(weights: str) -> Path:
     """The checkpoint's folder that `weights` names: one of RUN/checkpoints, or RUN for its newest.
 
     Raises InputError when there is none.
@@ -31,13 +32,13 @@ def find_start(weights: str) -> Path:
     return checkpoints[-1]
 
 
-def load_start(module: nn.Module, weights: str) -> None:
-    """Copy a checkpoint's weights into a TrainingModule: the whole dual encoder, and each head that both have.
+def load_initial_weights(module: nn.Module, weights: str) -> None:
+    """Copy a checkpoint's weights into a task's module: the whole dual encoder, and each head that both have.
 
-    A head that the checkpoint lacks keeps what it has; one that the module lacks is left out. Optimiser state is not
+    A head that the checkpoint lacks keeps its weights; one that the module lacks is left out. Optimiser state is not
     carried over. Raises InputError where the checkpoint is absent, cannot be read or has other shapes.
     """
-    folder = find_start(weights)
+    folder = find_checkpoint(weights)
     try:
         there = load_file(folder / "model.safetensors")
     except (SafetensorError, OSError) as error:
@@ -59,8 +60,9 @@ def load_start(module: nn.Module, weights: str) -> None:
 
 
 def _part(name: str) -> str:
-    """The tower pair or head that a tensor belongs to."""
-    return name.partition(".")[0]
+    """The tower pair, head or supplier that a tensor belongs to."""
+    first, _, rest = name.partition(".")
+    return f"{first}.{rest.partition('.')[0]}" if first == SUPPLIERS else first
 
 
 def _shape(tensors: dict[str, Tensor], name: str) -> str:

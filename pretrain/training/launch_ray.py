@@ -17,16 +17,18 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig, WorkersConfig
+from pretrain.config import WorkersConfig
+from pretrain.tasks import read_config
 from pretrain.training.loop import train
 from pretrain.training.metrics import read_metrics
-from pretrain.training.setup import RunPlan, build_first_module, build_reader, write_run_config
+from pretrain.training.prepared_run import PreparedRun
+from pretrain.training.setup import build_first_module, build_reader, write_run_config
 
 FAULT = "fault.json"
 FAULTS: dict[str, type[Exception]] = {"FloatingPointError": FloatingPointError, "InputError": InputError}
 
 
-def run_distributed(planned: RunPlan, report: Callable[[dict[str, float]], None]) -> None:
+def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]) -> None:
     """Train on `workers.count` Ray Train workers: on the Ray that runs, the one RAY_ADDRESS names, or one of our own.
 
     Rank 0's metrics reach `report` here, in the driver. A worker that dies is restarted with all others from the
@@ -34,18 +36,18 @@ def run_distributed(planned: RunPlan, report: Callable[[dict[str, float]], None]
     on with as many workers as there is room for, up to `count`, and grows back when machines return. What a restart
     cannot mend (a loss that is not finite, data that cannot be read) is raised here at once.
     """
-    workers = planned.config.workers
+    workers = run.config.workers
     if not ray.is_initialized():
         # Not "auto": a cluster that someone else left running on this machine is not ours to use.
         where = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "include_dashboard": False}
         ray.init(logging_level="warning", log_to_driver=False, **where)
         if where:
             _check_room(workers)
-    write_run_config(planned)
+    write_run_config(run)
     resources = {"CPU": workers.cpus_per_worker} | ({"GPU": 1} if workers.gpu else {})
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"plan": _portable(planned)},
+        train_loop_config={"run": _portable(run)},
         scaling_config=ScalingConfig(
             num_workers=(workers.minimum, workers.count) if workers.minimum else workers.count,
             use_gpu=workers.gpu,
@@ -54,14 +56,14 @@ def run_distributed(planned: RunPlan, report: Callable[[dict[str, float]], None]
         torch_config=TorchConfig(backend="nccl" if workers.gpu else "gloo"),
         run_config=RunConfig(
             name="ray",
-            storage_path=planned.run,
+            storage_path=run.folder,
             failure_config=FailureConfig(max_failures=workers.max_failures),
             worker_runtime_env=_environment(),
         ),
     )
-    fault = Path(planned.run) / FAULT
+    fault = Path(run.folder) / FAULT
     fault.unlink(missing_ok=True)
-    with _following(Path(planned.run), report):
+    with _following(Path(run.folder), report):
         trainer.fit()
     if fault.exists():
         document = json.loads(fault.read_text())
@@ -90,18 +92,18 @@ def _worker(settings: dict[str, Any]) -> None:
     """One rank: the process group is Ray's, the engine DeepSpeed's."""
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
-    planned = _read_portable(settings["plan"])
+    run = _read_portable(settings["run"])
     context = ray.train.get_context()
-    run, ranks = Path(planned.run), context.get_world_size()
-    if (run / FAULT).exists():  # a restart after a fault that would only come again
+    folder, ranks = Path(run.folder), context.get_world_size()
+    if (folder / FAULT).exists():  # a restart after a fault that a restart does not mend
         return
-    planned = replace(planned, config=planned.config.with_workers(ranks))
-    engine = DeepSpeedEngine(build_first_module(planned), planned.config)
-    reader = build_reader(planned, context.get_world_rank(), ranks)
+    run = replace(run, config=run.config.with_workers(ranks))
+    engine = DeepSpeedEngine(build_first_module(run), run.config)
+    reader = build_reader(run, context.get_world_rank(), ranks)
     try:
-        train(engine, reader, planned.config, planned.total_steps, run, planned.config_hash, ray.train.report)
+        train(engine, reader, run, ray.train.report)
     except tuple(FAULTS.values()) as error:
-        _write_fault(run, error)
+        _write_fault(folder, error)
         if not isinstance(error, FloatingPointError):
             raise  # on this rank alone: the others wait for it until Ray ends them
 
@@ -120,13 +122,14 @@ def _environment() -> dict[str, Any]:
     return {"env_vars": {name: os.environ[name] for name in names if name in os.environ}}
 
 
-def _portable(planned: RunPlan) -> dict[str, Any]:
-    """The plan as plain values, so that no class need match between driver and workers."""
-    return {**vars(planned), "config": planned.config.model_dump(mode="json")}
+def _portable(run: PreparedRun) -> dict[str, Any]:
+    """The run as plain values, so that no class need match between driver and workers."""
+    return {**vars(run), "config": run.config.model_dump(mode="json")}
 
 
-def _read_portable(values: dict[str, Any]) -> RunPlan:
-    return RunPlan(**{**values, "config": PretrainConfig.model_validate(values["config"])})
+def _read_portable(values: dict[str, Any]) -> PreparedRun:
+    """The inverse of `_portable`."""
+    return PreparedRun(**{**values, "config": read_config(values["config"])})
 
 
 @contextmanager

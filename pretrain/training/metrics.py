@@ -23,6 +23,10 @@ class Meter:
     """
 
     def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
+        """Forget what was recorded, and start the clocks anew."""
         self._sums: dict[str, Tensor | float] = defaultdict(float)
         self._counts: dict[str, Tensor | float] = defaultdict(float)
         self._waited = 0.0
@@ -85,7 +89,7 @@ class Meter:
         result["train/step_cpu_seconds"] = (time.process_time() - self._cpu_since) / max(1, self._steps)
         result["data/wait_percent"] = 100 * waited / ranks / seconds
         result |= {f"data/{name}": total for name, total in zip(totals, summed, strict=True)}
-        self.__init__()  # type: ignore[misc]
+        self._restart()
         return result
 
 

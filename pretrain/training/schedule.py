@@ -6,11 +6,12 @@ A pure function of the step: resuming needs no scheduler state.
 from __future__ import annotations
 
 import math
-from typing import Any
+
+from pretrain.config import OptimizerConfig
 
 
-def one_cycle(step: int, total: int, config: Any) -> tuple[float, float]:
-    """(learning rate, first moment) at `step` of `total` (from 0), cosine-shaped; `config` is an OptimizerConfig.
+def one_cycle(step: int, total: int, config: OptimizerConfig) -> tuple[float, float]:
+    """(learning rate, first moment) at `step` of `total` (from 0), cosine-shaped.
 
     The rate rises from peak / start_divisor to the peak over the first `warmup_fraction` of the steps, then falls to
     peak / (start_divisor × final_divisor); the moment goes from its highest value to its lowest and back.

@@ -2,70 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig, StartConfig
+from pipelines.common.config import hash_of, output_settings
+from pretrain.config import PretrainConfig
+from pretrain.data.batches import BatchReader
 from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
 from pretrain.data.samples.tokenizer import load_tokenizer
-from pretrain.data.shards.reader import Reader
-from pretrain.data.webdataset.reader import StreamReader
-from pretrain.objectives import read_objectives
-from pretrain.tasks.dual_encoder import TrainingModule, check_recipe
+from pretrain.tasks import get_task
+from pretrain.tasks.task import Task
 from pretrain.training.checkpoint import list_checkpoints
-from pretrain.training.initial_weights import load_start
-
-MACHINE_SECTIONS = (
-    "workers",
-    "schedule.log_every",
-    "schedule.checkpoint_every",
-    "schedule.checkpoint_minutes",
-    "schedule.keep_checkpoints",
-    "schedule.keep_steps",
-    "schedule.profile",
-    "engine.activation_checkpointing",
-    "engine.compile",
-    "engine.whole_below",
-    "data.accumulation",
-    "data.decode_threads",
-    "data.prefetch",
-    "data.cache_gib",
-    "data.cache_folder",
-)
+from pretrain.training.initial_weights import load_initial_weights
+from pretrain.training.prepared_run import PreparedRun
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """What every worker of a run agrees on."""
-
-    config: PretrainConfig
-    data: tuple[str, ...]
-    run: str
-    total_steps: int
-    config_hash: str
-
-
-def plan_run(config: PretrainConfig, data: str | Sequence[str], run: str) -> RunPlan:
+def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) -> PreparedRun:
     """Check recipe, data and output folder against each other.
 
     `data` is a URI, or several of `URI` or `URI=WEIGHT` that are mixed.
-
-    Raises InputError when they do not fit: unknown objective, no committed data, fewer samples than a batch, an
-    output folder of another recipe; no phrases where an objective learns from them; a start that is absent, of another
-    shape, or no earlier than the last step.
+    Raises InputError when they do not fit: no committed data, fewer samples than a batch, an output folder of another
+    recipe; no phrases where an objective learns from them; a start that is absent, of another shape, or no earlier than
+    the last step.
     """
     config = _with_absolute_start(config)
-    check_recipe(config)
     load_tokenizer(config.tokenizer)
     data = tuple(_absolute(uri) for uri in ([data] if isinstance(data, str) else data))
     source = open_data(config, data)
@@ -74,63 +43,54 @@ def plan_run(config: PretrainConfig, data: str | Sequence[str], run: str) -> Run
     for remark in source.remarks():
         logger.warning("%s", remark)
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
-    planned = RunPlan(config, data, str(Path(run).absolute()), steps, learning_hash(config, source))
-    _check_output(planned)
-    _check_start(planned)
-    return planned
+    run = PreparedRun(config, data, str(Path(folder).absolute()), steps, learning_hash(config, source))
+    _check_output(run)
+    _check_start(run)
+    return run
 
 
-def write_run_config(planned: RunPlan) -> None:
-    """RUN/config.json: the resolved recipe, the data with its sha256s, and the hash that a resuming run must match."""
-    folder = Path(planned.run)
+def write_run_config(run: PreparedRun) -> None:
+    """Write RUN/config.json: every value of the recipe, the data with its sha256s, and the hash for resuming."""
+    folder = Path(run.folder)
     folder.mkdir(parents=True, exist_ok=True)
     document = {
-        "config": planned.config.model_dump(mode="json"),
-        "data": ", ".join(planned.data),
-        "shards": open_data(planned.config, planned.data).record(),
-        "total_steps": planned.total_steps,
-        "config_hash": planned.config_hash,
+        "config": run.config.model_dump(mode="json"),
+        "data": ", ".join(run.data),
+        "shards": open_data(run.config, run.data).record(),
+        "total_steps": run.total_steps,
+        "config_hash": run.config_hash,
     }
     temporary = folder / ".config.json.partial"
     temporary.write_text(json.dumps(document, indent=1))
     temporary.rename(folder / "config.json")
 
 
-def build_module(config: PretrainConfig) -> TrainingModule:
-    """The module with the recipe's seed: the same weights on every rank."""
+# Any: the task's features, whose type only the task knows.
+def build_module(config: PretrainConfig) -> Task[Any]:
+    """The task's module with the recipe's seed: the same weights on every rank."""
     torch.manual_seed(config.seed)
-    return TrainingModule(config, len(load_tokenizer(config.tokenizer)))
+    return get_task(config.task).build(config, len(load_tokenizer(config.tokenizer)))
 
 
-def build_first_module(planned: RunPlan) -> TrainingModule:
+def build_first_module(run: PreparedRun) -> Task[Any]:
     """The module as the run's first step finds it: with the weights of `start`, where the recipe names some.
 
     A run that has a checkpoint goes on from that and does not look at `start` again.
     """
-    module, weights = build_module(planned.config), planned.config.start.weights
-    if weights and not list_checkpoints(Path(planned.run)):
-        load_start(module, weights)
+    module, weights = build_module(run.config), run.config.start.weights
+    if weights and not list_checkpoints(Path(run.folder)):
+        load_initial_weights(module, weights)
     return module
 
 
-def build_reader(planned: RunPlan, rank: int, ranks: int) -> Reader | StreamReader:
+def build_reader(run: PreparedRun, rank: int, ranks: int) -> BatchReader:
     """Worker `rank`'s stream of batches."""
-    return open_reader(planned.config, open_data(planned.config, planned.data), rank, ranks)
+    return open_reader(run.config, open_data(run.config, run.data), rank, ranks)
 
 
 def learning_hash(config: PretrainConfig, source: Source) -> str:
-    """Hash of all that decides what is learned: the recipe without its machine settings, and the data's sha256s."""
-    learned = config.model_dump(mode="json")
-    for place in MACHINE_SECTIONS:
-        section, _, field = place.partition(".")
-        if field:
-            learned[section].pop(field)
-        else:
-            learned.pop(section)
-    if config.start == StartConfig():  # a recipe that does not branch has the hash it always had
-        learned.pop("start")
-    learned["data_sha256"] = source.identity()
-    return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()[:16]
+    """16 hex digits of all that decides what is learned: the recipe's output settings, and the data's sha256s."""
+    return hash_of(output_settings(config) | {"data_sha256": source.identity()})
 
 
 def _absolute(uri: str) -> str:
@@ -146,21 +106,21 @@ def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
     return config.model_copy(update={"start": start})
 
 
-def _check_start(planned: RunPlan) -> None:
+def _check_start(run: PreparedRun) -> None:
     """Refuse a start behind the last step, and weights that do not fit, before workers do."""
-    step = planned.config.start.step
-    if step >= planned.total_steps:
+    step = run.config.start.step
+    if step >= run.total_steps:
         raise InputError(
-            f"start.step is {step}, the run has {planned.total_steps} steps; allowed are steps before the last; "
+            f"start.step is {step}, the run has {run.total_steps} steps; allowed are steps before the last; "
             "lower start.step or raise schedule.steps"
         )
-    if planned.config.start.weights:
-        build_first_module(planned)
+    if run.config.start.weights:
+        build_first_module(run)
 
 
 def _check_phrases(config: PretrainConfig, source: Source) -> None:
     """Refuse objectives that need phrases on data without them."""
-    needing = [name for name, (one, _) in read_objectives(config.objectives).items() if one.phrases]
+    needing = config.objectives_with_phrases
     if not needing:
         return
     if config.data.max_phrases == 0:
@@ -174,8 +134,8 @@ def _check_phrases(config: PretrainConfig, source: Source) -> None:
         )
 
 
-def _check_output(planned: RunPlan) -> None:
-    folder = Path(planned.run)
+def _check_output(run: PreparedRun) -> None:
+    folder = Path(run.folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {folder} is a file; give a folder")
     there = folder / "config.json"
@@ -184,8 +144,8 @@ def _check_output(planned: RunPlan) -> None:
             raise InputError(f"output {folder} is not empty and holds no run; give a new folder")
         return
     other = json.loads(there.read_text())["config_hash"]
-    if other != planned.config_hash:
+    if other != run.config_hash:
         raise InputError(
-            f"output {folder} holds a run of config {other}, this is config {planned.config_hash}; "
+            f"output {folder} holds a run of config {other}, this is config {run.config_hash}; "
             f"give a new folder, or the recipe and data of that run to resume it"
         )

@@ -1,4 +1,4 @@
-"""What all ranks must know alike, in one small all-reduce a step that nobody waits for."""
+"""What all ranks must agree on after a step, in one small all-reduce that the host does not wait for."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-class Agreement:
-    """Whether something was not finite on any rank, and whether rank 0 wishes a checkpoint.
+class StepFlags:
+    """Whether a value was not finite on any rank, and whether rank 0 wants a checkpoint.
 
-    A rank that raised by itself would leave the others in a collective for ever, so flags are reduced first. The
-    answer of a step is read during the next one, when it has long arrived: the host never waits for the device's
-    newest work. `settle` before anything of a step is written down, so that nothing after the fault is kept.
+    A rank that raised by itself would leave the others waiting in a collective, so the flags are reduced over ranks
+    first. The result of a step is read during the next step, when it has arrived: the host does not wait for the
+    device's newest work. Call `settle` before anything of a step is written, so that nothing after a fault is kept.
     """
 
     def __init__(self) -> None:
         self._pending: tuple[int, list[str], Tensor, dist.Work | None, torch.cuda.Event | None] | None = None
 
     def propose(self, step: int, watched: Mapping[str, Tensor], wish: bool = False) -> None:
-        """Start to reduce the flags of `step`: every rank with the same names, all scalars on one device."""
+        """Start to reduce the flags of `step`; `watched`: scalars on one device, with the same names on every rank."""
         device = next(iter(watched.values())).device
         broken = [~torch.isfinite(value.detach()).all() for value in watched.values()]
         flags = torch.stack([*broken, torch.tensor(wish, device=device)]).float()
@@ -37,9 +37,9 @@ class Agreement:
         self._pending = step, list(watched), flags, work, event
 
     def settle(self) -> bool:
-        """The wish of the step last proposed (False when none is open).
+        """Whether rank 0 wanted a checkpoint at the step last proposed (False when no step is open).
 
-        Raises FloatingPointError on every rank, naming step and value, when one was not finite on any.
+        Raises FloatingPointError on every rank, naming the step and the values, when a value was not finite on any.
         """
         if self._pending is None:
             return False

@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from cluster.recipes import load_recipe
 from cluster.shipped import PRETRAINING
-from pretrain.config import PretrainConfig
 from pretrain.data.datasets import open_data, open_reader
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.engines.plain import PlainEngine
 from pretrain.training.setup import build_module
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--skip-sampled", action="store_true", help="leave out the slow variant")
     arguments = parser.parse_args()
-    base = load_recipe(PretrainConfig, PRETRAINING, arguments.recipe, [*arguments.sets, "workers.count=1"])
+    base = load_recipe(DualEncoderConfig, PRETRAINING, arguments.recipe, [*arguments.sets, "workers.count=1"])
     engines = {}
     for name, (objectives, supervision) in VARIANTS.items():
         if arguments.skip_sampled and "every" in name:
@@ -51,7 +51,7 @@ def main() -> None:
         settings = base.model_dump()
         settings["objectives"] = objectives
         settings["supervision"] |= supervision | {"warmup_steps": 0}
-        config = PretrainConfig.model_validate(settings)
+        config = DualEncoderConfig.model_validate(settings)
         engines[name] = PlainEngine(build_module(config), config)
     reader = open_reader(base, open_data(base, (arguments.data,)), 0, 1)
     wall, cpu = dict.fromkeys(engines, 0.0), dict.fromkeys(engines, 0.0)

@@ -15,17 +15,17 @@ sys.path.insert(0, str(ROOT))
 
 from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import PRETRAINING
-from pretrain.config import PretrainConfig
 from pretrain.report.run_page import write_report
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.launch_local import run_local
 from pretrain.training.metrics import read_metrics
-from pretrain.training.setup import plan_run
+from pretrain.training.setup import prepare_run
 
 
-def small(name: str, steps: int) -> PretrainConfig:
+def small(name: str, steps: int) -> DualEncoderConfig:
     """The recipe's objectives on the icon world's model."""
-    whole = load_recipe(PretrainConfig, PRETRAINING, name).model_dump()
-    settings = load_recipe(PretrainConfig, PRETRAINING, "icon_world", ["workers.count=1"]).model_dump()
+    whole = load_recipe(DualEncoderConfig, PRETRAINING, name).model_dump()
+    settings = load_recipe(DualEncoderConfig, PRETRAINING, "icon_world", ["workers.count=1"]).model_dump()
     settings |= {"name": name, "objectives": whole["objectives"], "supervision": whole["supervision"]}
     settings["supervision"] |= {"head_width": 64, "budget": 2, "evaluations": 24, "warmup_steps": steps // 3}
     settings["supervision"]["regions"] = min(settings["supervision"]["regions"], 16)
@@ -36,7 +36,7 @@ def small(name: str, steps: int) -> PretrainConfig:
             "evaluations": 32,
         }
     settings["schedule"] |= {"steps": steps, "log_every": 2, "checkpoint_every": steps}
-    return PretrainConfig.model_validate(settings)
+    return DualEncoderConfig.model_validate(settings)
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     rows = []
     for name in shipped_recipes(PRETRAINING):
         run = arguments.output / name
-        planned = plan_run(small(name, arguments.steps), arguments.data, str(run))
+        planned = prepare_run(small(name, arguments.steps), arguments.data, str(run))
         run_local(planned, lambda metrics: None)
         write_report(str(arguments.output / f"{name}.html"), run=str(run))
         lines = read_metrics(run)

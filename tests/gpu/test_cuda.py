@@ -8,10 +8,10 @@ import os
 import pytest
 import torch
 
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives.late_interaction import late_interaction_loss
-from pretrain.tasks.dual_encoder import TrainingModule
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.training.engines.plain import PlainEngine
 
 pytestmark = pytest.mark.gpu
@@ -36,8 +36,8 @@ def device() -> torch.device:
     return torch.device(wanted)
 
 
-def recipe(precision: str, objectives: dict, compiled: bool = False) -> PretrainConfig:
-    return PretrainConfig.model_validate(
+def recipe(precision: str, objectives: dict, compiled: bool = False) -> DualEncoderConfig:
+    return DualEncoderConfig.model_validate(
         {
             "model": {
                 "projection_dim": 64,
@@ -66,9 +66,9 @@ def recipe(precision: str, objectives: dict, compiled: bool = False) -> Pretrain
     )
 
 
-def engine(config: PretrainConfig, device: torch.device) -> PlainEngine:
+def engine(config: DualEncoderConfig, device: torch.device) -> PlainEngine:
     torch.manual_seed(0)
-    return PlainEngine(TrainingModule(config, VOCABULARY), config, device)
+    return PlainEngine(DualEncoderTask(config, VOCABULARY), config, device)
 
 
 @pytest.fixture
@@ -87,7 +87,9 @@ def batch() -> Batch:
     )
 
 
-def losses(config: PretrainConfig, batch: Batch, device: torch.device, steps: int) -> list[dict[str, float]]:
+def losses(
+    config: DualEncoderConfig, batch: Batch, device: torch.device, steps: int
+) -> list[dict[str, float]]:
     one = engine(config, device)
     seen = []
     for step in range(steps):

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import multiprocessing as mp
 
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives import OBJECTIVES
-from pretrain.tasks.dual_encoder import TrainingModule
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.training.accumulation import accumulate_gradients, concatenate
 
 PAIRS, TOKENS, VOCABULARY, RANKS = 8, 9, 50, 2
@@ -53,14 +53,14 @@ RECIPE = {
 }
 
 
-def recipe(zero_stage: int, target: str) -> PretrainConfig:
+def recipe(zero_stage: int, target: str) -> DualEncoderConfig:
     # At ZeRO 3 all but the temperatures is really partitioned, small as this model is.
     engine = {"zero_stage": zero_stage, "precision": "fp32", "whole_below": 2}
     changed = {"engine": engine, "supervision": RECIPE["supervision"] | {"target": target}}
     if target == "absence":
         others = {"box_value": {"others": "all"}, "fine_grained": {"both_ways": True, "moves_boxes": False}}
         changed["objectives"] = RECIPE["objectives"] | others
-    return PretrainConfig.model_validate(RECIPE | changed)
+    return DualEncoderConfig.model_validate(RECIPE | changed)
 
 
 def pairs(rows: slice) -> Batch:
@@ -95,9 +95,9 @@ def seed(rank: int) -> int:
     return 1000 * rank + 11
 
 
-def module(config: PretrainConfig) -> TrainingModule:
+def module(config: DualEncoderConfig) -> DualEncoderTask:
     torch.manual_seed(0)
-    made = TrainingModule(config, VOCABULARY)
+    made = DualEncoderTask(config, VOCABULARY)
     # Half a unit for UNSIL from the first step on, so that the parts of the reference need not be seen together.
     made.supervision.token_unsil.scale.momentum = 1.0
     made.supervision.token_unsil.scale.mean_square.fill_(0.25)
@@ -105,7 +105,7 @@ def module(config: PretrainConfig) -> TrainingModule:
     return made
 
 
-def restore(one: TrainingModule, buffers: dict[str, torch.Tensor]) -> None:
+def restore(one: DualEncoderTask, buffers: dict[str, torch.Tensor]) -> None:
     """Every case starts from the same memory of the supervision."""
     for key, value in one.named_buffers():
         if not torch.equal(value, buffers[key]):  # autograd still needs what was only read
@@ -148,7 +148,7 @@ def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, ou
     torch.distributed.destroy_process_group()
 
 
-def reference(alone: TrainingModule, objectives: dict, count: int) -> float:
+def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
     """Gradients by autograd through all micro-batches of all ranks at once; returns the loss."""
     alone.zero_grad()
     alone.objectives = objectives
@@ -175,7 +175,7 @@ def reference(alone: TrainingModule, objectives: dict, count: int) -> float:
     return total.item()
 
 
-def bare_losses(alone: TrainingModule, encoded: list, whole: list) -> torch.Tensor:
+def bare_losses(alone: DualEncoderTask, encoded: list, whole: list) -> torch.Tensor:
     """The gathered objectives on all features, without supervision (it would draw for the whole batch)."""
     supervision, teacher = alone.supervision, alone.teacher
     alone.supervision = alone.teacher = None
@@ -230,7 +230,7 @@ def one_rank_in_bf16(rank: int, ranks: int, store: str, output: str) -> None:
     found = {}
     for stage, recomputed in ((1, False), (3, False), (3, True)):
         settings = {"zero_stage": stage, "precision": "bf16", "activation_checkpointing": recomputed}
-        config = PretrainConfig.model_validate(RECIPE | {"engine": settings})
+        config = DualEncoderConfig.model_validate(RECIPE | {"engine": settings})
         engine = DeepSpeedEngine(module(config), config)
         losses = []
         for _ in range(4):

@@ -17,12 +17,12 @@ from torch import multiprocessing as mp
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.config import PretrainConfig
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.checkpoint import list_checkpoints, read_state
 from pretrain.training.launch_local import run_local
 from pretrain.training.metrics import read_metrics
 from pretrain.training.reshard import reshard_run
-from pretrain.training.setup import build_module, build_reader, plan_run, write_run_config
+from pretrain.training.setup import build_module, build_reader, prepare_run, write_run_config
 
 PAIRS, STEPS, KILLED_AT = 40, 8, 5
 RECIPE = {
@@ -61,9 +61,9 @@ def curated(tmp_path_factory) -> str:
     return str(folder)
 
 
-def recipe(stage: int, workers: int) -> PretrainConfig:
+def recipe(stage: int, workers: int) -> DualEncoderConfig:
     sections = {"engine": {"zero_stage": stage, "precision": "fp32"}, "workers": {"count": workers}}
-    return PretrainConfig.model_validate(RECIPE | sections)
+    return DualEncoderConfig.model_validate(RECIPE | sections)
 
 
 def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, killed_at: int) -> None:
@@ -78,7 +78,7 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, killed_at: 
         if metrics["step"] == killed_at and rank == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    planned = plan_run(recipe(stage, ranks), data, run)
+    planned = prepare_run(recipe(stage, ranks), data, run)
     engine = DeepSpeedEngine(build_module(planned.config), planned.config)
     reader = build_reader(planned, rank, ranks)
     train(engine, reader, planned.config, planned.total_steps, Path(run), planned.config_hash, report)
@@ -86,7 +86,7 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, killed_at: 
 
 
 def start(ranks: int, stage: int, data: str, run: Path, killed_at: int = 0) -> None:
-    write_run_config(plan_run(recipe(stage, ranks), data, str(run)))
+    write_run_config(prepare_run(recipe(stage, ranks), data, str(run)))
     arguments = (ranks, stage, data, str(run), killed_at)
     mp.start_processes(one_rank, arguments, nprocs=ranks, start_method="spawn")
 
@@ -109,7 +109,7 @@ def keys_read(run: Path) -> dict[tuple[str, int], list[str]]:
 @pytest.mark.parametrize(("stage", "before", "after"), [(0, 2, 1), (1, 1, 2), (2, 2, 1), (3, 2, 1)])
 def test_a_killed_run_goes_on_with_another_number_of_workers(stage, before, after, curated, tmp_path) -> None:
     straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
-    run_local(plan_run(recipe(0, 1), curated, str(straight)), lambda _: None)
+    run_local(prepare_run(recipe(0, 1), curated, str(straight)), lambda _: None)
     with pytest.raises(mp.ProcessExitedException):
         start(before, stage, curated, disturbed, KILLED_AT)
     resumed_from = read_state(list_checkpoints(disturbed)[-1])
@@ -129,7 +129,7 @@ def test_a_killed_run_goes_on_with_another_number_of_workers(stage, before, afte
 
 def test_reshard_says_what_cannot_be(curated, tmp_path) -> None:
     run = tmp_path / "run"
-    planned = plan_run(recipe(0, 1), curated, str(run))
+    planned = prepare_run(recipe(0, 1), curated, str(run))
     write_run_config(planned)
     with pytest.raises(InputError, match="no checkpoint yet"):
         reshard_run(str(run), 2)

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import multiprocessing as mp
 
 from pipelines.shards.writer import write_shard
-from pretrain.config import PretrainConfig
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.launch_local import run_local
 from pretrain.training.metrics import read_metrics
-from pretrain.training.setup import build_first_module, build_reader, plan_run, write_run_config
+from pretrain.training.setup import build_first_module, build_reader, prepare_run, write_run_config
 
 STEPS, BRANCH = 6, 4
 RECIPE = {
@@ -61,13 +61,13 @@ def curated(tmp_path_factory) -> str:
     return str(folder)
 
 
-def recipe(stage: int, workers: int, start: dict) -> PretrainConfig:
+def recipe(stage: int, workers: int, start: dict) -> DualEncoderConfig:
     sections = {
         "engine": {"zero_stage": stage, "precision": "fp32"},
         "workers": {"count": workers},
         "start": start,
     }
-    return PretrainConfig.model_validate(RECIPE | sections)
+    return DualEncoderConfig.model_validate(RECIPE | sections)
 
 
 def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, start: dict) -> None:
@@ -78,7 +78,7 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, start: dict
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
     from pretrain.training.loop import train
 
-    planned = plan_run(recipe(stage, ranks, start), data, run)
+    planned = prepare_run(recipe(stage, ranks, start), data, run)
     engine = DeepSpeedEngine(build_first_module(planned), planned.config)
     reader = build_reader(planned, rank, ranks)
     train(engine, reader, planned.config, STEPS, Path(run), planned.config_hash, lambda _: None)
@@ -97,9 +97,9 @@ def keys_read(run: Path) -> dict[int, list[str]]:
 @pytest.mark.parametrize("stage", [1, 3])
 def test_a_branch_on_two_ranks_begins_where_the_plain_run_was(stage, curated, tmp_path):
     straight, branch = tmp_path / "straight", tmp_path / "branch"
-    run_local(plan_run(recipe(0, 1, {}), curated, str(straight)), lambda _: None)
+    run_local(prepare_run(recipe(0, 1, {}), curated, str(straight)), lambda _: None)
     start = {"weights": str(straight / "checkpoints" / f"step-{BRANCH:08d}"), "step": BRANCH}
-    write_run_config(plan_run(recipe(stage, 2, start), curated, str(branch)))
+    write_run_config(prepare_run(recipe(stage, 2, start), curated, str(branch)))
     mp.start_processes(one_rank, (2, stage, curated, str(branch), start), nprocs=2, start_method="spawn")
 
     undisturbed = keys_read(straight)

@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pretrain.config import PretrainConfig
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.metrics import read_metrics
-from pretrain.training.setup import RunPlan, plan_run
+from pretrain.training.setup import PreparedRun, prepare_run
 
 STEPS, EVERY, KILLED_AFTER = 40, 20, 25
 RECIPE = {
@@ -27,7 +27,7 @@ RECIPE = {
 }
 
 
-def run(planned: RunPlan) -> list[int]:
+def run(planned: PreparedRun) -> list[int]:
     from pretrain.training.launch_ray import run_distributed
 
     steps: list[int] = []
@@ -53,7 +53,7 @@ def test_a_worker_that_dies_costs_the_steps_since_the_checkpoint(
     curated_icons, ray_cluster, tmp_path
 ) -> None:
     folder, killed = tmp_path / "run", []
-    planned = plan_run(PretrainConfig.model_validate(RECIPE), curated_icons, str(folder))
+    planned = prepare_run(DualEncoderConfig.model_validate(RECIPE), curated_icons, str(folder))
     killer = threading.Thread(target=kill_one_worker, args=(folder, killed))
     killer.start()
     run(planned)
@@ -69,7 +69,7 @@ def test_a_worker_that_dies_costs_the_steps_since_the_checkpoint(
 @pytest.mark.ray
 def test_a_loss_that_is_not_finite_is_raised_once_and_named(curated_icons, ray_cluster, tmp_path) -> None:
     config = RECIPE | {"optimizer": {"learning_rate": 1e30, "clip_norm": 0}}
-    planned = plan_run(PretrainConfig.model_validate(config), curated_icons, str(tmp_path / "run"))
+    planned = prepare_run(DualEncoderConfig.model_validate(config), curated_icons, str(tmp_path / "run"))
     with pytest.raises(FloatingPointError, match=r"not finite at step \d+; lower optimizer.learning_rate"):
         run(planned)
     assert not (tmp_path / "run" / "fault.json").exists()

@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ from torch import Tensor, nn
 
 from data_filters.errors import InputError
 from pretrain.config import PretrainConfig
-from pretrain.tasks.dual_encoder import parameter_groups
+from pretrain.data.samples.batch import Batch
+from pretrain.step_context import StepContext
+from pretrain.tasks.task import Rows, Task
+from pretrain.training.engines.engine import optimizer_groups, set_schedule
 
 # Without this DeepSpeed compiles an all-reduce of its own for ranks on one CPU machine at its first start: 100 s, and
 # a compiler needed. gloo does the same work.
@@ -55,9 +59,12 @@ def deepspeed_settings(config: PretrainConfig) -> dict[str, Any]:
 class DeepSpeedEngine:
     """A sharded module, its optimiser and their checkpoints, over the process group that is already there."""
 
-    def __init__(self, module: nn.Module, config: PretrainConfig) -> None:
+    # Any: the task's features, whose type the engine does not know.
+    def __init__(self, module: Task[Any], config: PretrainConfig) -> None:
         optimizer = torch.optim.AdamW(
-            parameter_groups(module, config.optimizer.weight_decay, config.optimizer.head_rate),
+            optimizer_groups(
+                module.parameter_groups(config.optimizer.weight_decay, config.optimizer.head_rate)
+            ),
             lr=config.optimizer.learning_rate,
             betas=config.optimizer.betas,
         )
@@ -71,9 +78,17 @@ class DeepSpeedEngine:
             config.engine.precision
         ]
 
-    def forward(self, batch: Any, **how: Any) -> Any:
-        """The module's losses and metrics on a batch of this rank, or what `how` asks of it."""
-        return self.engine(batch, **how)
+    def forward(
+        self,
+        batch: Batch,
+        step: StepContext,
+        *,
+        features: Rows | None = None,
+        only_encode: bool = False,
+        gradients: Mapping[str, Tensor] | None = None,
+    ) -> Any:  # see Engine.forward
+        """The module's losses and metrics on a batch of this rank, or its features."""
+        return self.engine(batch, step, features=features, only_encode=only_encode, gradients=gradients)
 
     def backward(self, loss: Tensor, last: bool = True) -> None:
         """Add the gradients of a loss; ranks agree on them by the `last` of a step."""
@@ -81,15 +96,13 @@ class DeepSpeedEngine:
         self.engine.backward(loss)
 
     def loss_scale(self) -> float:
-        """What a loss is multiplied by before its gradients are computed (fp16)."""
+        """The factor by which a loss is multiplied before its gradients are computed (fp16)."""
         one = torch.ones((), device=self.device, requires_grad=True).clone()
         return float(self.engine.optimizer.scale_if_loss(one)) if self.dtype == torch.float16 else 1.0
 
     def step(self, learning_rate: float, momentum: float) -> Tensor:
         """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
-        for group in self.engine.optimizer.param_groups:
-            group["lr"] = learning_rate * group["rate"]
-            group["betas"] = (momentum, group["betas"][1])
+        set_schedule(self.engine.optimizer.param_groups, learning_rate, momentum)
         norm = None
         if not self.engine.zero_optimization() and self.dtype == torch.float32:  # DeepSpeed keeps none here
             gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
@@ -97,6 +110,10 @@ class DeepSpeedEngine:
         self.engine.step()
         norm = self.engine.get_global_grad_norm() if norm is None else norm
         return torch.as_tensor(norm, dtype=torch.float32, device=self.device)
+
+    def parameter_limits(self) -> dict[str, float]:
+        """Parameter's name → the value that its entries are held at or below, as the task says."""
+        return self.module.parameter_limits()
 
     @torch.no_grad()
     def clamp_parameter(self, name: str, highest: float) -> None:

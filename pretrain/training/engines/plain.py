@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from torch import Tensor, nn
 
 from data_filters.errors import InputError
 from pretrain.config import PretrainConfig
-from pretrain.tasks.dual_encoder import parameter_groups
+from pretrain.data.samples.batch import Batch
+from pretrain.step_context import StepContext
+from pretrain.tasks.task import Rows, Task
+from pretrain.training.engines.engine import optimizer_groups, set_schedule
 
 
 class PlainEngine:
-    """The calls of DeepSpeedEngine on a single device; weights in fp32, computation in the recipe's precision."""
+    """The `Engine` on a single device; weights in fp32, computation in the recipe's precision."""
 
-    def __init__(self, module: nn.Module, config: PretrainConfig, device: torch.device | None = None) -> None:
+    # Any: the task's features, whose type the engine does not know.
+    def __init__(self, module: Task[Any], config: PretrainConfig, device: torch.device | None = None) -> None:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.module = module.to(self.device)
         self.rank, self.ranks = 0, 1
@@ -26,36 +31,48 @@ class PlainEngine:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._compute is torch.float16)
         self._clip = config.optimizer.clip_norm
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(module, config.optimizer.weight_decay, config.optimizer.head_rate),
+            optimizer_groups(
+                module.parameter_groups(config.optimizer.weight_decay, config.optimizer.head_rate)
+            ),
             lr=config.optimizer.learning_rate,
             betas=config.optimizer.betas,
             fused=self.device.type == "cuda",
         )
 
-    def forward(self, batch: Any, **how: Any) -> Any:
-        """The module's losses and metrics on a batch, or what `how` asks of it."""
+    def forward(
+        self,
+        batch: Batch,
+        step: StepContext,
+        *,
+        features: Rows | None = None,
+        only_encode: bool = False,
+        gradients: Mapping[str, Tensor] | None = None,
+    ) -> Any:  # see Engine.forward
+        """The module's losses and metrics on a batch, or its features."""
         with torch.autocast(self.device.type, self._compute, enabled=self._compute is not None):
-            return self.module(batch, **how)
+            return self.module(batch, step, features=features, only_encode=only_encode, gradients=gradients)
 
     def backward(self, loss: Tensor, last: bool = True) -> None:
         """Add the gradients of a loss; `last` of a step makes no difference here."""
         self._scaler.scale(loss).backward()
 
     def loss_scale(self) -> float:
-        """What a loss is multiplied by before its gradients are computed (fp16)."""
+        """The factor by which a loss is multiplied before its gradients are computed (fp16)."""
         return self._scaler.get_scale()
 
     def step(self, learning_rate: float, momentum: float) -> Tensor:
         """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate * group["rate"]
-            group["betas"] = (momentum, group["betas"][1])
+        set_schedule(self.optimizer.param_groups, learning_rate, momentum)
         self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self._clip or float("inf"))
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return norm
+
+    def parameter_limits(self) -> dict[str, float]:
+        """Parameter's name → the value that its entries are held at or below, as the task says."""
+        return self.module.parameter_limits()
 
     @torch.no_grad()
     def clamp_parameter(self, name: str, highest: float) -> None:

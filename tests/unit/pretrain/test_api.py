@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 
 from data_filters.errors import InputError
 from pretrain import load
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.tasks.config import DualEncoderConfig
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def export(tmp_path_factory):
 
     tower = {"kind": "vit", "image_size": 24, "patch_size": 8, "width": 16, "depths": [1], "heads": [2]}
     text = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 16, "max_tokens": 12}
-    config = PretrainConfig.model_validate(
+    config = DualEncoderConfig.model_validate(
         {"name": "tiny", "model": {"image": tower, "text": text, "projection_dim": 16}}
     )
     run = tmp_path_factory.mktemp("run")

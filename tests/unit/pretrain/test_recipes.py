@@ -5,19 +5,19 @@ import pytest
 from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import PRETRAINING
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import check_recipe
 
 
 @pytest.mark.parametrize("name", shipped_recipes(PRETRAINING))
 def test_a_shipped_recipe_can_run(name):
-    config = load_recipe(PretrainConfig, PRETRAINING, name)
+    config = load_recipe(DualEncoderConfig, PRETRAINING, name)
     assert config.name == name
     check_recipe(config)
 
 
 def test_the_papers_table_5():
-    config = load_recipe(PretrainConfig, PRETRAINING, "loupe_swin_l_240m")
+    config = load_recipe(DualEncoderConfig, PRETRAINING, "loupe_swin_l_240m")
     image, text, optimizer = config.model.image, config.model.text, config.optimizer
     assert (image.patch_size, image.window, image.image_size) == (4, 7, 224)
     assert [image.width * 2**stage for stage in range(4)] == [192, 384, 768, 1536]
@@ -36,6 +36,6 @@ def test_the_papers_table_5():
     ],
 )
 def test_supervision_that_cannot_work_is_refused(override, message):
-    config = load_recipe(PretrainConfig, PRETRAINING, "loupe_swin_l_240m", [override])
+    config = load_recipe(DualEncoderConfig, PRETRAINING, "loupe_swin_l_240m", [override])
     with pytest.raises(InputError, match=message):
         check_recipe(config)

@@ -7,7 +7,7 @@ from cluster.ablation.plan import AblationPlan, assignments
 from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import ABLATIONS, PRETRAINING
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import check_recipe
 
 
@@ -36,7 +36,7 @@ def with_row(name: str, **row) -> dict:
 
 
 def test_overrides_are_merged_key_by_key_and_objectives_replaced():
-    base = load_recipe(PretrainConfig, PRETRAINING, "icon_world").model_dump()
+    base = load_recipe(DualEncoderConfig, PRETRAINING, "icon_world").model_dump()
     mine = plan().config_of("early").model_dump()
     assert mine.pop("objectives") == {"contrastive": {"weight": 0.5}}
     assert (mine["schedule"].pop("steps"), mine["data"].pop("batch_size")) == (40, 16)
@@ -61,7 +61,7 @@ def test_a_dotted_objective_changes_that_one_alone():
     ]
     row = {"title": "x", "overrides": {"objectives.hard_negative.margin": 1e-5}}
     objectives = plan(rows={"x": row}, shared_start=None).config_of("x").objectives
-    base = load_recipe(PretrainConfig, PRETRAINING, "icon_world").objectives
+    base = load_recipe(DualEncoderConfig, PRETRAINING, "icon_world").objectives
     assert objectives == base | {"hard_negative": {"margin": 1e-5}}
 
 

@@ -11,13 +11,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pipelines.shards.writer import write_shard
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator
+from pretrain.tasks.config import DualEncoderConfig
 
-CONFIG = PretrainConfig.model_validate(
+CONFIG = DualEncoderConfig.model_validate(
     {
         "name": "tiny",
         "model": {

@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.tasks.config import DualEncoderConfig
 
 
-def tiny_config(kind: str = "swin", seed: int = 0) -> PretrainConfig:
+def tiny_config(kind: str = "swin", seed: int = 0) -> DualEncoderConfig:
     image = {
         "swin": {
             "image_size": 32,
@@ -24,7 +24,7 @@ def tiny_config(kind: str = "swin", seed: int = 0) -> PretrainConfig:
         "vit": {"image_size": 32, "patch_size": 8, "width": 32, "depths": [2], "heads": [2]},
     }[kind]
     text = {"width": 32, "layers": 2, "heads": 2, "feed_forward": 64, "max_tokens": 20}
-    return PretrainConfig.model_validate(
+    return DualEncoderConfig.model_validate(
         {
             "name": f"tiny-{kind}",
             "seed": seed,
@@ -33,7 +33,7 @@ def tiny_config(kind: str = "swin", seed: int = 0) -> PretrainConfig:
     )
 
 
-def write_config(run, config: PretrainConfig) -> None:
+def write_config(run, config: DualEncoderConfig) -> None:
     document = {
         "config": config.model_dump(mode="json"),
         "config_hash": f"{config.name}-{config.seed}",
@@ -44,7 +44,7 @@ def write_config(run, config: PretrainConfig) -> None:
     (run / "config.json").write_text(json.dumps(document))
 
 
-def write_checkpoint(run, config: PretrainConfig, step: int, heads: dict | None = None) -> DualEncoder:
+def write_checkpoint(run, config: DualEncoderConfig, step: int, heads: dict | None = None) -> DualEncoder:
     torch.manual_seed(step)
     encoder = DualEncoder(config.model, len(load_tokenizer(config.tokenizer))).eval()
     with torch.no_grad():

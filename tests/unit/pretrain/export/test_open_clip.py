@@ -10,11 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run as export_hugging_face
 from pretrain.export.open_clip import check_parity, export_run, read_back
 from pretrain.export.timm_layout import REGISTERED, registered_name, timm_arguments
+from pretrain.tasks.config import DualEncoderConfig
 
 _here = importlib.util.spec_from_file_location("tiny_runs", Path(__file__).with_name("conftest.py"))
 tiny_runs = importlib.util.module_from_spec(_here)
@@ -38,7 +38,7 @@ def write_run(path: Path, **image):
     path.mkdir()
     config = tiny_runs.tiny_config().model_dump(mode="json")
     config["model"]["image"] = image
-    return tiny_runs.write_checkpoint(path, PretrainConfig.model_validate(config), 10)
+    return tiny_runs.write_checkpoint(path, DualEncoderConfig.model_validate(config), 10)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_a_size_that_timm_names_goes_by_its_name(tmp_path):
 def test_every_registered_size_is_known(name, image):
     from transformers import SwinConfig
 
-    shape = PretrainConfig.model_validate({"model": {"image": image}}).model.image
+    shape = DualEncoderConfig.model_validate({"model": {"image": image}}).model.image
     config = SwinConfig(
         image_size=shape.image_size,
         patch_size=shape.patch_size,

@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 
-from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.models.region_generator import Regions
 from pretrain.objectives.box_value import box_value_loss
 from pretrain.shapley.normalise import row_distributions
 from pretrain.supervision.phrases import phrase_embeddings, phrases_alone
-from pretrain.tasks.dual_encoder import TrainingModule
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder import DualEncoderTask
 
 VOCABULARY, PAIRS = 60, 6
 FINE = {"token_semantics": {}, "fine_grained": {}, "unsil": {}}
@@ -19,7 +19,7 @@ CLIMB = {"box_value": {"regions": 4}}
 TEACHER = {"phrase_attribution": {"images": 3, "evaluations": 20, "trust": 0.0}}
 
 
-def recipe(objectives: dict, **supervision) -> PretrainConfig:
+def recipe(objectives: dict, **supervision) -> DualEncoderConfig:
     settings = {
         "regions": 4,
         "head_width": 16,
@@ -27,7 +27,7 @@ def recipe(objectives: dict, **supervision) -> PretrainConfig:
         "evaluations": 12,
         "warmup_steps": 0,
     } | supervision
-    return PretrainConfig.model_validate(
+    return DualEncoderConfig.model_validate(
         {
             "model": {
                 "projection_dim": 16,
@@ -41,9 +41,9 @@ def recipe(objectives: dict, **supervision) -> PretrainConfig:
     )
 
 
-def module(config: PretrainConfig) -> TrainingModule:
+def module(config: DualEncoderConfig) -> DualEncoderTask:
     torch.manual_seed(0)
-    return TrainingModule(config, VOCABULARY)
+    return DualEncoderTask(config, VOCABULARY)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def batch() -> Batch:
     )
 
 
-def two_steps(model: TrainingModule, batch: Batch) -> dict[str, torch.Tensor]:
+def two_steps(model: DualEncoderTask, batch: Batch) -> dict[str, torch.Tensor]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     model.train()
     for step in range(2):
@@ -101,7 +101,7 @@ def test_each_objective_alone_reaches_what_it_should_teach(name, batch):
         assert all(part.startswith("supervision.") for part in reached), "UNSIL must not teach the towers"
 
 
-def train(model: TrainingModule, batch: Batch, steps: int) -> list[dict[str, float]]:
+def train(model: DualEncoderTask, batch: Batch, steps: int) -> list[dict[str, float]]:
     optimizer = torch.optim.AdamW(
         [weights for weights in model.parameters() if weights.requires_grad], lr=3e-3
     )
@@ -184,7 +184,7 @@ def test_the_loss_is_minus_the_value_over_the_size(batch):
     assert not found.slopes.requires_grad
 
 
-def hide(model: TrainingModule, batch: Batch, row: int, keep: torch.Tensor) -> float:
+def hide(model: DualEncoderTask, batch: Batch, row: int, keep: torch.Tensor) -> float:
     """v1 of one pair with its cells times `keep`."""
     with torch.no_grad():
         image, _ = model.dual_encoder.encode_image(batch.pixel_values[row : row + 1], keep[None])

@@ -2,9 +2,9 @@
 
 import torch
 
-from pretrain.config import ImageTowerConfig, PretrainConfig
+from pretrain.config import DualEncoderConfig, ImageTowerConfig
 from pretrain.data.samples.batch import Batch
-from pretrain.tasks.dual_encoder import TrainingModule, parameter_groups, random_coalitions
+from pretrain.tasks.dual_encoder import DualEncoderTask, parameter_groups, random_coalitions
 
 TINY = {
     "model": {
@@ -55,7 +55,7 @@ def test_without_a_share_nothing_is_drawn():
 
 def test_only_training_drops_cells():
     torch.manual_seed(0)
-    module = TrainingModule(PretrainConfig.model_validate(TINY), vocabulary_size=50)
+    module = DualEncoderTask(DualEncoderConfig.model_validate(TINY), vocabulary_size=50)
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(5, 50, (4, 8), generator=generator)
     batch = Batch(
@@ -74,7 +74,7 @@ def test_only_training_drops_cells():
 
 def test_heads_have_a_rate_of_their_own():
     recipe = TINY | {"objectives": {"contrastive": {}, "phrase_attribution": {}}}
-    module = TrainingModule(PretrainConfig.model_validate(recipe), vocabulary_size=50)
+    module = DualEncoderTask(DualEncoderConfig.model_validate(recipe), vocabulary_size=50)
     groups = parameter_groups(module, 0.1, head_rate=5.0)
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     for group in groups:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.checkpoint import (
     CheckpointWriter,
     State,
@@ -22,7 +22,7 @@ from pretrain.training.metrics import Meter, MetricsLog, read_metrics
 
 def engine(seed: int = 0) -> PlainEngine:
     torch.manual_seed(seed)
-    config = PretrainConfig.model_validate({"engine": {"precision": "fp32"}})
+    config = DualEncoderConfig.model_validate({"engine": {"precision": "fp32"}})
     return PlainEngine(torch.nn.Linear(3, 2), config, torch.device("cpu"))
 
 

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.config import PretrainConfig
+from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training import launch_local
 from pretrain.training.checkpoint import list_checkpoints, read_state
-from pretrain.training.initial_weights import find_start
+from pretrain.training.initial_weights import find_checkpoint
 from pretrain.training.metrics import read_metrics
-from pretrain.training.setup import RunPlan, build_first_module, plan_run
+from pretrain.training.setup import PreparedRun, build_first_module, prepare_run
 
 STEPS, BRANCH = 10, 6
 MODEL = {
@@ -47,7 +47,7 @@ def data(tmp_path_factory) -> str:
     return str(folder)
 
 
-def planned(data: str, run: Path, **sections) -> RunPlan:
+def planned(data: str, run: Path, **sections) -> PreparedRun:
     config = {
         "model": MODEL,
         "supervision": SUPERVISION,
@@ -61,7 +61,7 @@ def planned(data: str, run: Path, **sections) -> RunPlan:
             "log_keys": True,
         },
     }
-    return plan_run(PretrainConfig.model_validate(config | sections), data, str(run))
+    return prepare_run(DualEncoderConfig.model_validate(config | sections), data, str(run))
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_resumed_branch_goes_on_from_its_own_checkpoint_and_needs_its_start_no
 
 
 def test_a_run_stands_for_its_newest_checkpoint(whole):
-    assert find_start(str(whole)).name == f"step-{STEPS:08d}"
+    assert find_checkpoint(str(whole)).name == f"step-{STEPS:08d}"
 
 
 def test_a_recipe_without_a_start_keeps_the_hash_of_its_runs(data, whole, tmp_path):
@@ -176,4 +176,4 @@ def test_broken_weights_are_one_line(data, whole, tmp_path):
 
 def test_steps_are_not_skipped_without_weights():
     with pytest.raises(ValueError, match=r"start.step is 5 without start.weights"):
-        PretrainConfig.model_validate({"start": {"step": 5}})
+        DualEncoderConfig.model_validate({"start": {"step": 5}})

@@ -10,12 +10,12 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.shards.writer import write_shard
-from pretrain.config import PretrainConfig
-from pretrain.tasks.dual_encoder import TrainingModule
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.training import launch_local
 from pretrain.training.checkpoint import list_checkpoints, read_state
 from pretrain.training.metrics import read_metrics
-from pretrain.training.setup import RunPlan, build_module, build_reader, plan_run
+from pretrain.training.setup import PreparedRun, build_module, build_reader, prepare_run
 
 MODEL = {
     "projection_dim": 16,
@@ -42,19 +42,19 @@ def plan(tmp_path):
     """Function: schedule and other sections → the plan of a run of 12 steps on 16 pairs."""
     data = sixteen_pairs(tmp_path / "curated")
 
-    def make(schedule: dict, **sections: dict) -> RunPlan:
+    def make(schedule: dict, **sections: dict) -> PreparedRun:
         config = {
             "model": MODEL,
             "data": {"batch_size": 4},
             "engine": {"precision": "fp32"},
             "schedule": {"steps": 12, "log_every": 3} | schedule,
         }
-        return plan_run(PretrainConfig.model_validate(config | sections), data, str(tmp_path / "run"))
+        return prepare_run(DualEncoderConfig.model_validate(config | sections), data, str(tmp_path / "run"))
 
     return make
 
 
-def run_of(planned: RunPlan) -> Path:
+def run_of(planned: PreparedRun) -> Path:
     return Path(planned.run)
 
 
@@ -84,14 +84,14 @@ def test_minutes_bring_checkpoints_between_the_steps_that_do(plan):
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_of_it_is_kept(plan, monkeypatch):
     planned = plan({"checkpoint_every": 2, "keep_checkpoints": 100})
-    losses, calls = TrainingModule.losses, []
+    losses, calls = DualEncoderTask.losses, []
 
     def broken(self, features, batch):
         calls.append(batch)
         found = losses(self, features, batch)
         return {name: value * float("nan") for name, value in found.items()} if len(calls) == 6 else found
 
-    monkeypatch.setattr(TrainingModule, "losses", broken)
+    monkeypatch.setattr(DualEncoderTask, "losses", broken)
     with pytest.raises(FloatingPointError, match="contrastive_loss.* not finite at step 6"):
         launch_local.run_local(planned, lambda _: None)
     assert [read_state(folder).step for folder in list_checkpoints(run_of(planned))] == [2, 4]
@@ -134,10 +134,10 @@ def test_relative_paths_hold_for_workers_in_another_folder(plan, monkeypatch, tm
     planned = plan({})
     (folder,) = planned.data
     monkeypatch.chdir(Path(folder).parent)
-    again = plan_run(
+    again = prepare_run(
         planned.config, [f"{Path(folder).name}=2", f"./{Path(folder).name}=1"], str(tmp_path / "other")
     )
     assert again.data == (f"{folder}=2", f"{folder}=1")
-    assert plan_run(planned.config, Path(folder).name, "run-here").run == str(
+    assert prepare_run(planned.config, Path(folder).name, "run-here").run == str(
         Path(folder).parent / "run-here"
     )

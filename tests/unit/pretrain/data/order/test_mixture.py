@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.order.batch_plan import BatchPlan
 from pretrain.data.order.mixture import BLOCK, MixedOrder, shares_of
 from pretrain.data.order.sample_order import SampleOrder
 from pretrain.data.shards.source import open_source, split_weight
+from pretrain.tasks.config import DualEncoderConfig
 
 
 def mixed(sizes: tuple[tuple[int, ...], ...], weights: tuple[float, ...], seed: int = 0) -> MixedOrder:
@@ -112,7 +112,7 @@ def two(committed, pair):
     )
 
 
-CONFIG = PretrainConfig.model_validate(
+CONFIG = DualEncoderConfig.model_validate(
     {"seed": 3, "model": {"image": {"image_size": 32}}, "data": {"batch_size": 8, "shuffle_window": 16}}
 )
 

@@ -7,7 +7,6 @@ import torch
 
 from data_filters.errors import InputError
 from data_filters.sample import Sample, sample_from_members
-from pretrain.config import PretrainConfig
 from pretrain.data.order.batch_plan import BatchPlan
 from pretrain.data.order.sample_order import SampleOrder
 from pretrain.data.samples.captions import CaptionEncoder
@@ -17,7 +16,8 @@ from pretrain.data.samples.preparation import Preparation
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.data.shards.reader import Reader
 from pretrain.data.shards.source import open_source
-from pretrain.training.setup import plan_run
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.training.setup import prepare_run
 
 CAPTION = "a red car beside two old trees"
 
@@ -146,14 +146,14 @@ NEEDS_PHRASES = {
 def test_an_objective_that_needs_phrases_is_refused_on_data_without(committed, pair, tmp_path):
     uri = committed([[pair(number) for number in range(8)]])
     with pytest.raises(InputError, match="fine_grained need phrases, the first samples of .* hold none"):
-        plan_run(PretrainConfig.model_validate(NEEDS_PHRASES), uri, str(tmp_path / "run"))
+        prepare_run(DualEncoderConfig.model_validate(NEEDS_PHRASES), uri, str(tmp_path / "run"))
 
 
 def test_an_objective_that_needs_phrases_is_accepted_on_data_with(data, tmp_path):
-    plan_run(PretrainConfig.model_validate(NEEDS_PHRASES), data, str(tmp_path / "run"))
+    prepare_run(DualEncoderConfig.model_validate(NEEDS_PHRASES), data, str(tmp_path / "run"))
 
 
 def test_an_objective_that_needs_phrases_needs_slots(data, tmp_path):
-    config = PretrainConfig.model_validate(NEEDS_PHRASES | {"data": {"batch_size": 4, "max_phrases": 0}})
+    config = DualEncoderConfig.model_validate(NEEDS_PHRASES | {"data": {"batch_size": 4, "max_phrases": 0}})
     with pytest.raises(InputError, match="data.max_phrases is 0"):
-        plan_run(config, data, str(tmp_path / "run"))
+        prepare_run(config, data, str(tmp_path / "run"))

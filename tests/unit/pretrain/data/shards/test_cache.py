@@ -11,9 +11,9 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.shards.cache import Remote, ShardCache
+from pretrain.tasks.config import DualEncoderConfig
 
 
 class CountingFileSystem(MemoryFileSystem):
@@ -133,7 +133,7 @@ def upload(local: str, uri: str) -> None:
 
 
 def keys(uri: str, folder, first: int, last: int, gib: float) -> list[list[str]]:
-    config = PretrainConfig.model_validate(
+    config = DualEncoderConfig.model_validate(
         {
             "model": {"image": {"image_size": 32}},
             "data": {"batch_size": 8, "shuffle_window": 20, "cache_gib": gib, "cache_folder": str(folder)},
@@ -178,7 +178,7 @@ def test_remote_tars_without_manifests(committed, shards, far, tmp_path):
 def test_shards_come_before_the_reader_reaches_them(committed, shards, far, tmp_path):
     upload(committed(shards), far)
     cache = tmp_path / "cache"
-    config = PretrainConfig.model_validate(
+    config = DualEncoderConfig.model_validate(
         {
             "model": {"image": {"image_size": 32}},
             "data": {"batch_size": 8, "shuffle_window": 20, "prefetch": 1, "cache_folder": str(cache)},

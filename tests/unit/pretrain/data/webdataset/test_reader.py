@@ -8,11 +8,11 @@ from io import BytesIO
 import pytest
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.webdataset.reader import StreamReader
 from pretrain.data.webdataset.tar_folder import TarFolder, open_tars
-from pretrain.training.setup import plan_run
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.training.setup import prepare_run
 
 SHARDS, EACH = 4, 13
 
@@ -46,8 +46,8 @@ def plain(folder, pair):
     return folder([[pair(shard * EACH + row) for row in range(EACH)] for shard in range(SHARDS)])
 
 
-def config(batch: int = 8, buffer: int = 1, **data) -> PretrainConfig:
-    return PretrainConfig.model_validate(
+def config(batch: int = 8, buffer: int = 1, **data) -> DualEncoderConfig:
+    return DualEncoderConfig.model_validate(
         {
             "seed": 3,
             "model": {"image": {"image_size": 32}},
@@ -169,7 +169,7 @@ def test_captions_in_the_json_count(folder, pair):
 
 def test_what_is_lost_is_said_once(plain, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        plan_run(config(), plain, str(tmp_path / "run"))
+        prepare_run(config(), plain, str(tmp_path / "run"))
     said = [record.getMessage() for record in caplog.records if "no manifests" in record.getMessage()]
     assert len(said) == 1
     assert "same order for every number of workers" in said[0]

@@ -1,0 +1,82 @@
+"""What a supplier is: a module that makes the targets of objectives from the features of a step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
+
+from torch import Tensor, nn
+
+from pretrain.config import SupervisionConfig
+from pretrain.data.samples.batch import Batch
+from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.region_generator import RegionGenerator
+from pretrain.objectives.inputs import Features
+from pretrain.objectives.objective import ObjectiveOptions
+from pretrain.step_context import StepContext
+
+Options = TypeVar("Options", bound=ObjectiveOptions)
+
+
+@dataclass(frozen=True)
+class SupplierSetting:
+    """What a recipe says to a supplier when it is built."""
+
+    config: SupervisionConfig
+    options: Mapping[str, ObjectiveOptions]
+    """Options of the recipe's objectives that need this supplier, by the objective's name."""
+    dim: int
+    """Width of the shared embedding space."""
+    pairs: int
+    """Pairs that one rank brings in each step."""
+    max_tokens: int
+    """Longest caption, tokens."""
+    first_step: int = 0
+    """The run's first step: above 0 where it branches off another run's checkpoint."""
+
+    def options_of(self, objective: str, kind: type[Options]) -> Options:
+        """The options of an objective, which are a `kind`."""
+        options = self.options[objective]
+        assert isinstance(options, kind)
+        return options
+
+
+@dataclass(frozen=True)
+class SupplierInputs:
+    """What a supplier may look at in a step: the models, this rank's features, and the batch that they are of."""
+
+    encoder: DualEncoder
+    region_generator: RegionGenerator | None
+    """None unless a supplier of the recipe has `uses_regions`."""
+    features: Features
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """A supplier's answer in one step: targets (None: it does not answer in this step) and metrics by name."""
+
+    targets: object | None
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Supplier(nn.Module, ABC):
+    """Makes targets for the objectives that name it in `needs`.
+
+    A supplier's own parameters and buffers are trained and saved with the task. The encoder and the region generator
+    are handed to `forward` and are no part of it. It must run the same number of forward passes on every rank.
+    """
+
+    uses_regions: ClassVar[bool] = False
+    """Whether it needs the region generator."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, setting: SupplierSetting) -> Supplier:
+        """The supplier that a recipe describes."""
+
+    @abstractmethod
+    def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
+        """Targets for this rank's pairs. Every draw comes from `step.generator`."""

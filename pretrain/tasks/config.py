@@ -1,0 +1,117 @@
+"""The recipe of the task dual_encoder: towers, objectives with their options, supervision."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
+
+from pipelines.common.config import Section
+from pretrain.config import ModelConfig, PretrainConfig, SupervisionConfig
+from pretrain.objectives import OBJECTIVES
+from pretrain.objectives.objective import ObjectiveOptions
+from pretrain.supervision import SUPPLIERS
+
+
+class ChosenObjectives(Section):
+    """The objectives of a recipe: one optional section for each of `OBJECTIVES`."""
+
+    def chosen(self) -> dict[str, ObjectiveOptions]:
+        """Name → options of those that the recipe names, in the order of `OBJECTIVES`."""
+        return {name: options for name in OBJECTIVES if (options := getattr(self, name)) is not None}
+
+    @model_serializer(mode="wrap")
+    def dump_chosen(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """The chosen objectives alone: what is not in a recipe has no part in its record and its hash."""
+        return {name: options for name, options in handler(self).items() if options is not None}
+
+    @model_validator(mode="after")
+    def check_weights(self) -> Self:
+        """Refuse a recipe from which nothing would be learned."""
+        if not any(options.weight > 0 for options in self.chosen().values()):
+            raise ValueError(
+                "objectives have no weight above 0; nothing would be learned; set objectives.contrastive.weight=1"
+            )
+        return self
+
+
+if TYPE_CHECKING:
+    ObjectivesConfig = ChosenObjectives
+else:
+    # One field for each objective, so that names, options and limits are checked and listed like every other key.
+    ObjectivesConfig = create_model(
+        "ObjectivesConfig",
+        __base__=ChosenObjectives,
+        __module__=__name__,
+        **{
+            name: (objective.options | None, Field(None, description=f"options of {name}; null: left out"))
+            for name, objective in OBJECTIVES.items()
+        },
+    )
+
+
+def default_objectives() -> ChosenObjectives:
+    """The contrastive objective alone."""
+    return ObjectivesConfig.model_validate({"contrastive": {}})
+
+
+class DualEncoderConfig(PretrainConfig):
+    """A whole recipe of the task dual_encoder."""
+
+    model: ModelConfig = ModelConfig()
+    objectives: ObjectivesConfig = Field(
+        default_factory=default_objectives, description="what is learned: a section for each objective"
+    )
+    supervision: SupervisionConfig = SupervisionConfig()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images that the image tower takes, px."""
+        return self.model.image.image_size
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest caption that the text tower takes, tokens."""
+        return self.model.text.max_tokens
+
+    @property
+    def objectives_with_phrases(self) -> tuple[str, ...]:
+        """Names of the recipe's objectives that are undefined on captions without phrases."""
+        return tuple(name for name in self.objectives.chosen() if OBJECTIVES[name].phrases)
+
+    @property
+    def suppliers(self) -> tuple[str, ...]:
+        """Names of the suppliers that the recipe's objectives need, in the order of `SUPPLIERS`."""
+        needs = {need for name in self.objectives.chosen() for need in OBJECTIVES[name].needs}
+        return tuple(name for name in SUPPLIERS if name in needs)
+
+    @property
+    def uses_regions(self) -> bool:
+        """Whether the recipe trains a region generator."""
+        return any(SUPPLIERS[name].uses_regions for name in self.suppliers)
+
+    @property
+    def pairs_per_worker(self) -> int:
+        """Pairs that a worker brings in each step, over all its micro-batches."""
+        return self.data.batch_size // self.workers.count
+
+    @model_validator(mode="after")
+    def check_regions(self) -> Self:
+        """Refuse more regions than the map has cells, and a sampling budget beyond a worker's regions."""
+        if not self.uses_regions:
+            return self
+        regions, image = self.supervision.regions, self.model.image
+        if image.pretrained is None and regions > math.prod(image.grid):
+            rows, columns = image.grid
+            raise ValueError(
+                f"supervision.regions is {regions}; allowed are 1 to {rows * columns}, the cells of the "
+                f"{rows}×{columns} map of a {image.image_size} px image; lower it or raise model.image.image_size"
+            )
+        budget, most = self.supervision.budget, self.pairs_per_worker * regions
+        if budget is not None and budget > most:
+            raise ValueError(
+                f"supervision.budget is {budget}; allowed are 1 to {most}, "
+                f"the regions of a worker's {self.pairs_per_worker} pairs; lower it or raise data.batch_size"
+            )
+        return self
