@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -39,9 +40,14 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
     workers = run.config.workers
     if not ray.is_initialized():
         # Not "auto": a cluster that someone else left running on this machine is not ours to use.
-        where = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "include_dashboard": False}
-        ray.init(logging_level="warning", log_to_driver=False, **where)
-        if where:
+        local = not os.environ.get("RAY_ADDRESS")
+        ray.init(
+            address="local" if local else None,
+            include_dashboard=False if local else None,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+        )
+        if local:
             _check_room(workers)
     write_run_config(run)
     resources = {"CPU": workers.cpus_per_worker} | ({"GPU": 1} if workers.gpu else {})
@@ -49,7 +55,8 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
         _worker,
         train_loop_config={"run": _portable(run)},
         scaling_config=ScalingConfig(
-            num_workers=(workers.minimum, workers.count) if workers.minimum else workers.count,
+            # Ray Train v2 takes (fewest, most); its type stubs are those of v1.
+            num_workers=(workers.minimum, workers.count) if workers.minimum else workers.count,  # type: ignore[arg-type]
             use_gpu=workers.gpu,
             resources_per_worker=resources,
         ),
@@ -58,7 +65,7 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
             name="ray",
             storage_path=run.folder,
             failure_config=FailureConfig(max_failures=workers.max_failures),
-            worker_runtime_env=_environment(),
+            worker_runtime_env=_environment(),  # type: ignore[call-arg]  # v2's, as above
         ),
     )
     fault = Path(run.folder) / FAULT

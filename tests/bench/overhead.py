@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from cluster.recipes import load_recipe
 from cluster.shipped import PRETRAINING
 from pretrain.data.datasets import open_data, open_reader
+from pretrain.step_context import StepContext
 from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.engines.plain import PlainEngine
 from pretrain.training.setup import build_module
@@ -60,7 +61,7 @@ def main() -> None:
         for name, engine in engines.items():
             torch.manual_seed(step)
             start, spent = time.perf_counter(), time.process_time()
-            values = engine.forward(batch.to(engine.device, engine.dtype))
+            values = engine.forward(batch.to(engine.device, engine.dtype), StepContext.of(0, step, rank=0))
             engine.backward(values["loss"])
             engine.step(1e-4, 0.9)
             if engine.device.type == "cuda":

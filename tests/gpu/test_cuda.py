@@ -10,6 +10,7 @@ import torch
 
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives.late_interaction import late_interaction_loss
+from pretrain.step_context import StepContext
 from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.training.engines.plain import PlainEngine
@@ -94,7 +95,7 @@ def losses(
     seen = []
     for step in range(steps):
         torch.manual_seed(step)
-        values = one.forward(batch.to(one.device, one.dtype))
+        values = one.forward(batch.to(one.device, one.dtype), StepContext.of(0, step, rank=0))
         one.backward(values["loss"])
         one.step(1e-3, 0.9)
         seen.append({name: float(value.detach()) for name, value in values.items()})

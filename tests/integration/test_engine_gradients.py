@@ -12,6 +12,7 @@ from torch import multiprocessing as mp
 
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives import OBJECTIVES
+from pretrain.step_context import StepContext
 from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.training.accumulation import accumulate_gradients, concatenate
@@ -95,13 +96,17 @@ def seed(rank: int) -> int:
     return 1000 * rank + 11
 
 
+def context(rank: int) -> StepContext:
+    return StepContext(0, torch.Generator().manual_seed(seed(rank)))
+
+
 def module(config: DualEncoderConfig) -> DualEncoderTask:
     torch.manual_seed(0)
     made = DualEncoderTask(config, VOCABULARY)
     # Half a unit for UNSIL from the first step on, so that the parts of the reference need not be seen together.
-    made.supervision.token_unsil.scale.momentum = 1.0
-    made.supervision.token_unsil.scale.mean_square.fill_(0.25)
-    made.supervision.token_unsil.scale.weight.fill_(1.0)
+    made.suppliers["shapley"].token_unsil.scale.momentum = 1.0
+    made.suppliers["shapley"].token_unsil.scale.mean_square.fill_(0.25)
+    made.suppliers["shapley"].token_unsil.scale.weight.fill_(1.0)
     return made
 
 
@@ -134,7 +139,7 @@ def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, ou
         engine.module.objectives = objectives
         buffers = {key: value.clone() for key, value in engine.module.named_buffers()}
         parts = [part.to(engine.device, engine.dtype) for part in micro_batches(rank, count)]
-        values = accumulate_gradients(engine, parts, seed(rank))
+        values = accumulate_gradients(engine, parts, context(rank))
         loss = values["loss"].detach().clone()
         torch.distributed.all_reduce(loss)
         gradients = {key: safe_get_full_grad(p) for key, p in engine.module.named_parameters()}
@@ -169,7 +174,8 @@ def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
         for rank in range(RANKS):
             torch.manual_seed(seed(rank))
             mine = slice(rank * count, (rank + 1) * count)
-            total = total + alone.losses(concatenate(encoded[mine]), concatenate(whole[mine]))["loss"] / RANKS
+            values = alone.losses(concatenate(encoded[mine]), concatenate(whole[mine]), context(rank))
+            total = total + values["loss"] / RANKS
             restore(alone, buffers)
     total.backward()
     return total.item()
@@ -177,10 +183,10 @@ def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
 
 def bare_losses(alone: DualEncoderTask, encoded: list, whole: list) -> torch.Tensor:
     """The gathered objectives on all features, without supervision (it would draw for the whole batch)."""
-    supervision, teacher = alone.supervision, alone.teacher
-    alone.supervision = alone.teacher = None
-    loss = alone.losses(concatenate(encoded), concatenate(whole))["loss"]
-    alone.supervision, alone.teacher = supervision, teacher
+    suppliers = alone.suppliers
+    alone.suppliers = torch.nn.ModuleDict()
+    loss = alone.losses(concatenate(encoded), concatenate(whole), context(0))["loss"]
+    alone.suppliers = suppliers
     return loss
 
 
@@ -235,7 +241,7 @@ def one_rank_in_bf16(rank: int, ranks: int, store: str, output: str) -> None:
         losses = []
         for _ in range(4):
             parts = [part.to(engine.device, engine.dtype) for part in micro_batches(rank, 2)]
-            losses.append(accumulate_gradients(engine, parts, seed(rank))["contrastive_loss"].item())
+            losses.append(accumulate_gradients(engine, parts, context(rank))["contrastive_loss"].item())
             losses.append(engine.step(learning_rate=1e-2, momentum=0.9).item())
         found[stage, recomputed] = losses
     if rank == 0:

@@ -78,10 +78,9 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, killed_at: 
         if metrics["step"] == killed_at and rank == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    planned = prepare_run(recipe(stage, ranks), data, run)
-    engine = DeepSpeedEngine(build_module(planned.config), planned.config)
-    reader = build_reader(planned, rank, ranks)
-    train(engine, reader, planned.config, planned.total_steps, Path(run), planned.config_hash, report)
+    prepared = prepare_run(recipe(stage, ranks), data, run)
+    engine = DeepSpeedEngine(build_module(prepared.config), prepared.config)
+    train(engine, build_reader(prepared, rank, ranks), prepared, report)
     torch.distributed.destroy_process_group()
 
 
@@ -129,11 +128,11 @@ def test_a_killed_run_goes_on_with_another_number_of_workers(stage, before, afte
 
 def test_reshard_says_what_cannot_be(curated, tmp_path) -> None:
     run = tmp_path / "run"
-    planned = prepare_run(recipe(0, 1), curated, str(run))
-    write_run_config(planned)
+    prepared = prepare_run(recipe(0, 1), curated, str(run))
+    write_run_config(prepared)
     with pytest.raises(InputError, match="no checkpoint yet"):
         reshard_run(str(run), 2)
-    run_local(planned, lambda _: None)
+    run_local(prepared, lambda _: None)
     with pytest.raises(InputError, match="world_size is 3.*batch_size 8, 3 does not"):
         reshard_run(str(run), 3)
     done = reshard_run(str(run), 4)

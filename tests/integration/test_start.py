@@ -78,10 +78,9 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, start: dict
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
     from pretrain.training.loop import train
 
-    planned = prepare_run(recipe(stage, ranks, start), data, run)
-    engine = DeepSpeedEngine(build_first_module(planned), planned.config)
-    reader = build_reader(planned, rank, ranks)
-    train(engine, reader, planned.config, STEPS, Path(run), planned.config_hash, lambda _: None)
+    prepared = prepare_run(recipe(stage, ranks, start), data, run)
+    engine = DeepSpeedEngine(build_first_module(prepared), prepared.config)
+    train(engine, build_reader(prepared, rank, ranks), prepared, lambda _: None)
     torch.distributed.destroy_process_group()
 
 

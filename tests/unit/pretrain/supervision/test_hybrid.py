@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_filters.errors import InputError
+from pretrain.step_context import StepContext
 from pretrain.supervision.hybrid import HybridSupervision, merge, select
 
 
@@ -146,7 +147,7 @@ def test_memory_counts_steps_and_errors_and_survives_a_checkpoint():
     stream, errors, squares = generator(), 0.0, 0.0
     for step in range(4):
         sigma, real = torch.rand(2, 4), torch.tensor([[True] * 4, [True, False, False, False]])
-        chosen = hybrid.select(sigma, stream, real)
+        chosen = hybrid.select(sigma, StepContext(step, stream), real)
         assert chosen.use_prediction.any().item() == (step >= 2)
         predicted, values = torch.randn(2, 4), torch.randn(3)
         hybrid.observe(chosen, predicted, values.masked_fill(~chosen.sampled_real, float("nan")))
@@ -167,10 +168,19 @@ def test_memory_counts_steps_and_errors_and_survives_a_checkpoint():
 
     resumed = HybridSupervision(3, 40, warmup_steps=2, momentum=0.5)
     resumed.load_state_dict(hybrid.state_dict())
-    assert resumed.steps == 4
-    again = [h.select(torch.full((2, 4), 0.3), generator(9)) for h in (hybrid, resumed)]
+    again = [h.select(torch.full((2, 4), 0.3), StepContext(4, generator(9))) for h in (hybrid, resumed)]
+    assert again[1].use_prediction.any(), "a resumed run does not warm up again"
     assert torch.equal(again[0].sampled, again[1].sampled)
     assert torch.equal(hybrid.share_sampled, resumed.share_sampled)
+
+
+def test_a_branch_warms_up_from_its_own_first_step():
+    hybrid = HybridSupervision(3, 40, warmup_steps=2, first_step=100)
+    predicted = [
+        hybrid.select(torch.full((2, 4), 0.3), StepContext(step, generator(step))).use_prediction.any()
+        for step in (100, 101, 102)
+    ]
+    assert [bool(any_predicted) for any_predicted in predicted] == [False, False, True]
 
 
 def test_memory_stays_exact_in_low_precision():
@@ -182,6 +192,7 @@ def test_memory_stays_exact_in_low_precision():
 WORKER = """
 import json, sys
 import torch, torch.distributed as dist
+from pretrain.step_context import StepContext
 from pretrain.supervision.hybrid import HybridSupervision, merge
 
 rank, store = int(sys.argv[1]), sys.argv[2]
@@ -203,7 +214,7 @@ for step in range(12):
     # Rank 0 is sure of everything, rank 1 of nothing; rank 1 also has padding.
     sigma = torch.full((images, regions), 0.02 if rank == 0 else 0.97) * torch.rand(images, regions)
     real = torch.rand(images, regions) < (1.0 if rank == 0 else 0.5)
-    chosen = hybrid.select(sigma, stream, real)
+    chosen = hybrid.select(sigma, StepContext(step, stream), real)
     players = torch.randn(images * regions, draws, 6)[chosen.sampled]
     with torch.no_grad():
         values = torch.cat([encoder(part).mean((1, 2)) for part in players.split(2)])

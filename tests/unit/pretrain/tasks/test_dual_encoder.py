@@ -2,9 +2,10 @@
 
 import torch
 
-from pretrain.config import DualEncoderConfig, ImageTowerConfig
+from pretrain.config import ImageTowerConfig
 from pretrain.data.samples.batch import Batch
-from pretrain.tasks.dual_encoder import DualEncoderTask, parameter_groups, random_coalitions
+from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder import DualEncoderTask, random_coalitions
 
 TINY = {
     "model": {
@@ -75,12 +76,12 @@ def test_only_training_drops_cells():
 def test_heads_have_a_rate_of_their_own():
     recipe = TINY | {"objectives": {"contrastive": {}, "phrase_attribution": {}}}
     module = DualEncoderTask(DualEncoderConfig.model_validate(recipe), vocabulary_size=50)
-    groups = parameter_groups(module, 0.1, head_rate=5.0)
+    groups = module.parameter_groups(0.1, head_rate=5.0)
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     for group in groups:
-        for parameter in group["params"]:
+        for parameter in group.parameters:
             of_head = names[id(parameter)].startswith("region_generator.")
-            assert group["rate"] == (5.0 if of_head else 1.0)
-            assert (group["weight_decay"] > 0) <= (parameter.ndim >= 2)
-    assert sum(len(group["params"]) for group in groups) == len(names)
-    assert {group["rate"] for group in parameter_groups(module, 0.1)} == {1.0}
+            assert group.rate == (5.0 if of_head else 1.0)
+            assert (group.weight_decay > 0) <= (parameter.ndim >= 2)
+    assert sum(len(group.parameters) for group in groups) == len(names)
+    assert {group.rate for group in module.parameter_groups(0.1)} == {1.0}

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from data_filters.errors import InputError
 from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.task import ParameterGroup
 from pretrain.training.checkpoint import (
     CheckpointWriter,
     State,
@@ -20,10 +21,17 @@ from pretrain.training.engines.plain import PlainEngine
 from pretrain.training.metrics import Meter, MetricsLog, read_metrics
 
 
+class Line(torch.nn.Linear):
+    """A module with the parameter groups that an engine asks of a task."""
+
+    def parameter_groups(self, weight_decay: float, head_rate: float = 1.0) -> list[ParameterGroup]:
+        return [ParameterGroup([self.weight], weight_decay, 1.0), ParameterGroup([self.bias], 0.0, 1.0)]
+
+
 def engine(seed: int = 0) -> PlainEngine:
     torch.manual_seed(seed)
     config = DualEncoderConfig.model_validate({"engine": {"precision": "fp32"}})
-    return PlainEngine(torch.nn.Linear(3, 2), config, torch.device("cpu"))
+    return PlainEngine(Line(3, 2), config, torch.device("cpu"))
 
 
 def advance(one: PlainEngine, steps: int) -> None:

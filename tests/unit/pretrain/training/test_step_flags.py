@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import multiprocessing as mp
 
-from pretrain.training.step_flags import Agreement
+from pretrain.training.step_flags import StepFlags
 
 
 def scalars(**values: float) -> dict[str, torch.Tensor]:
@@ -12,11 +12,11 @@ def scalars(**values: float) -> dict[str, torch.Tensor]:
 
 
 def test_nothing_is_known_before_anything_was_proposed():
-    assert Agreement().settle() is False
+    assert StepFlags().settle() is False
 
 
 def test_a_wish_is_told_once():
-    agreement = Agreement()
+    agreement = StepFlags()
     agreement.propose(1, scalars(loss=1.0), wish=True)
     assert agreement.settle() is True
     assert agreement.settle() is False
@@ -24,7 +24,7 @@ def test_a_wish_is_told_once():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_the_step_and_every_culprit_are_named(value):
-    agreement = Agreement()
+    agreement = StepFlags()
     agreement.propose(7, scalars(loss=value, contrastive_loss=value, unsil_loss=0.0))
     with pytest.raises(FloatingPointError, match="^loss and contrastive_loss not finite at step 7"):
         agreement.settle()
@@ -32,7 +32,7 @@ def test_the_step_and_every_culprit_are_named(value):
 
 def one_rank(rank: int, store: str, output: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    agreement, heard = Agreement(), []
+    agreement, heard = StepFlags(), []
     for step in (1, 2, 3):
         broken = float("nan") if (step, rank) == (3, 1) else 0.5
         agreement.propose(step, scalars(loss=broken), wish=(step, rank) == (2, 0))

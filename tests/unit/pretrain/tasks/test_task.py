@@ -1,0 +1,35 @@
+"""The halves of a task give the gradients of the whole."""
+
+from dataclasses import replace
+
+import torch
+from small_tasks import at_step, module, recipe, six_pairs
+
+from pretrain.tasks.task import inner_product
+
+
+def test_features_and_their_gradients_carry_the_loss_into_the_towers():
+    config = recipe({"contrastive": {}, "late_interaction": {}})
+    whole, halves = module(config).eval(), module(config).eval()
+    batch = six_pairs()
+    loss = whole(batch, at_step(0))["loss"]
+    loss.backward()
+
+    encoded = halves(batch, at_step(0), only_encode=True)
+    names = ("images", "patches", "texts", "words")
+    leaves = {name: getattr(encoded, name).detach().requires_grad_() for name in names}
+    values = halves(batch, at_step(0), features=replace(encoded, **leaves))
+    assert values["loss"].item() == loss.item()
+    values["loss"].backward()
+    gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+    halves(batch, at_step(0), gradients=gradients)["loss"].backward()
+    for (name, one), other in zip(whole.named_parameters(), halves.parameters(), strict=True):
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-4, msg=name)
+
+
+def test_the_inner_product_sums_over_the_named_fields():
+    features = module(recipe({"contrastive": {}})).eval().encode(six_pairs())
+    gradients = {"images": torch.ones_like(features.images), "texts": 2 * torch.ones_like(features.texts)}
+    expected = features.images.sum() + 2 * features.texts.sum()
+    torch.testing.assert_close(inner_product(features, gradients), expected)
