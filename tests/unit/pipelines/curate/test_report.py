@@ -59,10 +59,10 @@ def test_page_is_whole_safe_and_needs_nothing(tmp_path):
     page = Page(text)
     assert page.open == []
     assert "script" not in page.tags
-    assert all(address.startswith("data:") for address in page.addresses)
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
     assert "<script>alert('x')</script> & co" in page.text
     assert "does not decode" in page.text
-    assert "prefers-color-scheme:dark" in text
+    assert "prefers-color-scheme: dark" in text
     for name in ["small_image", "extreme_aspect", "few_words", "many_words", "no_image"]:
         assert name in page.text
 

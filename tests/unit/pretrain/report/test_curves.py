@@ -29,7 +29,7 @@ def test_each_loss_and_share_has_a_chart_with_its_unit():
         "time of a step",
         "something new",
     ]
-    charts = dict(zip(titles, re.findall(r"<svg.*?</svg>", page), strict=True))
+    charts = dict(zip(titles, re.findall(r"<svg.*?</svg>", page, re.DOTALL), strict=True))
     assert "% of interactions" in charts["share sampled"]
     assert ">30</text>" in charts["share sampled"]  # the last value, 0.3, in percent
     assert "seconds" in charts["time of a step"]
