@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import re
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import decide
@@ -81,3 +82,17 @@ def test_files_hold_the_funnel_and_examples_from_all_shards_in_turn(tmp_path):
     assert len(shown) == SHOWN
     assert [one["shard"] for one in shown[:4]] == ["0.tar", "1.tar", "2.tar", "0.tar"]
     assert (tmp_path / "report.html").read_text().count("<figure>") == SHOWN
+
+
+def test_the_page_shows_every_count_of_the_funnel():
+    source = render("in", "out", CONFIG, FUNNEL, {})
+    rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr.*?</tr>", source)]
+    counts = {row[0]: [cell for cell in row[1:] if "bar" not in cell] for row in rows if row}
+    # By hand: of three samples one is broken; of two pairs the small one fails the first filter and no other.
+    assert counts["small_image"] == ["kept above 200 px, shorter side", "2", "1", "1", "1"]
+    assert counts["extreme_aspect"][1:] == ["1", "0", "0", "0"]
+    assert counts["kept"] == ["", "", "1", "", ""]
+    assert counts["no_image"] == ["1"]
+    assert source.count("width:50.0%") == 2  # rejected as small, and kept
+    assert "<small>33.3 %</small>" in source
+    assert "<small>50.0 %</small>" in source
