@@ -28,7 +28,7 @@ def environment(package: str = KIT) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {"embedded": embedded, "jpeg_uri": jpeg_uri}
+    environment.filters |= {"embedded": embedded, "jpeg_uri": jpeg_uri, "px": "{:.1f}".format}
     return environment
 
 
