@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from cluster.ablation.cells import write_json, write_text
 from cluster.ablation.picture import draw_table
 from cluster.ablation.plan import AblationPlan
 from cluster.ablation.table import Table, as_json, as_markdown, as_texts
-from pipelines.common.html.page import page, settings, table
+from pipelines.common.html.environment import joined, render
+from pipelines.common.html.page import page
+from pipelines.common.html.parts import heading, quiet, table
+from pipelines.common.html.settings import settings
 
 SPREAD = "mean ± standard deviation over seeds (n − 1)"
 
@@ -20,7 +24,7 @@ def write_results(
     folder: Path,
     plan: AblationPlan,
     found: Table,
-    results: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],  # result.json of each cell: its scores differ by task
     failed: Mapping[str, str],
 ) -> None:
     """Write the four files into `folder`; `results` are the cells' own, `failed` the reason of each that has none."""
@@ -41,27 +45,31 @@ def write_results(
 
 def _page(plan: AblationPlan, found: Table, picture: str, remark: str, failed: Mapping[str, str]) -> str:
     head, rows = as_texts(found)
-    rows = [[title.replace(" ", "\u00a0"), *scores] for title, *scores in rows]  # a line is a line
-    reasons = [list(one) for one in failed.items()]
+    rows = [[title.replace(" ", "\u00a0"), *scores] for title, *scores in rows]  # a title stays on one line
+    nothing = Markup("")
+    reasons = [list(failure) for failure in failed.items()]
     sections = [
-        ("Scores", table(head, rows) if rows else ""),
-        ("Every seed", table(*_by_seed(found)) if rows else ""),
-        ("Failed", table(["", "reason"], reasons, numbers_from=2) if failed else ""),
-        ("Rows", "".join(_row(plan, name) for name in plan.rows)),
+        ("Scores", table(head, rows) if rows else nothing),
+        ("Every seed", table(*_by_seed(found)) if rows else nothing),
+        ("Failed", table(["", "reason"], reasons, numbers_from=2) if failed else nothing),
+        ("Rows", joined([_row(plan, name) for name in plan.rows])),
         ("Common to all rows", table([], settings({"base": plan.base, **plan.common}), numbers_from=9)),
     ]
-    return page(f"loupe: {plan.title}", remark, f'<div class="scroll">{picture}</div>', sections)
+    # The picture is Markup that the kit has rendered and escaped.
+    lead = render("cluster.ablation", "lead.html", picture=Markup(picture))
+    return page(f"loupe: {plan.title}", remark, lead, sections)
 
 
-def _row(plan: AblationPlan, name: str) -> str:
+def _row(plan: AblationPlan, name: str) -> Markup:
     """What makes a row: where it starts and what it overrides."""
     row, start = plan.rows[name], plan.start_of(name)
-    how = f"after {start[1]} steps of {plan.rows[start[0]].title}" if start else "from random weights"
-    own = table([], settings(row.overrides), numbers_from=9) if row.overrides else ""
-    return f'<h3>{html.escape(row.title)}</h3><p class="quiet">{html.escape(f"{name}: {how}")}</p>{own}'
+    origin = f"after {start[1]} steps of {plan.rows[start[0]].title}" if start else "from random weights"
+    overrides = table([], settings(row.overrides), numbers_from=9) if row.overrides else Markup("")
+    return joined([heading(row.title), quiet(f"{name}: {origin}"), overrides])
 
 
 def _by_seed(found: Table) -> tuple[list[str], list[list[str]]]:
+    """(head, rows) with a row per line and seed."""
     head, _ = as_texts(found)
     rows = []
     for line in found.lines:
@@ -69,7 +77,6 @@ def _by_seed(found: Table) -> tuple[list[str], list[list[str]]]:
             continue
         for seed in sorted({seed for values in line.values.values() for seed in values}):
             values = [line.values.get(column, {}).get(seed) for column in found.columns]
-            rows.append(
-                [f"{line.title}, seed {seed}", *("" if one is None else f"{one:.3f}" for one in values)]
-            )
+            cells = ["" if value is None else f"{value:.3f}" for value in values]
+            rows.append([f"{line.title}, seed {seed}", *cells])
     return head, rows

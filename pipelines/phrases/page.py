@@ -1,10 +1,16 @@
-"""Captions with their phrases marked, as one HTML page to look at: no script, no file beside it."""
+"""Captions with their phrases marked, as one HTML page to look at."""
 
-import html
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
 
 from data_filters.sample import sample_from_members
+from pipelines.common.html.environment import render
+from pipelines.common.html.page import page
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import iterate
 from pipelines.shards.storage import join, write_file
@@ -13,14 +19,14 @@ Span = tuple[int, int]
 PHRASES_PAGE = "phrases.html"
 SHOWN = 200  # captions on the page of a curation
 
-_STYLE = """
-body { font: 15px/1.7 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-li { margin: .35rem 0 }
-mark { background: #fff0b3; border-radius: 3px; padding: 1px 2px; box-shadow: inset 0 0 0 1px #e0b000 }
-mark mark { background: #bfe3ff; box-shadow: inset 0 0 0 1px #4a90c2 }
-mark mark mark { background: #c9f0c9; box-shadow: inset 0 0 0 1px #4aa04a }
-.none { color: #a33 }
-"""
+_COLOURS = "Yellow: a phrase; blue and green: phrases inside it."
+
+
+@dataclass
+class Marked:
+    """A stretch of a caption: texts, and the phrases among them, which hold further stretches."""
+
+    pieces: list[str | Marked] = field(default_factory=list)
 
 
 def phrases_page(captions: Sequence[str], found: Iterable[Sequence[Span]], title: str = "Phrases") -> str:
@@ -28,47 +34,53 @@ def phrases_page(captions: Sequence[str], found: Iterable[Sequence[Span]], title
 
     `found`: for each caption the character spans that an extractor gave. A caption without phrases is set in red.
     """
-    items, total, empty = [], 0, 0
-    for caption, spans in zip(captions, found, strict=True):
-        total, empty = total + len(spans), empty + (not spans)
-        items.append(f"<li{'' if spans else ' class=none'}>{mark(caption, spans)}</li>")
-    summary = f"{len(items)} captions, {total} phrases, {empty} captions without any."
-    return (
-        f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>"
-        f"<h1>{html.escape(title)}</h1><p>{summary} Yellow: a phrase; blue and green: phrases inside it.</p>"
-        f"<ol>{''.join(items)}</ol>\n"
-    )
+    spans = list(found)
+    stretches = [nested(*caption) for caption in zip(captions, spans, strict=True)]
+    total, empty = sum(map(len, spans)), sum(not of_caption for of_caption in spans)
+    summary = f"{len(stretches)} captions, {total} phrases, {empty} captions without any."
+    marked = [(stretch, bool(of_caption)) for stretch, of_caption in zip(stretches, spans, strict=True)]
+    lead = render("pipelines.phrases", "captions.html", captions=marked)
+    return page(title, f"{summary} {_COLOURS}", lead, [])
 
 
-def mark(caption: str, spans: Sequence[Span]) -> str:
+def mark(caption: str, spans: Sequence[Span]) -> Markup:
     """The caption, escaped, each span in a `<mark>`. Spans that cross are cut where the earlier one ends."""
-    pieces: list[str] = []
-    open_ends: list[int] = []
+    return render("pipelines.phrases", "marked.html", caption=nested(caption, spans))
+
+
+def nested(caption: str, spans: Sequence[Span]) -> Marked:
+    """The caption as a tree of its spans. Spans that cross are cut where the earlier one ends."""
+    open_marks, open_ends = [Marked()], [len(caption)]
     at = 0
 
     def write_to(position: int) -> None:
         nonlocal at
-        pieces.append(html.escape(caption[at:position]))
+        if caption[at:position]:
+            open_marks[-1].pieces.append(caption[at:position])
         at = max(at, position)
 
-    for start, end in sorted(set(spans), key=lambda span: (span[0], -span[1])):
-        while open_ends and open_ends[-1] <= start:
-            write_to(open_ends.pop())
-            pieces.append("</mark>")
-        write_to(start)
-        pieces.append("<mark>")
-        open_ends.append(min([end, *open_ends[-1:]]))
-    while open_ends:
+    def close() -> None:
         write_to(open_ends.pop())
-        pieces.append("</mark>")
-    write_to(len(caption))
-    return "".join(pieces)
+        open_marks.pop()
+
+    for start, end in sorted(set(spans), key=lambda span: (span[0], -span[1])):
+        while len(open_marks) > 1 and open_ends[-1] <= start:
+            close()
+        write_to(start)
+        phrase = Marked()
+        open_marks[-1].pieces.append(phrase)
+        open_marks.append(phrase)
+        open_ends.append(min(end, open_ends[-1]))
+    whole = open_marks[0]
+    while open_marks:
+        close()
+    return whole
 
 
 def write_phrases_page(output: str, count: int = SHOWN) -> str | None:
-    """OUTPUT/phrases.html with the first captions of every committed shard, `count` in all; None without any.
+    """Write OUTPUT/phrases.html with the first captions of every committed shard, `count` in all; None without any.
 
-    The phrases shown are those in the shards, not found anew.
+    The phrases shown are those in the shards: nothing is extracted again.
     """
     shards = committed_shards(output)
     captions: list[str] = []
@@ -82,6 +94,6 @@ def write_phrases_page(output: str, count: int = SHOWN) -> str | None:
             found.append([(record["start"], record["end"]) for record in records])
     if not captions:
         return None
-    page = phrases_page(captions, found, title=f"Phrases of {len(captions)} captions")
-    write_file(join(output, PHRASES_PAGE), page.encode("utf-8", "replace"))
+    content = phrases_page(captions, found, title=f"Phrases of {len(captions)} captions")
+    write_file(join(output, PHRASES_PAGE), content.encode("utf-8", "replace"))
     return join(output, PHRASES_PAGE)

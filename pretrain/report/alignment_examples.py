@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pipelines.common.html.page import figure, folded
+from markupsafe import Markup
+
+from pipelines.common.html.environment import render
+from pretrain.report.sources import Json
 
 MAPS = {
     "attribution": "where each phrase is seen: Shapley values of the cells",
@@ -17,63 +20,94 @@ MAPS = {
 """What stands over the maps of a kind; a kind that is not here goes by its name."""
 
 
-def aligned(examples: dict[str, Any], pictures: Path) -> str:
-    """Each image with its numbered regions, the matrix of regions and phrases, and its maps by kind.
+@dataclass(frozen=True)
+class Cell:
+    """A value as text, its shade from 0 to 1, and whether it is the greatest of its row."""
+
+    text: str
+    shade: float
+    greatest: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A region by its number and its confidence (empty when unknown), with a cell per phrase."""
+
+    number: int
+    confidence: str
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Map:
+    """A picture of where a text is seen."""
+
+    text: str
+    description: str
+    picture: Path
+
+
+@dataclass(frozen=True)
+class Example:
+    """What is shown of an image. Parts that its entry lacks are empty."""
+
+    caption: str
+    description: str
+    picture: Path | None
+    phrases: Sequence[str]
+    matrix: Sequence[Row]
+    interactions: Sequence[Row]
+    maps: dict[str, list[Map]] = field(default_factory=dict)
+
+    def is_empty(self) -> bool:
+        return not (self.caption or self.picture or self.matrix or self.maps)
+
+
+def aligned(examples: Json, pictures: Path) -> Markup:
+    """Render each image with its numbered regions, the matrix of regions and phrases, and its maps by kind.
 
     Entries may lack any part: what is absent is left out.
     """
-    return "".join(_entry(entry, pictures) for entry in examples.get("alignment", []))
+    entries = [_example(entry, pictures) for entry in examples.get("alignment", [])]
+    shown = [example for example in entries if not example.is_empty()]
+    return render("pretrain.report", "alignment.html", examples=shown) if shown else Markup("")
 
 
-def _entry(entry: dict[str, Any], pictures: Path) -> str:
-    parts = []
-    caption = entry.get("caption")
-    if caption:
-        parts.append(f"<q>{html.escape(str(caption))}</q>")
-    scene = ""
-    if entry.get("picture"):
-        scene = figure(
-            _picture(entry["picture"], pictures), f"numbered regions in image {entry.get('image')}", ""
-        )
-    matrix = _matrix(entry, "matrix")
-    interactions = _matrix(entry, "semantic_interactions", "{:+.3f}")
-    if scene or matrix:
-        folds = folded("semantic Shapley interactions of the same pairs", interactions)
-        parts.append(f'<div class="aligned"><div class="scene">{scene}</div><div>{matrix}{folds}</div></div>')
-    by_kind: dict[str, list[str]] = {}
-    for one in entry.get("maps") or []:
-        text, kind = str(one.get("text", "")), str(one.get("kind", "map"))
-        shown = figure(_picture(one.get("picture", ""), pictures), f"{kind} of {text}", html.escape(text))
-        by_kind.setdefault(kind, []).append(shown)
-    for kind, figures in by_kind.items():
-        parts.append(
-            f'<h4>{html.escape(MAPS.get(kind, kind))}</h4><div class="maps">{"".join(figures)}</div>'
-        )
-    return f'<div class="query">{"".join(parts)}</div>' if parts else ""
-
-
-def _matrix(entry: dict[str, Any], name: str, form: str = "{:.2f}") -> str:
-    """Regions as rows, phrases as columns, darker where they go together; each row's greatest value stands out."""
-    rows, phrases = entry.get(name) or [], entry.get("phrases") or []
-    if not rows or not phrases:
-        return ""
-    regions = entry.get("regions") or []
-    most = max(1.0 if name == "matrix" else 0.0, *(abs(value) for values in rows for value in values)) or 1.0
-    head = "".join(f"<th>{html.escape(str(phrase))}</th>" for phrase in phrases)
-    body = ""
-    for number, values in enumerate(rows, 1):
-        sure = regions[number - 1].get("confidence") if number <= len(regions) else None
-        remark = f" <small>{float(sure):.2f}</small>" if sure is not None else ""
-        cells = "".join(
-            f'<td style="--part:{max(value, 0) / most:.3f}">'
-            f"{f'<b>{form.format(value)}</b>' if value == max(values) else form.format(value)}</td>"
-            for value in values
-        )
-        body += f"<tr><th>{number}{remark}</th>{cells}</tr>"
-    return (
-        f'<div class="scroll"><table class="heat"><thead><tr><th>region <small>sure</small></th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+def _example(entry: Json, pictures: Path) -> Example:
+    maps: dict[str, list[Map]] = {}
+    for item in entry.get("maps") or []:
+        text, kind = str(item.get("text", "")), str(item.get("kind", "map"))
+        picture = Map(text, f"{kind} of {text}", _picture(item.get("picture", ""), pictures))
+        maps.setdefault(MAPS.get(kind, kind), []).append(picture)
+    return Example(
+        caption=str(entry.get("caption") or ""),
+        description=f"numbered regions in image {entry.get('image')}",
+        picture=_picture(entry["picture"], pictures) if entry.get("picture") else None,
+        phrases=[str(phrase) for phrase in entry.get("phrases") or []],
+        matrix=_rows(entry, "matrix", "{:.2f}", at_least=1.0),
+        interactions=_rows(entry, "semantic_interactions", "{:+.3f}", at_least=0.0),
+        maps=maps,
     )
+
+
+def _rows(entry: Json, name: str, form: str, *, at_least: float) -> list[Row]:
+    """Regions as rows, phrases as columns, each cell the darker the greater its value.
+
+    The darkest shade stands for the greatest absolute value, or for `at_least` where that is more.
+    """
+    rows, regions = entry.get(name) or [], entry.get("regions") or []
+    if not rows or not entry.get("phrases"):
+        return []
+    most = max(at_least, *(abs(value) for values in rows for value in values)) or 1.0
+    confidences = [region.get("confidence") for region in regions] + [None] * len(rows)
+    return [
+        Row(
+            number,
+            "" if confidence is None else f"{float(confidence):.2f}",
+            [Cell(form.format(value), max(value, 0) / most, value == max(values)) for value in values],
+        )
+        for number, (values, confidence) in enumerate(zip(rows, confidences, strict=False), 1)
+    ]
 
 
 def _picture(name: str, pictures: Path) -> Path:

@@ -1,75 +1,105 @@
-"""Examples of one picture each: detections and groundings, which are drawn on theirs, and classes."""
+"""Examples of one picture each: detections and groundings, which are drawn on their pictures, and classes."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pipelines.common.html.page import figure
+from markupsafe import Markup
+
+from pipelines.common.html.environment import render
+from pretrain.report.sources import Json
 
 _RIGHT = 0.5  # IoU
 
 
-def detected(examples: dict[str, Any], pictures: Path) -> str:
-    """Each picture with what is there, and the best detections with their scores."""
-    return _gallery(_detection(entry, pictures) for entry in examples.get("detection", []))
+@dataclass(frozen=True)
+class Answer:
+    """A name that the model gave, its score, its sign, and the kind that colours it: "yes", "no" or ""."""
+
+    name: str
+    score: float
+    sign: str
+    kind: str
 
 
-def grounded(examples: dict[str, Any], pictures: Path) -> str:
-    """Each picture with what was referred to, and how well the box met it."""
-    return _gallery(_grounding(entry, pictures) for entry in examples.get("grounding", []))
+@dataclass(frozen=True)
+class Example:
+    """A picture and what stands below it: what is asked for, the answers, a closing verdict of some kind."""
+
+    picture: Path
+    description: str
+    label: str
+    asked: str
+    answers: Sequence[Answer] = ()
+    verdict: str = ""
+    kind: str = ""
 
 
-def classified(examples: dict[str, Any], pictures: Path) -> str:
-    """Each picture with its class, and the nearest classes with their cosines."""
-    return _gallery(_classification(entry, pictures) for entry in examples.get("classification", []))
+def detected(examples: Json, pictures: Path) -> Markup:
+    """Render each picture with what is there, and the best detections with their scores."""
+    return _gallery([_detection(entry, pictures) for entry in examples.get("detection", [])])
 
 
-def _gallery(figures: Iterable[str]) -> str:
-    inner = "".join(figures)
-    return f'<div class="drawn">{inner}</div>' if inner else ""
+def grounded(examples: Json, pictures: Path) -> Markup:
+    """Render each picture with the expression that was asked for, and the IoU of the box."""
+    return _gallery([_grounding(entry, pictures) for entry in examples.get("grounding", [])])
 
 
-def _detection(entry: dict[str, Any], pictures: Path) -> str:
-    there = ", ".join(str(one["name"]) for one in entry.get("objects", [])) or "nothing"
-    found = _answers([(str(one["name"]), float(one["score"]), bool(one["right"])) for one in entry["found"]])
-    caption = f"<p>there: <b>{html.escape(there)}</b></p>{found or '<p>nothing found</p>'}"
-    return figure(_picture(entry, pictures), f"detections in image {entry['image']}", caption)
+def classified(examples: Json, pictures: Path) -> Markup:
+    """Render each picture with its class, and the nearest classes with their cosines."""
+    return _gallery([_classification(entry, pictures) for entry in examples.get("classification", [])])
 
 
-def _grounding(entry: dict[str, Any], pictures: Path) -> str:
+def _gallery(examples: Sequence[Example]) -> Markup:
+    return render("pretrain.report", "gallery.html", examples=examples) if examples else Markup("")
+
+
+def _detection(entry: Json, pictures: Path) -> Example:
+    answers = [_answer(str(hit["name"]), float(hit["score"]), bool(hit["right"])) for hit in entry["found"]]
+    return Example(
+        picture=pictures / f"{entry['image']}.jpg",
+        description=f"detections in image {entry['image']}",
+        label="there",
+        asked=", ".join(str(item["name"]) for item in entry.get("objects", [])) or "nothing",
+        answers=answers,
+        verdict="" if answers else "nothing found",
+    )
+
+
+def _grounding(entry: Json, pictures: Path) -> Example:
     right = entry["iou"] >= _RIGHT
-    verdict = "✓ right" if right else "✗ wrong"
-    told = entry["iou"] if right else min(entry["iou"], _RIGHT - 0.01)  # 0.496 is wrong, and not 0.50
-    caption = (
-        f"<p><q>{html.escape(entry['text'])}</q></p>"
-        f'<p class="verdict {"yes" if right else "no"}">{verdict}, IoU {told:.2f}</p>'
+    iou = entry["iou"] if right else min(entry["iou"], _RIGHT - 0.01)  # 0.496 is wrong, and not shown as 0.50
+    return Example(
+        picture=pictures / f"{entry['image']}.jpg",
+        description=f"grounding in image {entry['image']}",
+        label="",
+        asked=entry["text"],
+        verdict=f"{'✓ right' if right else '✗ wrong'}, IoU {iou:.2f}",
+        kind=f"verdict {'yes' if right else 'no'}",
     )
-    return figure(_picture(entry, pictures), f"grounding in image {entry['image']}", caption)
 
 
-def _classification(entry: dict[str, Any], pictures: Path) -> str:
-    own = str(entry["class"])
-    found = [(str(one["name"]), float(one["score"])) for one in entry["found"]]
-    missed = (
-        "" if own in [name for name, _ in found] else f'<p class="no">✗ not among the best {len(found)}</p>'
+def _classification(entry: Json, pictures: Path) -> Example:
+    name = str(entry["class"])
+    answers = [
+        _answer(str(hit["name"]), float(hit["score"]), str(hit["name"]) == name, mark_wrong=False)
+        for hit in entry["found"]
+    ]
+    missed = not any(answer.name == name for answer in answers)
+    return Example(
+        picture=pictures / f"{entry['image']}.jpg",
+        description=f"image {entry['image']}",
+        label="it is",
+        asked=name,
+        answers=answers,
+        verdict=f"✗ not among the best {len(answers)}" if missed else "",
+        kind="no" if missed else "",
     )
-    answers = _answers([(name, score, name == own) for name, score in found], mark_wrong=False)
-    caption = f"<p>it is: <b>{html.escape(own)}</b></p>{answers}{missed}"
-    return figure(_picture(entry, pictures), f"image {entry['image']}", caption)
 
 
-def _answers(answers: list[tuple[str, float, bool]], mark_wrong: bool = True) -> str:
-    """(name, score, whether it is right) each, best first."""
-    lines = ""
-    for name, score, right in answers:
-        kind = "yes" if right else "no" if mark_wrong else ""
-        sign = "✓ " if right else "✗ " if mark_wrong else ""
-        lines += f'<li class="{kind}"><span>{sign}{html.escape(name)}</span><span>{score:.2f}</span></li>'
-    return f"<ul>{lines}</ul>" if lines else ""
-
-
-def _picture(entry: dict[str, Any], pictures: Path) -> Path:
-    return pictures / f"{entry['image']}.jpg"
+def _answer(name: str, score: float, right: bool, mark_wrong: bool = True) -> Answer:
+    if right:
+        return Answer(name, score, "✓ ", "yes")
+    return Answer(name, score, "✗ ", "no") if mark_wrong else Answer(name, score, "", "")

@@ -1,18 +1,20 @@
-"""How a run learned: a chart for each loss, for what the supervision says of itself, for speed and step."""
+"""How a run learned: a chart for each loss, for each measure of the supervision, for speed and step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from pipelines.common.html.charts import Point, line_chart
-from pipelines.common.html.page import folded
+from markupsafe import Markup
+
+from pipelines.common.html.charts import Point, charts, line_chart
+from pipelines.common.html.environment import joined
+from pipelines.common.html.parts import folded, heading
+from pretrain.report.sources import Json
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A chart's title, the unit of its axis, and what a logged value is multiplied by to be in it."""
+    """A chart's title, the unit of its axis, and the factor that turns a logged value into that unit."""
 
     title: str
     unit: str
@@ -41,32 +43,30 @@ SPEED = {
 _NO_CURVE = ("step", "epoch")
 
 
-def curves(steps: list[dict[str, Any]]) -> str:
-    """Charts in groups; nothing where fewer than two lines were logged."""
+def curves(steps: list[Json]) -> Markup:
+    """Charts in groups; empty where fewer than two lines were logged."""
     if len(steps) < 2:
-        return ""
+        return Markup("")
     names = dict.fromkeys(name for line in steps for name in line if name not in _NO_CURVE)
     losses = sorted((name for name in names if name.endswith("loss")), key=lambda name: name != "train/loss")
     rest = [name for name in names if name not in {*losses, *SUPERVISION, *SPEED}]
     drawn: list[list[Point]] = []
     groups = (
-        ("Losses", {name: Curve(_spoken(name), "loss") for name in losses}),
+        ("Losses", {name: Curve(_title(name), "loss") for name in losses}),
         ("Supervision", SUPERVISION),
         ("Speed and steps", SPEED),
     )
-    shown = [(heading, _charts(steps, chosen, drawn)) for heading, chosen in groups]
-    others = _charts(steps, {name: Curve(_spoken(name), "") for name in rest}, drawn)
-    return "".join(f"<h3>{heading}</h3>{charts}" for heading, charts in shown if charts) + folded(
-        "everything else that was logged", others
-    )
+    parts: list[Markup] = []
+    for text, chosen in groups:
+        figures = _figures(steps, chosen, drawn)
+        parts += [heading(text), charts(figures)] if figures else []
+    others = _figures(steps, {name: Curve(_title(name), "") for name in rest}, drawn)
+    return joined([*parts, folded("everything else that was logged", charts(others))])
 
 
-def _charts(steps: list[dict[str, Any]], chosen: dict[str, Curve], drawn: list[list[Point]]) -> str:
-    found = "".join(_each(steps, chosen, drawn))
-    return f'<div class="charts">{found}</div>' if found else ""
-
-
-def _each(steps: list[dict[str, Any]], chosen: dict[str, Curve], drawn: list[list[Point]]) -> Iterable[str]:
+def _figures(steps: list[Json], chosen: dict[str, Curve], drawn: list[list[Point]]) -> list[Markup]:
+    """A chart per metric that was logged; adds its points to `drawn` and leaves out those that are in it already."""
+    figures = []
     for name, curve in chosen.items():
         points = [
             (float(line["step"]), curve.factor * line[name])
@@ -75,10 +75,11 @@ def _each(steps: list[dict[str, Any]], chosen: dict[str, Curve], drawn: list[lis
         ]
         if points and points not in drawn:  # a single objective of weight 1 is the whole loss
             drawn.append(points)
-            yield line_chart(curve.title, points, unit=curve.unit)
+            figures.append(line_chart(curve.title, points, unit=curve.unit))
+    return figures
 
 
-def _spoken(name: str) -> str:
+def _title(name: str) -> str:
     if name == "train/loss":
         return "total loss"
     return name.removeprefix("train/").replace("_", " ").replace("/", ", ")

@@ -1,68 +1,47 @@
-"""What evaluations found, to look at: a renderer for each task, which turns its examples.json into HTML."""
+"""What evaluations found, to look at: a section per task, made of its examples.json by the renderer in `REPORTED`."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from pipelines.common.html.page import folded, quiet
+from markupsafe import Markup
+
+from pipelines.common.html.environment import joined, render
+from pipelines.common.html.parts import folded, heading, quiet
 from pretrain.evaluation.pictures.boxes import RIGHT, TRUTH, WRONG
 from pretrain.evaluation.pictures.examples import PICTURES, read_examples
-from pretrain.report.alignment_examples import aligned
-from pretrain.report.box_examples import classified, detected, grounded
-from pretrain.report.retrieval_examples import retrieved
+from pretrain.report import REPORTED
 from pretrain.report.sources import Evaluation
 
-Renderer = Callable[[dict[str, Any], Path], str]
-"""(content of examples.json, folder of its pictures) → HTML, empty where there is nothing to show."""
-
-EXAMPLES: dict[str, Renderer] = {
-    "retrieval": retrieved,
-    "classification": classified,
-    "detection": detected,
-    "grounding": grounded,
-    "alignment": aligned,
-}
-"""A new task is one function and one line here; a task without one has its scores on the page, no examples."""
-
 _COLOURS = ((TRUTH, "where it is"), (RIGHT, "found, right (IoU 0.5 or more)"), (WRONG, "found, wrong"))
-_REMARKS = {
-    "retrieval": "Best first; the right answer is framed.",
-    "detection": "Looked for: every class of the data, by its name. A detection is right by its class and its place.",
-    "grounding": "Looked for: what the words refer to.",
-    "classification": "The classes whose names are nearest, best first.",
-    "alignment": "Which phrase each numbered region goes with (every row sums to 1), and where each text is seen.",
-}
 _EVEN = "Chosen evenly over the data, not by success."
 
 
-def example_sections(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
+def example_sections(evaluations: Sequence[Evaluation]) -> list[tuple[str, Markup]]:
     """("What it finds: detection", HTML) for each task with examples.
 
-    Of several evaluations of a task the first lies open, the others under their names.
+    Of several evaluations of a task the first lies open, the others are folded under their names.
     """
-    shown: dict[str, list[tuple[str, str]]] = {}
-    for one in evaluations:
-        examples = read_examples(str(one.folder))
-        render = EXAMPLES.get(one.task)
-        content = render(examples, one.folder / PICTURES) if examples and render else ""
+    shown: dict[str, list[tuple[str, Markup]]] = {}
+    for evaluation in evaluations:
+        content = _content(evaluation)
         if content:
-            shown.setdefault(one.task, []).append((one.name, content))
-    return [(f"What it finds: {task}", _section(task, parts)) for task, parts in shown.items()]
+            shown.setdefault(evaluation.task, []).append((evaluation.name, content))
+    return [(f"What it finds: {task}", _section(task, contents)) for task, contents in shown.items()]
 
 
-def _section(task: str, parts: Sequence[tuple[str, str]]) -> str:
-    (name, first), *others = parts
-    legend = _legend() if task in ("detection", "grounding") else ""
-    rest = "".join(folded(other, content) for other, content in others)
-    return f"{quiet(f'{_EVEN} {_REMARKS[task]}')}{legend}<h3>{html.escape(name)}</h3>{first}{rest}"
+def _content(evaluation: Evaluation) -> Markup:
+    """The examples of one evaluation; empty where it left none or its task has no renderer."""
+    task = REPORTED.get(evaluation.task)
+    examples = read_examples(str(evaluation.folder)) if task and task.examples else None
+    if not examples or not task or not task.examples:
+        return Markup("")
+    return task.examples(examples, evaluation.folder / PICTURES)
 
 
-def _legend() -> str:
-    entries = "".join(
-        f'<span><i style="border-color:{color}"></i>{html.escape(meaning)}</span>'
-        for color, meaning in _COLOURS
-    )
-    return f'<div class="legend">{entries}</div>'
+def _section(task: str, contents: Sequence[tuple[str, Markup]]) -> Markup:
+    (name, first), *others = contents
+    reported = REPORTED[task]
+    legend = render("pretrain.report", "legend.html", colours=_COLOURS) if reported.boxes else Markup("")
+    remark = quiet(f"{_EVEN} {reported.examples_remark}".strip())
+    return joined([remark, legend, heading(name), first, *(folded(*other) for other in others)])

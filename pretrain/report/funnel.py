@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
-from typing import Any
 
-from pipelines.common.html.page import bar, quiet
-from pretrain.report.sources import Curation, Run
+from markupsafe import Markup
+
+from pipelines.common.html.environment import joined
+from pipelines.common.html.parts import bar, quiet, table
+from pretrain.report.sources import Curation, Json, Run
 
 
-def data_funnel(curations: Sequence[Curation], run: Run | None) -> str:
-    """The run's shards in a line, then a funnel for each curation; nothing where neither is known."""
+def data_funnel(curations: Sequence[Curation], run: Run | None) -> Markup:
+    """The run's shards in a line, then a funnel for each curation; empty where neither is known."""
     shards = run.document.get("shards", []) if run else []
-    said = ""
+    summary = ""
     if run and shards:
         total = sum(shard["samples"] for shard in shards)
-        said = quiet(
-            f"{total:,} pairs in {len(shards):,} shard{'s' if len(shards) > 1 else ''} of {run.document.get('data')}."
-        )
-    return said + "".join(_funnel(one.report) if one.report else _unknown(one.uri) for one in curations)
+        plural = "s" if len(shards) > 1 else ""
+        summary = f"{total:,} pairs in {len(shards):,} shard{plural} of {run.document.get('data')}."
+    funnels = [
+        _funnel(curation.report)
+        if curation.report
+        else quiet(f"{curation.uri} has no report of its curation.")
+        for curation in curations
+    ]
+    return joined([quiet(summary), *funnels])
 
 
 def kept(curations: Sequence[Curation]) -> tuple[int, int]:
     """Pairs kept and samples found, of all curations with a report."""
-    counts = [one.report["funnel"] for one in curations if one.report]
-    return sum(one["kept"] for one in counts), sum(one["samples"] for one in counts)
+    counts = [curation.report["funnel"] for curation in curations if curation.report]
+    return sum(funnel["kept"] for funnel in counts), sum(funnel["samples"] for funnel in counts)
 
 
-def _unknown(uri: str) -> str:
-    return quiet(f"{uri} has no report of its curation.")
-
-
-def _funnel(report: dict[str, Any]) -> str:
+def _funnel(report: Json) -> Markup:
+    """A row per stage of one curation, with its count, its share of the samples and a bar."""
     counts = report["funnel"]
     total = counts["samples"]
-    rows = [("found in the shards", total, "plain"), ("not readable", counts["quarantined"], "bad")]
-    rows += [
-        (f"rejected: {one['name'].replace('_', ' ')}{_limit(one)}", one["rejected_in_order"], "bad")
-        for one in counts["filters"]
+    stages = [("found in the shards", total, "plain"), ("not readable", counts["quarantined"], "bad")]
+    stages += [
+        (f"rejected: {item['name'].replace('_', ' ')}{_limit(item)}", item["rejected_in_order"], "bad")
+        for item in counts["filters"]
     ]
-    rows.append(("kept", counts["kept"], "good"))
-    body = "".join(
-        f'<tr><td>{html.escape(name)}</td><td class="number">{count:,}</td>'
-        f'<td class="number">{100 * count / total if total else 0:.1f} %</td><td>{bar(count, total, kind)}</td></tr>'
-        for name, count, kind in rows
-    )
+    stages.append(("kept", counts["kept"], "good"))
+    rows = [
+        [name, f"{count:,}", f"{100 * count / total if total else 0:.1f} %", bar(count, total, kind)]
+        for name, count, kind in stages
+    ]
     remark = (
         f"{report['input']}, filters in their order; the curation's own report.html shows rejected pairs."
     )
-    return f'{quiet(remark)}<div class="scroll"><table><tbody>{body}</tbody></table></div>'
+    return joined([quiet(remark), table([], rows, words={3})])
 
 
-def _limit(one: dict[str, Any]) -> str:
+def _limit(counts: Json) -> str:
     """The setting that decided, where the report names it."""
-    return f" ({one['limit_name']} {one['limit']})" if "limit_name" in one and "limit" in one else ""
+    if "limit_name" not in counts or "limit" not in counts:
+        return ""
+    return f" ({counts['limit_name']} {counts['limit']})"

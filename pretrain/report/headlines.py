@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pretrain.report import REPORTED
 from pretrain.report.funnel import kept
 from pretrain.report.rows import grouped, percent
 from pretrain.report.sources import Curation, Evaluation, Run
-
-_CHIEF = {
-    "classification": "top1",
-    "linear-probe": "top1",
-    "detection": "mAP@0.5",
-    "grounding": "accuracy@0.5",
-}
 
 
 def headlines(
@@ -32,31 +26,32 @@ def headlines(
 
 
 def _retrieval(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, str]]:
-    """R@1 both ways of each evaluation."""
+    """R@1 in both directions of each evaluation."""
     return [
         (
-            f"{percent(one.result[way]['R@1'])} %",
+            f"{percent(evaluation.result[direction]['R@1'])} %",
             f"R@1 {name}",
-            f"{one.name}, {one.result['images']:,} images",
+            f"{evaluation.name}, {evaluation.result['images']:,} images",
         )
-        for one in evaluations
-        if one.task == "retrieval"
-        for way, name in (("text_to_image", "text → image"), ("image_to_text", "image → text"))
+        for evaluation in evaluations
+        if evaluation.task == "retrieval"
+        for direction, name in (("text_to_image", "text → image"), ("image_to_text", "image → text"))
     ]
 
 
 def _best(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, str]]:
-    """Every other task's chief score on each of its data, of the best way where there are several."""
+    """The headline score of each other task on each of its data, of the best way where there are several."""
     entries = []
-    for (task, data), group in grouped(evaluations, lambda one: (one.task, one.data)).items():
-        chief = _CHIEF.get(task, "")
-        rated = [one for one in group if isinstance(one.result.get(chief), float)]
+    groups = grouped(evaluations, lambda evaluation: (evaluation.task, evaluation.data))
+    for (task, data), group in groups.items():
+        score = REPORTED[task].headline if task in REPORTED else ""
+        rated = [evaluation for evaluation in group if isinstance(evaluation.result.get(score), float)]
         if not rated:
             continue
-        best = max(rated, key=lambda one: one.result[chief])
-        among = f"best of {len(rated)}: {best.way}" if len(rated) > 1 else best.way
+        best = max(rated, key=lambda evaluation: evaluation.result[score])
+        way = f"best of {len(rated)}: {best.way}" if len(rated) > 1 else best.way
         chance = best.result.get("chance")
-        held = f"chance {percent(chance)} %" if isinstance(chance, float) else ""
-        remark = ", ".join(part for part in (data, among, held) if part)
-        entries.append((f"{percent(best.result[chief])} %", f"{task} {chief}", remark))
+        by_chance = f"chance {percent(chance)} %" if isinstance(chance, float) else ""
+        remark = ", ".join(text for text in (data, way, by_chance) if text)
+        entries.append((f"{percent(best.result[score])} %", f"{task} {score}", remark))
     return entries

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from pipelines.common.html.page import folded, settings, table
-from pretrain.report.sources import Run
+from markupsafe import Markup
+
+from pipelines.common.html.environment import joined, render
+from pipelines.common.html.parts import folded
+from pipelines.common.html.settings import settings
+from pretrain.report.sources import Json, Run
 
 _FIRST = ("name", "seed", "objectives", "supervision", "model", "optimizer", "schedule")
 
 
-def recipe(run: Run) -> str:
+def recipe(run: Run) -> Markup:
     """All settings of config.json."""
     chosen = {name: run.config[name] for name in _FIRST if name in run.config}
     rest = {name: value for name, value in run.config.items() if name not in chosen}
-    return _table(chosen) + folded("tokenizer, data, engine and workers", _table(rest) if rest else "")
+    return joined([_tables(chosen), folded("tokenizer, data, engine and workers", _tables(rest))])
 
 
 def subtitle(run: Run) -> str:
@@ -25,9 +29,9 @@ def subtitle(run: Run) -> str:
     )
 
 
-def _table(values: dict[str, object]) -> str:
-    """A table for each section; what has none stands in the first. Names are those that `--set` takes."""
+def _tables(values: Json) -> Markup:
+    """A table per section of the settings; those outside of sections stand in the first. Empty without settings."""
     plain = {name: value for name, value in values.items() if not isinstance(value, dict)}
     parts = [plain, *({name: value} for name, value in values.items() if isinstance(value, dict))]
-    shown = "".join(table([], settings(part), numbers_from=9) for part in parts if part)
-    return f'<div class="recipe">{shown}</div>'
+    tables = [settings(part) for part in parts if part]
+    return render("pretrain.report", "recipe.html", tables=tables) if tables else Markup("")

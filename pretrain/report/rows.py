@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from pipelines.common.html.charts import short
+from pipelines.common.html.numbers import short
 from pretrain.report.sources import Evaluation
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def grouped(
-    evaluations: Iterable[Evaluation], key: Callable[[Evaluation], Any]
-) -> dict[Any, list[Evaluation]]:
+    evaluations: Iterable[Evaluation], key: Callable[[Evaluation], Key]
+) -> dict[Key, list[Evaluation]]:
     """Evaluations by key; groups and their members in the order in which they came."""
-    groups: dict[Any, list[Evaluation]] = {}
-    for one in evaluations:
-        groups.setdefault(key(one), []).append(one)
+    groups: dict[Key, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        groups.setdefault(key(evaluation), []).append(evaluation)
     return groups
 
 
-def who(group: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:
+def name_columns(group: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:
     """Heads and cells of the columns that name an evaluation; ways only where there are any."""
-    if any(one.way for one in group):
-        return ["data", "way"], [[one.data, one.way] for one in group]
-    return ["data"], [[one.data] for one in group]
+    if any(evaluation.way for evaluation in group):
+        return ["data", "way"], [[evaluation.data, evaluation.way] for evaluation in group]
+    return ["data"], [[evaluation.data] for evaluation in group]
 
 
 def union(rows: Iterable[Iterable[str]]) -> list[str]:
@@ -31,7 +33,7 @@ def union(rows: Iterable[Iterable[str]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def columns_of(rows: Sequence[dict[str, float]], names: Sequence[str]) -> list[list[str]]:
+def columns_of(rows: Sequence[Mapping[str, float]], names: Sequence[str]) -> list[list[str]]:
     """The cells of each row: percent where a whole column holds fractions, else plain numbers."""
     fractions = {name: all(0 <= row[name] <= 1 for row in rows if name in row) for name in names}
     return [
@@ -44,18 +46,21 @@ def columns_of(rows: Sequence[dict[str, float]], names: Sequence[str]) -> list[l
 
 
 def best_cells(
-    rows: Sequence[dict[str, float]], names: Sequence[str], alike: Sequence[Any], first: int
+    rows: Sequence[Mapping[str, float]], names: Sequence[str], alike: Sequence[Hashable], first: int
 ) -> set[tuple[int, int]]:
-    """(row, column) of each column's best value among rows of the same kind, where there is a choice.
+    """(row, column) of each column's best value among rows of the same kind, where their values differ.
 
     `alike` is the kind of each row, `first` the column of the first name.
     """
     marked = set()
     for kind in dict.fromkeys(alike):
         for column, name in enumerate(names, first):
-            own = {at: row[name] for at, row in enumerate(rows) if alike[at] == kind and name in row}
-            if len(set(own.values())) > 1:
-                marked |= {(at, column) for at, value in own.items() if value == max(own.values())}
+            values = {
+                place: row[name] for place, row in enumerate(rows) if alike[place] == kind and name in row
+            }
+            if len(set(values.values())) > 1:
+                best = max(values.values())
+                marked |= {(place, column) for place, value in values.items() if value == best}
     return marked
 
 

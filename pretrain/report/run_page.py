@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.common.html.page import cards, page
+from markupsafe import Markup
+
+from pipelines.common.html.page import page
+from pipelines.common.html.parts import cards
 from pretrain.report.curves import curves
 from pretrain.report.examples import example_sections
 from pretrain.report.funnel import data_funnel
@@ -15,6 +18,8 @@ from pretrain.report.scores import score_tables
 from pretrain.report.sources import read_curations, read_evaluations, read_run
 from pretrain.report.steps import slowest_steps
 
+_NOTHING = Markup("")
+
 
 def write_report(
     output_html: str,
@@ -23,7 +28,7 @@ def write_report(
     curation: str | Sequence[str] | None = None,
     evaluations: Sequence[str] = (),
 ) -> str:
-    """Write the page to `output_html` and return that path. Parts that nothing is known of are left out.
+    """Write the page to `output_html` and return that path. Sections without content are left out.
 
     Args:
         run: folder of `loupe pretrain` (config.json, metrics.jsonl).
@@ -44,10 +49,10 @@ def write_report(
         [
             ("Scores", score_tables(results)),
             *example_sections(results),
-            ("How it learned", curves(learned.steps) if learned else ""),
-            ("Slowest steps", slowest_steps(learned) if learned else ""),
+            ("How it learned", curves(learned.steps) if learned else _NOTHING),
+            ("Slowest steps", slowest_steps(learned) if learned else _NOTHING),
             ("What it learned from", data_funnel(curations, learned)),
-            ("Recipe", recipe(learned) if learned else ""),
+            ("Recipe", recipe(learned) if learned else _NOTHING),
         ],
     )
     target = Path(output_html)

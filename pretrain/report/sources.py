@@ -15,6 +15,10 @@ from data_filters.errors import InputError
 from pretrain.evaluation.results import METRICS
 from pretrain.export.scores import way_of
 
+# A JSON object that another command wrote. Any: keys and values differ by command and by task, and are checked where
+# they are used.
+Json = dict[str, Any]
+
 CURATION = "report.json"
 _TELLING = (
     "export",
@@ -30,6 +34,7 @@ _TELLING = (
     "budget",
     "options",
 )
+"""Entries of metrics.json that may tell two evaluations of a task apart, in the order in which they are named."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,13 @@ class Run:
     """A run on disk; `document` is its config.json, `steps` the lines of its metrics.jsonl."""
 
     folder: Path
-    document: dict[str, Any]
-    steps: list[dict[str, Any]]
+    document: Json
+    steps: list[Json]
 
     @property
-    def config(self) -> dict[str, Any]:
-        return self.document["config"]
+    def config(self) -> Json:
+        config: Json = self.document["config"]
+        return config
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Curation:
     """A folder of data and the report of its curation, if it has one."""
 
     uri: str
-    report: dict[str, Any] | None
+    report: Json | None
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,13 @@ class Evaluation:
     """
 
     folder: Path
-    result: dict[str, Any]
+    result: Json
     data: str
     way: str
 
     @property
     def task(self) -> str:
-        return self.result["task"]
+        return str(self.result["task"])
 
     @property
     def name(self) -> str:
@@ -76,34 +82,34 @@ class Evaluation:
 
 
 def read_run(folder: str) -> Run:
-    """The run in a folder. Raises InputError when it is none."""
-    document = _given(folder, "config.json", "run", "loupe pretrain")
+    """Read the run in a folder. Raises InputError when there is none."""
+    document = _read(folder, "config.json", "run", "loupe pretrain")
     if not isinstance(document.get("config"), dict):
         raise InputError(f"{folder}/config.json holds no config; give the output folder of `loupe pretrain`")
     return Run(Path(folder), document, _lines(Path(folder) / "metrics.jsonl"))
 
 
 def read_curations(given: Sequence[str], run: Run | None) -> list[Curation]:
-    """The curations of these folders; without any, those of the folders that the run's shards lie in.
+    """Read the curations of these folders; without any, those of the folders that the run's shards lie in.
 
-    Raises InputError when a given folder has no report; one that was not asked for may lack it.
+    Raises InputError when a given folder has no report; a folder of the run's shards may lack it.
     """
     if given or run is None:
-        return [Curation(uri, _given(uri, CURATION, "curation", "loupe curate")) for uri in given]
+        return [Curation(uri, _read(uri, CURATION, "curation", "loupe curate")) for uri in given]
     shards = run.document.get("shards", [])
     folders = dict.fromkeys(posixpath.dirname(str(shard["uri"])) for shard in shards)
-    return [Curation(uri, _found(uri, CURATION)) for uri in folders]
+    return [Curation(uri, _read_if_present(uri, CURATION)) for uri in folders]
 
 
 def read_evaluations(folders: Sequence[str]) -> list[Evaluation]:
-    """Raises InputError when a folder holds no metrics."""
-    results = [_given(folder, METRICS, "evaluation", "loupe evaluate") for folder in folders]
+    """Read the results in these folders. Raises InputError when one holds no metrics."""
+    results = [_read(folder, METRICS, "evaluation", "loupe evaluate") for folder in folders]
     for folder, result in zip(folders, results, strict=True):
         if not isinstance(result.get("task"), str):
             raise InputError(f"{folder}/{METRICS} names no task; give the output folder of `loupe evaluate`")
-    places = short_names([str(result.get("data", "")) for result in results])
+    names = short_names([str(result.get("data", "")) for result in results])
     return [
-        Evaluation(Path(folder), result, places[str(result.get("data", ""))], _way(result, results))
+        Evaluation(Path(folder), result, names[str(result.get("data", ""))], _way(result, results))
         for folder, result in zip(folders, results, strict=True)
     ]
 
@@ -114,12 +120,12 @@ def short_names(uris: Sequence[str]) -> dict[str, str]:
     names = {}
     for uri, own in parts.items():
         others = [other for place, other in parts.items() if place != uri]
-        count = next((n for n in range(1, len(own)) if all(own[-n:] != o[-n:] for o in others)), len(own))
-        names[uri] = "/".join(own[-count:])
+        counts = (n for n in range(1, len(own)) if all(own[-n:] != other[-n:] for other in others))
+        names[uri] = "/".join(own[-next(counts, len(own)) :])
     return names
 
 
-def _way(result: dict[str, Any], results: Sequence[dict[str, Any]]) -> str:
+def _way(result: Json, results: Sequence[Json]) -> str:
     """The way's name, and what tells this result from others of the same task, data and way."""
     way = way_of(result)
     alike = [
@@ -129,53 +135,55 @@ def _way(result: dict[str, Any], results: Sequence[dict[str, Any]]) -> str:
     ]
     differing = []
     for key in _TELLING:
-        own = result.get(key)
-        if all(other.get(key) == own for other in alike):
+        value = result.get(key)
+        if all(other.get(key) == value for other in alike):
             continue
-        if key == "options" and isinstance(own, list):
-            differing += [one for one in own if not all(one in (other.get(key) or ()) for other in alike)]
+        if key == "options" and isinstance(value, list):
+            shared = [option for option in value if all(option in (other.get(key) or ()) for other in alike)]
+            differing += [option for option in value if option not in shared]
         elif key == "export":
-            differing.append(short_names([str(other.get(key)) for other in alike])[str(own)])
+            differing.append(short_names([str(other.get(key)) for other in alike])[str(value)])
         else:
-            differing.append(f"{key} {', '.join(map(str, own)) if isinstance(own, list) else own}")
+            differing.append(f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}")
     return ", ".join(part for part in (way, *differing) if part)
 
 
-def _given(folder: str, name: str, what: str, command: str) -> dict[str, Any]:
+def _read(folder: str, name: str, what: str, command: str) -> Json:
+    """A JSON object in a folder that the user named. Raises InputError when it is missing or broken."""
     try:
-        data = _bytes(folder, name)
-        found = json.loads(data)
+        document = json.loads(_bytes(folder, name))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{what} is {folder!r}, which has no {name}; give the output folder of `{command}`"
         ) from None
     except ValueError as error:
         raise InputError(f"{folder}/{name} is no JSON ({error}); run `{command}` again") from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise InputError(f"{folder}/{name} holds no object; run `{command}` again")
-    return found
+    return document
 
 
-def _found(folder: str, name: str) -> dict[str, Any] | None:
-    """The same of a folder that nobody named: data may have moved, or never have been curated."""
+def _read_if_present(folder: str, name: str) -> Json | None:
+    """The same of a folder that nobody named: its data may have moved, or never have been curated."""
     try:
-        found = json.loads(_bytes(folder, name))
+        document = json.loads(_bytes(folder, name))
     except (OSError, ValueError, ImportError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 def _bytes(folder: str, name: str) -> bytes:
     fs, path = fsspec.url_to_fs(folder)
-    return fs.cat_file(posixpath.join(path, name))
+    content: bytes = fs.cat_file(posixpath.join(path, name))
+    return content
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _lines(path: Path) -> list[Json]:
     """Whole lines of a metrics file; one that a kill cut short ends the list."""
-    found = []
+    lines = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
-            found.append(json.loads(line))
+            lines.append(json.loads(line))
         except ValueError:
             break
-    return found
+    return lines

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import re
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import decide
@@ -59,10 +60,10 @@ def test_page_is_whole_safe_and_needs_nothing(tmp_path):
     page = Page(text)
     assert page.open == []
     assert "script" not in page.tags
-    assert all(address.startswith("data:") for address in page.addresses)
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
     assert "<script>alert('x')</script> & co" in page.text
     assert "does not decode" in page.text
-    assert "prefers-color-scheme:dark" in text
+    assert "prefers-color-scheme: dark" in text
     for name in ["small_image", "extreme_aspect", "few_words", "many_words", "no_image"]:
         assert name in page.text
 
@@ -81,3 +82,17 @@ def test_files_hold_the_funnel_and_examples_from_all_shards_in_turn(tmp_path):
     assert len(shown) == SHOWN
     assert [one["shard"] for one in shown[:4]] == ["0.tar", "1.tar", "2.tar", "0.tar"]
     assert (tmp_path / "report.html").read_text().count("<figure>") == SHOWN
+
+
+def test_the_page_shows_every_count_of_the_funnel():
+    source = render("in", "out", CONFIG, FUNNEL, {})
+    rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr.*?</tr>", source)]
+    counts = {row[0]: [cell for cell in row[1:] if "bar" not in cell] for row in rows if row}
+    # By hand: of three samples one is broken; of two pairs the small one fails the first filter and no other.
+    assert counts["small_image"] == ["kept above 200 px, shorter side", "2", "1", "1", "1"]
+    assert counts["extreme_aspect"][1:] == ["1", "0", "0", "0"]
+    assert counts["kept"] == ["", "", "1", "", ""]
+    assert counts["no_image"] == ["1"]
+    assert source.count("width:50.0%") == 2  # rejected as small, and kept
+    assert "<small>33.3 %</small>" in source
+    assert "<small>50.0 %</small>" in source

@@ -36,7 +36,7 @@ def test_ways_of_a_task_are_rows_and_yardsticks_stand_apart_from_scores():
     page = score_tables([grounding("pixel", 0.25, 0.2), grounding("attribution", 0.5, 0.125)])
     rows = cells(page)
     assert rows[0] == ["", "scores", "for comparison", ""]
-    assert re.findall(r"colspan=(\d+)", page)[:4] == ["2", "2", "3", "1"]
+    assert re.findall(r'colspan="(\d+)"', page)[:4] == ["2", "2", "3", "1"]
     assert rows[1] == [
         "data",
         "way",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.common.html.charts import HEIGHT, LEFT, RIGHT, WIDTH, line_chart, nice_ticks, short
+from pipelines.common.html.charts import HEIGHT, LEFT, RIGHT, WIDTH, charts, line_chart, thinned
 
 
 def coordinates(chart):
@@ -38,19 +38,32 @@ def test_every_point_lies_in_the_picture(values):
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in coordinates(chart))
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0, 4, [0, 1, 2, 3, 4]), (0, 0.9, [0, 0.5, 1]), (3.25, 3.5, [3.2, 3.3, 3.4, 3.5]), (2, 2, [2])],
-)
-def test_ticks_are_round_numbers_that_span_the_values(low, high, expected):
-    assert nice_ticks(low, high) == pytest.approx(expected)
+def test_long_runs_are_thinned_without_losing_a_peak():
+    points = [(float(step), 1.0) for step in range(100_000)]
+    points[54_321] = (54_321.0, 9.0)
+    kept = thinned(points, 300)
+    assert len(kept) <= 300
+    assert (54_321.0, 9.0) in kept
+    assert (kept[0], kept[-1]) == (points[0], points[-1])
+    assert kept == sorted(kept)
+    assert len(line_chart("loss", points)) < 10_000
 
 
-def test_numbers_are_short():
-    assert [short(v) for v in (0, 12345.6, 123.4, 4.8512, 0.00012)] == [
-        "0",
-        "12,346",
-        "123",
-        "4.85",
-        "1.2e-4",
-    ]
+def test_labels_stay_in_the_picture():
+    """At the widths of a wide font (12 px letters): a text set to the right ends at its x, another begins there."""
+    chart = line_chart("rate", [(0, 0.001), (100, 0.0000123)], unit="seconds, mean of a stretch")
+    for x, anchor, text in re.findall(
+        r'<text[^>]* ?x="([\d.]+)"[^>]*?(text-anchor="\w+")?>(.*?)</text>', chart
+    ):
+        width = sum(3.9 if letter in ".,-il" else 7.7 for letter in text)
+        start = float(x) - (width if "end" in anchor else width / 2 if "middle" in anchor else 0)
+        assert start >= -1, text
+        assert start + width <= WIDTH + 8, text
+
+
+def test_charts_stand_together():
+    figures = [line_chart("a", [(0, 1.0), (1, 2.0)]), line_chart("b", [(0, 1.0), (1, 2.0)])]
+    page = charts(figures)
+    assert page.count('<div class="charts">') == 1
+    assert [page.count(figure) for figure in figures] == [1, 1]
+    assert charts([]) == ""
