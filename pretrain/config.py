@@ -101,45 +101,47 @@ class ModelConfig(Section):
 
     @property
     def log_max_logit_scale(self) -> float:
-        """The bound in the units of the parameter, a logarithm."""
+        """Largest logarithm of the inverse temperature."""
         return math.log(self.max_logit_scale)
 
 
 class DataConfig(Section):
-    """What is read, in which order, and how it is changed on the way in."""
+    """Which samples are read, in which order, and how they are augmented."""
 
-    batch_size: int = Field(512, ge=2, description="pairs a step over all workers")
+    batch_size: int = Field(512, ge=2, description="pairs per step, over all workers")
     accumulation: int = Field(
         1,
         ge=1,
-        description="micro-batches a step; the loss equals that of the whole batch",
+        description="micro-batches per step; the loss equals that of the whole batch",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     shuffle_window: int = Field(
         16384, ge=1, description="samples shuffled together; shards are shuffled whole"
     )
     stream_buffer: int = Field(
-        4096, ge=1, description="samples a worker shuffles where data has no manifests; 1: none"
+        4096,
+        ge=1,
+        description="samples that a worker shuffles together where the data has no manifests; 1: none",
     )
     cache_gib: float = Field(
         20.0,
         gt=0,
-        description="local copies of remote shards, GiB a machine",
+        description="local copies of remote shards, GiB per machine",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     cache_folder: str | None = Field(
         None,
-        description="where they lie; null: in the system's folder for temporary files",
+        description="folder of the local copies; null: in the system's folder for temporary files",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     decode_threads: int = Field(
         1,
         ge=1,
-        description="background threads a worker that decode images",
+        description="background threads per worker that decode images",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     prefetch: int = Field(
-        4, ge=1, description="batches a worker prepares ahead", json_schema_extra=NO_EFFECT_ON_OUTPUT
+        4, ge=1, description="batches that a worker prepares ahead", json_schema_extra=NO_EFFECT_ON_OUTPUT
     )
     crop_scale: tuple[float, float] = Field(
         (0.5, 1.0), description="area share of the random resized crop; 1,1: none"
@@ -154,9 +156,11 @@ class DataConfig(Section):
         0.0,
         ge=0,
         le=1,
-        description="share of captions that one of their phrases stands for; 0: none. Zero-shot prompts are short",
+        description="share of captions that are replaced by one of their phrases; 0: none. Zero-shot prompts are short",
     )
-    max_phrases: int = Field(8, ge=0, description="slots for phrases a caption; further phrases are left out")
+    max_phrases: int = Field(
+        8, ge=0, description="slots for phrases per caption; further phrases are left out"
+    )
     max_bad_fraction: float = Field(
         0.01, ge=0, le=1, description="share of unreadable samples that ends the run"
     )
@@ -192,7 +196,7 @@ class OptimizerConfig(Section):
 
 
 class EngineConfig(Section):
-    """DeepSpeed."""
+    """Sharding, precision and compilation."""
 
     zero_stage: int = Field(0, ge=0, le=3, description="ZeRO: 0 none, 1 optimiser, 2 gradients, 3 parameters")
     whole_below: int = Field(
@@ -211,7 +215,7 @@ class EngineConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """How long, and what is kept on the way."""
+    """Length of a run, and when it logs and saves."""
 
     epochs: float | None = Field(20, gt=0, description="passes over the data; give either epochs or steps")
     steps: int | None = Field(None, ge=1, description="optimiser steps; overrides epochs")
@@ -250,7 +254,7 @@ class ScheduleConfig(Section):
 
 
 class StartConfig(Section):
-    """Where a run starts: nowhere, or at an earlier run's checkpoint, as a branch of it."""
+    """Initial weights: random, or those of an earlier run's checkpoint, of which the run is a branch."""
 
     weights: str | None = Field(
         None,
@@ -270,13 +274,13 @@ class StartConfig(Section):
 
 
 class WorkersConfig(Section):
-    """Ray Train."""
+    """Worker processes of Ray Train."""
 
     count: int = Field(1, ge=1, description="worker processes, one per GPU; the most, if `minimum` is given")
     minimum: int | None = Field(
         None, ge=1, description="fewest workers to go on with when machines are lost; null: exactly `count`"
     )
-    gpu: bool = Field(False, description="one GPU a worker (nccl); otherwise CPU (gloo)")
+    gpu: bool = Field(False, description="one GPU per worker (nccl); otherwise CPU (gloo)")
     cpus_per_worker: float = Field(1, gt=0, description="CPU cores that Ray sets aside for a worker")
     max_failures: int = Field(3, ge=0, description="restarts from the last checkpoint after a worker's death")
 
@@ -284,25 +288,27 @@ class WorkersConfig(Section):
 class SupervisionConfig(Section):
     """Regions, Shapley targets and UNSIL: what token_semantics, fine_grained and unsil share."""
 
-    regions: int = Field(8, ge=1, description="regions an image, the most confident boxes")
+    regions: int = Field(8, ge=1, description="regions per image, the most confident boxes")
     suppress_above: float | None = Field(
         0.6, gt=0, le=1, description="IoU above which a box yields; null: never"
     )
     head_width: int = Field(256, ge=8, description="hidden width of the proxy heads")
     unsil_body: Literal["mlp_attention", "conv1d", "transformer"] = Field(
-        "mlp_attention", description="appendix D"
+        "mlp_attention", description="body of UNSIL (paper, appendix D)"
     )
     mode: Literal["hybrid", "sampled"] = Field(
-        "hybrid", description="predict what UNSIL is certain of, or only ever sample"
+        "hybrid", description="hybrid: UNSIL predicts what it is certain of; sampled: every target is sampled"
     )
-    budget: int | None = Field(4, ge=1, description="regions sampled a step on each worker; null: every one")
+    budget: int | None = Field(
+        4, ge=1, description="regions sampled per step on each worker; null: every one"
+    )
     evaluations: int = Field(
         24, ge=12, description="coalitions evaluated for each sampled region; target absence: always 2"
     )
     warmup_steps: int = Field(100, ge=0, description="first steps in which nothing is predicted")
     target: Literal["interaction", "abs_interaction", "value", "absence"] = Field(
         "interaction",
-        description="what of the token game supervises regions; the paper: interaction. absence: phrases as well",
+        description="quantity of the token game that regions learn (absence: phrases too); the paper: interaction",
     )
     context: Literal["players", "full_text"] = Field(
         "players", description="whether words play too; the paper: players"
@@ -310,9 +316,11 @@ class SupervisionConfig(Section):
     size_exponent: float = Field(
         0.0, ge=0, le=2, description="targets are divided by cells ** this; the paper: 0"
     )
-    labels: Literal["minmax", "positive", "logistic", "rank"] = Field("minmax", description="targets → 0..1")
+    labels: Literal["minmax", "positive", "logistic", "rank"] = Field(
+        "minmax", description="how targets become labels in 0..1"
+    )
     rows: Literal["positive", "shifted", "softmax"] = Field(
-        "positive", description="semantic interactions → rows"
+        "positive", description="how semantic interactions become distributions over phrases"
     )
     absent: Literal["zero", "drop"] = Field(
         "zero", description="how an absent region or phrase leaves the game"
@@ -320,7 +328,7 @@ class SupervisionConfig(Section):
     game_scale: float = Field(
         1.0, gt=0, description="factor of the alignment inside the semantic game; the paper: 1"
     )
-    chunk: int = Field(256, ge=1, description="masked inputs a forward pass; bounds memory")
+    chunk: int = Field(256, ge=1, description="masked inputs per forward pass; bounds memory")
 
 
 class PretrainConfig(Section):

@@ -28,7 +28,7 @@ from pretrain.regions.soft_mask import home_cell
 class PhraseAttributionOptions(ObjectiveOptions):
     """What the teacher evaluates and what the student learns from it."""
 
-    images: int = Field(2, ge=1, description="images a step on each worker that the teacher looks at")
+    images: int = Field(2, ge=1, description="images per step on each worker that the teacher evaluates")
     evaluations: int = Field(
         48, ge=4, description="coalitions of each of those images, for all its phrases together"
     )
