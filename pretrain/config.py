@@ -1,4 +1,4 @@
-"""Everything a pretraining recipe may say, closed and typed; each field carries its unit."""
+"""The sections of a pretraining recipe, and the part that all tasks share: typed, with a unit in each description."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class ImageTowerConfig(Section):
 
     @model_validator(mode="after")
     def check_shape(self) -> ImageTowerConfig:
+        """Raise ValueError when stages, heads, width, image size and patch size do not fit each other."""
         if len(self.depths) != len(self.heads):
             raise ValueError(
                 f"heads has {len(self.heads)} stages, depths has {len(self.depths)}; give one per stage"
@@ -63,7 +64,7 @@ class ImageTowerConfig(Section):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of the last map: the image players of the token game."""
+        """Rows and columns of the last map; its cells are the image players of the token game."""
         side = self.image_size // self.cell_size
         return side, side
 
@@ -83,13 +84,14 @@ class TextTowerConfig(Section):
 
     @model_validator(mode="after")
     def check_heads(self) -> TextTowerConfig:
+        """Raise ValueError when the heads do not divide the width."""
         if self.width % self.heads:
             raise ValueError(f"heads is {self.heads}; it must divide width {self.width}")
         return self
 
 
 class ModelConfig(Section):
-    """The dual encoder."""
+    """The dual encoder: both towers, the shared embedding space and the temperature."""
 
     image: ImageTowerConfig = ImageTowerConfig()
     text: TextTowerConfig = TextTowerConfig()
@@ -167,6 +169,7 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def check_ranges(self) -> DataConfig:
+        """Raise ValueError when `crop_scale` is no range of shares, or `accumulation` does not divide the batch."""
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale is {list(self.crop_scale)}; give two shares 0 < low <= high <= 1")
@@ -249,12 +252,12 @@ class ScheduleConfig(Section):
     )
 
     def saves(self, done: int) -> bool:
-        """Whether a checkpoint is due after `done` steps, whatever the clock says."""
+        """Return whether a checkpoint is due after `done` steps; `checkpoint_minutes` may add others."""
         return done % self.checkpoint_every == 0 or done in self.keep_steps
 
 
 class StartConfig(Section):
-    """Initial weights: random, or those of an earlier run's checkpoint, of which the run is a branch."""
+    """Initial weights: random, or those of an earlier run's checkpoint; the run is then a branch of that run."""
 
     weights: str | None = Field(
         None,
@@ -266,6 +269,7 @@ class StartConfig(Section):
 
     @model_validator(mode="after")
     def check_weights(self) -> StartConfig:
+        """Raise ValueError when `step` is above 0 without `weights`."""
         if self.step and self.weights is None:
             raise ValueError(
                 f"start.step is {self.step} without start.weights; set start.weights to the checkpoint of that step"
@@ -286,7 +290,7 @@ class WorkersConfig(Section):
 
 
 class SupervisionConfig(Section):
-    """Regions, Shapley targets and UNSIL: what token_semantics, fine_grained and unsil share."""
+    """Regions, Shapley targets and UNSIL: settings that token_semantics, fine_grained and unsil share."""
 
     regions: int = Field(8, ge=1, description="regions per image, the most confident boxes")
     suppress_above: float | None = Field(
@@ -332,7 +336,7 @@ class SupervisionConfig(Section):
 
 
 class PretrainConfig(Section):
-    """What every pretraining recipe may say, whatever its task; a task's own class adds the rest."""
+    """The part of a pretraining recipe that all tasks share; the recipe class of a task adds its own sections."""
 
     name: str = Field("unnamed", description="shown in reports and model cards")
     task: str = Field("dual_encoder", description="kind of training, as pretrain.tasks.TASKS lists them")
@@ -364,19 +368,19 @@ class PretrainConfig(Section):
 
     @model_validator(mode="after")
     def check_workers_and_length(self) -> Self:
-        """Refuse a batch that workers cannot share, an impossible engine, and a run without a length."""
+        """Raise ValueError when workers cannot share the batch, engine settings conflict, or the run has no length."""
         workers = self.workers
         if workers.minimum is not None and workers.minimum > workers.count:
             raise ValueError(
                 f"workers.minimum is {workers.minimum}; allowed are 1 to workers.count = {workers.count}"
             )
         for count in {workers.count, *range(workers.minimum or workers.count, workers.count)}:
-            share = count * self.data.accumulation
-            if self.data.batch_size % share:
-                how = "workers.count" if workers.minimum is None else "every number of workers"
+            divisor = count * self.data.accumulation
+            if self.data.batch_size % divisor:
+                worker_counts = "workers.count" if workers.minimum is None else "every number of workers"
                 raise ValueError(
                     f"data.batch_size is {self.data.batch_size}; it must be a multiple of "
-                    f"{how} × data.accumulation = {share}"
+                    f"{worker_counts} × data.accumulation = {divisor}"
                 )
         if self.engine.zero_stage == 3 and self.engine.compile:
             raise ValueError(
@@ -388,11 +392,11 @@ class PretrainConfig(Section):
         return self
 
     def with_workers(self, count: int) -> Self:
-        """The same recipe on another number of workers. Raises ValueError when the batch does not divide."""
+        """Return the same recipe for `count` workers. Raises ValueError when they cannot share the batch equally."""
         changed = self.workers.model_copy(update={"count": count, "minimum": None})
         return type(self).model_validate(self.model_dump() | {"workers": changed.model_dump()})
 
     @property
     def per_worker_batch(self) -> int:
-        """Pairs that a worker takes in one micro-batch."""
+        """Pairs of one worker in one micro-batch."""
         return self.data.batch_size // (self.workers.count * self.data.accumulation)

@@ -1,4 +1,4 @@
-"""What a training step knows of itself: its number and its random stream."""
+"""The context of a training step: its number and its random stream."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 class StepContext:
     """One optimiser step on one rank.
 
-    `step` counts the optimiser steps done before this one, over all starts of the run. `generator` is a CPU generator
-    whose seed follows from (run seed, step, rank), so that resuming needs no state of any generator.
+    `step` is the number of optimiser steps done before this one, over all starts of the run. `generator` is a CPU
+    generator whose seed is computed from (run seed, step, rank), so resuming needs no saved generator state.
     """
 
     step: int
@@ -20,15 +20,15 @@ class StepContext:
 
     @classmethod
     def of(cls, run_seed: int, step: int, rank: int) -> StepContext:
-        """The context of a step of the run with that seed on that rank."""
+        """Make the context of `step` on `rank` for a run with seed `run_seed`."""
         seed = ((run_seed * 1_000_003 + step) * 4099 + rank) * 1009 % 2**62
         return cls(step, torch.Generator().manual_seed(seed))
 
     @property
     def seed(self) -> int:
-        """The seed of the step's stream; known on the host, without a device sync."""
+        """Seed of the step's random stream; reading it needs no synchronisation with the device."""
         return self.generator.initial_seed()
 
     def branch(self, number: int) -> StepContext:
-        """The same step with a stream of its own, which `number` chooses: draws of one supplier leave others' alone."""
+        """Return the same step with random stream `number`, so draws of one supplier do not change those of another."""
         return StepContext(self.step, torch.Generator().manual_seed((self.seed + number) % 2**63))

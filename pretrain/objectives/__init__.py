@@ -1,6 +1,6 @@
-"""OBJECTIVES: the losses that a recipe may name, in the order in which they are added up.
+"""OBJECTIVES lists the losses that a recipe may name, in the order in which they are added up.
 
-A new objective is one file (its loss, its options, what it needs) and one line here.
+To add an objective, write one file (its loss, its options, what it needs) and add one line here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Box ascent: boxes move to where they are worth more in the token game. Not in the paper: an objective of our own.
+"""Box ascent: a loss that moves boxes towards a higher value in the token game. Our own objective, not in the paper.
 
 Shapes: K boxes, C cells.
 """
@@ -17,42 +17,43 @@ from pretrain.objectives.objective import Objective, ObjectiveOptions
 
 
 class BoxValueOptions(ObjectiveOptions):
-    """Which boxes are evaluated, among which other cells, and how size counts."""
+    """How many boxes are evaluated per step, which other cells are present, and how a box's size divides its value."""
 
     regions: int = Field(4, ge=1, description="boxes per step on each worker, each of another image")
     size_exponent: float = Field(
         0.5, ge=0, le=2, description="a box's value is divided by its cells to this power"
     )
     others: Literal["random", "all"] = Field(
-        "random", description="which cells outside the box are there: a random coalition, or all of them"
+        "random", description="cells that are present outside the box: a random coalition, or all of them"
     )
 
 
 @dataclass(frozen=True)
 class BoxValues:
-    """K boxes and what they are worth among random coalitions of their image."""
+    """K boxes, one per image, and their values next to a coalition T of the other cells of the image."""
 
     soft_masks: Float[Tensor, "K C"]
-    """Differentiable cover of the cells, 0..1."""
+    """How far each box covers each cell, 0..1; differentiable."""
     values: Float[Tensor, " K"]
-    """v1(T ∪ box) - v1(T), T outside the box, the whole caption present; without gradient."""
+    """v1(T ∪ box) - v1(T), with T outside the box and the whole caption present; without gradient."""
     slopes: Float[Tensor, "K C"]
-    """Slope of the value in each cell of the mask; without gradient."""
+    """Derivative of the value with respect to the mask at each cell; without gradient."""
 
 
-def box_value_loss(found: BoxValues, *, size_exponent: float = 0.5) -> dict[str, Tensor]:
-    """Minus the mean value of a box, divided by its size in cells to the power of `size_exponent`.
+def box_value_loss(box_values: BoxValues, *, size_exponent: float = 0.5) -> dict[str, Tensor]:
+    """Return minus the mean of (value of a box / its size in cells ** `size_exponent`).
 
-    The gradient reaches the boxes through their soft masks and through their size, and nothing else: the towers are not
-    to make boxes worth more. Exponent 0 lets boxes grow without end, 1 shrinks them to their best cell. Returns
-    `box_value_loss` and the metrics `box_value` (mean value) and `box_value_cells` (mean size in cells).
+    The gradient reaches only the soft masks, through the value and through the size. `values` and `slopes` are
+    constants, so the towers are not trained to raise the value. With exponent 0 boxes grow without limit; with 1 they
+    shrink to their best cell. Returns `box_value_loss` and the metrics `box_value` (mean value) and `box_value_cells`
+    (mean size in cells).
     """
-    linear = (found.soft_masks.float() * found.slopes).sum(-1)
-    value = found.values + (linear - linear.detach())  # the value itself, with its slope
-    cells = found.soft_masks.float().sum(-1).clamp(min=1)
+    linear = (box_values.soft_masks.float() * box_values.slopes).sum(-1)
+    value = box_values.values + (linear - linear.detach())  # equals `values`; its gradient is `slopes`
+    cells = box_values.soft_masks.float().sum(-1).clamp(min=1)
     return {
         "box_value_loss": -(value / cells**size_exponent).mean(),
-        "box_value": found.values.mean(),
+        "box_value": box_values.values.mean(),
         "box_value_cells": cells.detach().mean(),
     }
 

@@ -1,4 +1,4 @@
-"""Gathering over ranks so that gradients flow back to where each row came from."""
+"""Gathers rows over all ranks, with gradients that return to the rank that each row came from."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor
 
 
 def world() -> tuple[int, int]:
-    """(rank, number of ranks); (0, 1) outside a process group."""
+    """Return (rank, number of ranks); (0, 1) outside a process group."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 def gather_with_gradient(rows: Tensor) -> Tensor:
-    """Rows [B, ...] of every rank, stacked in rank order: [ranks × B, ...].
+    """Stack the rows [B, ...] of all ranks in rank order: [ranks × B, ...].
 
-    Every rank must bring the same B. The backward pass sums over ranks the gradient that each computed for a row.
-    A loss that every rank takes as the mean over its own rows, averaged over ranks by the engine, then has exactly
-    the gradient of the mean over the global batch (no factor of the number of ranks).
+    Every rank must pass the same B. The backward pass sums, over all ranks, the gradients that they computed for a
+    row. When each rank's loss is the mean over its own rows and the engine averages gradients over ranks, the result
+    is exactly the gradient of the mean over the global batch (no factor of the number of ranks).
     """
     return rows if world()[1] == 1 else _Gather.apply(rows)
 
 
 def longest_of_all_ranks(length: int, like: Tensor) -> int:
-    """The greatest `length` that any rank names; the exchange runs on the device of `like`."""
+    """Return the largest `length` over all ranks; the exchange runs on the device of `like`."""
     if world()[1] == 1:
         return length
     longest = torch.tensor([length], device=like.device)
@@ -36,6 +36,9 @@ def longest_of_all_ranks(length: int, like: Tensor) -> int:
 
 
 class _Gather(torch.autograd.Function):
+    """All-gather whose backward pass sums the gradients of all ranks."""
+
+    # Any: autograd's context object takes any attribute; torch gives it no type that allows this.
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
         rank, ranks = world()
@@ -46,7 +49,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        # All-reduce and slice: every backend has it, gloo's reduce-scatter is not everywhere.
+        # All-reduce, then slice: every backend has an all-reduce, but not every version of gloo a reduce-scatter.
         total = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total[ctx.rank * ctx.count : (ctx.rank + 1) * ctx.count]

@@ -1,4 +1,4 @@
-"""L_FSA: the alignment of regions with phrases learns the semantic Shapley interactions (LOUPE eq. 11)."""
+"""L_FSA: trains the alignment of regions with phrases on semantic Shapley interactions (LOUPE eq. 11)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pretrain.regions.soft_mask import pool
 
 
 class FineGrainedOptions(ObjectiveOptions):
-    """Softmax and direction of the alignment loss, and whether it moves boxes."""
+    """Temperature and directions of the alignment loss, and whether its gradient moves boxes."""
 
     scale: float = Field(
         1.0, gt=0, description="inverse temperature of the alignment's softmax; the paper: 1"
     )
     moves_boxes: bool = Field(
-        True, description="whether the loss reaches the boxes through their masks; the paper: yes"
+        True, description="whether the gradient reaches the boxes through their masks; the paper: yes"
     )
     both_ways: bool = Field(
         False,
-        description="whether phrases choose among regions as well; the paper: regions among phrases alone",
+        description="add the softmax of phrases over regions; the paper: only that of regions over phrases",
     )
 
 
@@ -38,22 +38,22 @@ def fine_grained_loss(
     phrase_targets: Float[Tensor, "B M N"] | None = None,
     scale: float | Float[Tensor, "1"] = 1.0,
 ) -> dict[str, Tensor]:
-    """-1/M Σ_i Σ_j t_ij log softmax_j(scale · A_ij), the mean over images.
+    """Return -1/M Σ_i Σ_j t_ij log softmax_j(scale · A_ij), averaged over the B images.
 
-    `alignment` A holds the inner products of regions and phrases; the row-softmax runs over real phrases.
-    `targets` t are the normalised interactions, each row summing to one over the real phrases, without
-    gradient; a region without a target has a False in `region_mask`. `phrase_targets`, whose columns sum to
-    one over regions, adds the same loss from phrases to regions (softmax over real regions), and the two are
-    averaged: the paper has only the first. `scale` multiplies the alignment before the softmax: 1 as in the
-    paper; cosines then stay within a factor e² of each other, so a larger one lets the loss come nearer to
-    sharp targets. An image without phrases (or regions) counts as 0 in the mean over all B images. Returns
-    `fine_grained_loss` and the metric `fine_grained_divergence`: the loss less the targets' own entropy.
+    `alignment` A holds the inner products of regions and phrases; the softmax of each row runs over real phrases.
+    `targets` t are the normalised interactions: each row sums to one over the real phrases, and no gradient flows into
+    them. A region without a target is False in `region_mask`. The columns of `phrase_targets` sum to one over regions;
+    when they are given, the same loss from phrases to regions (softmax over real regions) is computed too, and the
+    result is the mean of both. The paper has only the first. `scale` multiplies the alignment before the softmax; the
+    paper has 1. At 1 the exponentials of the cosines differ by a factor of at most e², so the softmax cannot become
+    sharp; a larger scale lets the loss come closer to sharp targets. An image without phrases (or regions) counts as 0.
+    Returns `fine_grained_loss` and the metric `fine_grained_divergence`: the loss minus the entropy of the targets.
     """
     logits = alignment.float() * scale
     loss, entropy = _directed(logits, targets, region_mask, phrase_mask)
     if phrase_targets is not None:
-        other = _directed(logits.mT, phrase_targets.mT, phrase_mask, region_mask)
-        loss, entropy = (loss + other[0]) / 2, (entropy + other[1]) / 2
+        phrase_loss, phrase_entropy = _directed(logits.mT, phrase_targets.mT, phrase_mask, region_mask)
+        loss, entropy = (loss + phrase_loss) / 2, (entropy + phrase_entropy) / 2
     return {"fine_grained_loss": loss, "fine_grained_divergence": loss.detach() - entropy}
 
 
@@ -63,10 +63,10 @@ def _directed(
     row_mask: Bool[Tensor, "B R"],
     column_mask: Bool[Tensor, "B C"],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """(cross-entropy, entropy of the targets), rows and columns real where their masks are True."""
+    """Return (cross-entropy, entropy of the targets); a mask is True at real rows or columns."""
     real = row_mask[:, :, None] & column_mask[:, None, :]
     targets = targets.detach().float().masked_fill(~real, 0)
-    # A finite floor, not -inf: a row of padding has to stay free of NaN in the backward pass as well.
+    # A finite floor, not -inf: -inf would give NaN in the backward pass of a row that is all padding.
     logs = F.log_softmax(logits.masked_fill(~real, torch.finfo(torch.float32).min), dim=-1).masked_fill(
         ~real, 0
     )
@@ -80,7 +80,8 @@ def _loss(inputs: ObjectiveInputs, options: FineGrainedOptions) -> dict[str, Ten
     targets = inputs.required_targets_of("shapley", ShapleyTargets)
     alignment = targets.alignment
     if not options.moves_boxes:
-        # The single cell nearest to a phrase aligns better than the whole object: free boxes would shrink to it.
+        # One cell often aligns better with a phrase than the whole object does, so boxes that this loss may move
+        # would shrink to that cell.
         regions = pool(inputs.features.patches, targets.regions.soft_masks.detach())
         alignment = regions.float() @ targets.phrases.float().transpose(1, 2)
     return fine_grained_loss(

@@ -1,4 +1,4 @@
-"""Hinge losses over the global batch: sum of hinges, max of hinges (VSE++, arXiv 1707.05612, eq. 5-6)."""
+"""Hinge losses over the global batch: the sum or the maximum of hinges (VSE++, arXiv 1707.05612, eq. 5-6)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pretrain.objectives.objective import Objective, ObjectiveOptions
 
 
 class HardNegativeOptions(ObjectiveOptions):
-    """Margin and choice of negatives of the hinge losses."""
+    """Margin of the hinges and choice of negatives."""
 
-    margin: float = Field(0.2, ge=0, description="cosine by which the pair must win")
+    margin: float = Field(0.2, ge=0, description="cosine by which a pair must exceed its negatives")
     negatives: Literal["max", "sum"] = Field(
         "max", description="hardest negative of the batch, or all of them"
     )
@@ -30,38 +30,40 @@ def hard_negative_loss(
     margin: float = 0.2,
     negatives: Literal["max", "sum"] = "max",
 ) -> dict[str, Tensor]:
-    """Mean over this rank's pairs i of both directions of [margin - s(i, i) + s(i, j)]+.
+    """Return the mean over this rank's pairs i of the hinges [margin - s(i, i) + s(i, j)]+ of both directions.
 
-    `max` takes the hardest negative j of the global batch (VSE++), `sum` adds up all of them (VSE0). `images`
-    and `texts` are unit length, s is their inner product. The papers add over the batch where this takes the
-    mean, so that the weight in a recipe does not depend on the batch size. Averaged over ranks, the loss and
-    its gradients are those of the whole batch. A batch of one pair has no negative: its loss is 0. Returns
-    `hard_negative_loss` and the metric `hard_negative_active` (share of the hinges that still push).
+    `max` takes the hardest negative j of the global batch (VSE++); `sum` adds up all negatives (VSE0). The two
+    directions (image to texts, text to images) are added. `images` and `texts` are unit length; s is their inner
+    product. The papers take the sum over the batch; here it is the mean, so that the weight in a recipe does not depend
+    on the batch size. Averaged over ranks, the loss and its gradients are those of the whole batch. A batch of one pair
+    has no negative: its loss is 0. Returns `hard_negative_loss` and the metric `hard_negative_active` (share of the
+    hinges that are above 0).
     """
     rank, _ = world()
-    own = torch.arange(len(images), device=images.device) + rank * len(images)
-    matched = (images.float() * texts.float()).sum(1, keepdim=True)
+    partners = torch.arange(len(images), device=images.device) + rank * len(images)
+    pair_scores = (images.float() * texts.float()).sum(1, keepdim=True)
     all_images, all_texts = gather_with_gradient(images).float(), gather_with_gradient(texts).float()
-    itself = own[:, None] == torch.arange(len(all_texts), device=own.device)
-    towards_texts = _hinges(images.float() @ all_texts.T, matched, itself, margin, negatives)
-    towards_images = _hinges(texts.float() @ all_images.T, matched, itself, margin, negatives)
-    both = torch.stack([towards_texts, towards_images])
-    each = 1 if negatives == "max" else len(all_texts) - 1
+    is_partner = partners[:, None] == torch.arange(len(all_texts), device=partners.device)
+    towards_texts = _hinges(images.float() @ all_texts.T, pair_scores, is_partner, margin, negatives)
+    towards_images = _hinges(texts.float() @ all_images.T, pair_scores, is_partner, margin, negatives)
+    hinges = torch.stack([towards_texts, towards_images])
+    hinges_per_row = 1 if negatives == "max" else len(all_texts) - 1
     return {
-        "hard_negative_loss": both.sum((0, 2)).mean(),
-        "hard_negative_active": (both.detach() > 0).sum() / max(1, both[..., :1].numel() * each),
+        "hard_negative_loss": hinges.sum((0, 2)).mean(),
+        "hard_negative_active": (hinges.detach() > 0).sum()
+        / max(1, hinges[..., :1].numel() * hinges_per_row),
     }
 
 
 def _hinges(
     scores: Float[Tensor, "B G"],
-    matched: Float[Tensor, "B 1"],
-    itself: Bool[Tensor, "B G"],
+    pair_scores: Float[Tensor, "B 1"],
+    is_partner: Bool[Tensor, "B G"],
     margin: float,
     negatives: Literal["max", "sum"],
 ) -> Float[Tensor, "B N"]:
-    """The hinges that count in one direction: one a row (`max`), or all (`sum`; the pair itself is 0)."""
-    hinges = (margin - matched + scores).clamp(min=0).masked_fill(itself, 0)
+    """Return the hinges of one direction: the largest of each row (`max`), or all (`sum`; 0 for the pair itself)."""
+    hinges = (margin - pair_scores + scores).clamp(min=0).masked_fill(is_partner, 0)
     return hinges.amax(1, keepdim=True) if negatives == "max" else hinges
 
 

@@ -1,4 +1,4 @@
-"""The common input of the objectives: the towers' features and the suppliers' targets of one step."""
+"""The input that all objectives share: the features of the towers and the targets of the suppliers in one step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Targets = TypeVar("Targets")
 
 @dataclass(frozen=True)
 class Features:
-    """Embeddings and tokens, all unit length. B pairs, C cells, L tokens, D width."""
+    """Embeddings and tokens of both towers, all unit length. B pairs, C cells, L tokens, D width."""
 
     images: Float[Tensor, "B D"]
     patches: Float[Tensor, "B C D"]
@@ -28,7 +28,7 @@ class Features:
 
 @dataclass(frozen=True)
 class ShapleyTargets:
-    """What the supplier `shapley` computes and token_semantics, fine_grained and unsil read. M regions, N phrases."""
+    """Targets of the supplier `shapley` for token_semantics, fine_grained and unsil. B pairs, M regions, N phrases."""
 
     regions: Regions
     token_labels: Float[Tensor, "B M"]
@@ -37,25 +37,26 @@ class ShapleyTargets:
     """Regions that have a label in this step."""
     prediction: Prediction
     token_targets: Float[Tensor, "B M"]
-    """Interactions in units of UNSIL's running scale: UNSIL's regression targets."""
+    """Interactions that UNSIL learns to predict, in units of its running scale."""
     sampled: Bool[Tensor, "B M"]
-    """Where `token_targets` was computed in this step."""
+    """Regions whose `token_targets` were sampled in this step."""
     alignment: Float[Tensor, "B M N"]
+    """Inner products of regions and phrases."""
     phrases: Float[Tensor, "B N D"]
-    """Unit-length mean of each phrase's word tokens; with target `absence`, the phrase encoded as a text by itself."""
+    """Unit-length mean of each phrase's word tokens; with target `absence`, the phrase encoded as a text of its own."""
     phrase_mask: Bool[Tensor, "B N"]
     semantic_targets: Float[Tensor, "B M N"]
-    """Normalised semantic interactions, rows summing to one over real phrases. With target `absence`: what each phrase
-    loses with the region."""
+    """Normalised semantic interactions; each row sums to one over real phrases. With target `absence`, they are made
+    of the similarity that each phrase loses when the region is removed."""
     phrase_targets: Float[Tensor, "B M N"]
-    """The same, columns summing to one over known regions."""
+    """The same quantities, normalised so that each column sums to one over known regions."""
     known: Bool[Tensor, "B M"]
     """Regions that have semantic targets in this step."""
 
 
 @dataclass(frozen=True)
 class ObjectiveInputs:
-    """Everything that an objective may read in one step."""
+    """Everything that an objective may read in one step on one rank."""
 
     features: Features
     logit_scale: Float[Tensor, "1"]
@@ -63,10 +64,10 @@ class ObjectiveInputs:
     logit_bias: Float[Tensor, "1"] | None = None
     """Learned bias of the logits; None unless an objective of the recipe needs it."""
     targets: Mapping[str, object] = field(default_factory=dict)
-    """Supplier's name → its targets; None where a supplier does not answer in this step."""
+    """Supplier's name → its targets; None where the supplier makes none in this step."""
 
     def targets_of(self, supplier: str, kind: type[Targets]) -> Targets | None:
-        """The targets of a supplier, which are a `kind`, or None where it does not answer in this step.
+        """Return the targets of a supplier as a `kind`, or None where it makes none in this step.
 
         An objective reads only suppliers that it names in `needs`.
         """
@@ -75,7 +76,7 @@ class ObjectiveInputs:
         return targets
 
     def required_targets_of(self, supplier: str, kind: type[Targets]) -> Targets:
-        """As `targets_of`, for a supplier that answers in every step."""
+        """Return the targets of a supplier that makes them in every step (see `targets_of`)."""
         targets = self.targets_of(supplier, kind)
         assert targets is not None
         return targets

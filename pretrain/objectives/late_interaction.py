@@ -19,12 +19,14 @@ from pretrain.shapley.games import between_specials
 
 
 class LateInteractionOptions(ObjectiveOptions):
-    """Which tokens are compared, and in what form they travel between ranks."""
+    """Which tokens are compared, and in which number type they are sent between ranks."""
 
     token_share: float = Field(
-        1.0, gt=0, le=1, description="share of each item's tokens that travel; FILIP: 0.25"
+        1.0, gt=0, le=1, description="share of each item's tokens that are compared and sent; FILIP: 0.25"
     )
-    wire: Literal["fp32", "fp16", "bf16"] = Field("fp32", description="what tokens travel between ranks in")
+    wire: Literal["fp32", "fp16", "bf16"] = Field(
+        "fp32", description="number type in which tokens are sent between ranks"
+    )
     chunk_elements: int | None = Field(
         None, ge=1, description="largest block of token similarities, elements"
     )
@@ -40,18 +42,18 @@ def late_interaction_loss(
     wire_dtype: torch.dtype | None = None,
     chunk_elements: int | None = None,
 ) -> dict[str, Tensor]:
-    """Mean over this rank's rows of the two FILIP cross-entropies against the texts and images of all ranks.
+    """Return the mean of both FILIP cross-entropies of this rank's pairs against the texts and images of all ranks.
 
     s_image(i, j) = mean over patches of image i of the best real word of text j  → softmax over texts j;
     s_text(i, j)  = mean over real words of text j of the best patch of image i   → softmax over images i.
-    The two are different matrices, and each is normalised over its own right axis.
+    These are two different matrices: each has its own softmax, over the axis named above.
 
-    `patches` and `words` are unit length; `word_mask` is True at the words that count ([CLS], [SEP] and
-    padding are for the caller to leave out); every rank brings the same B, P and L. `logit_scale` is the
-    logarithm of the inverse temperature. `token_share` below 1 sends only that share of each item's tokens,
-    those whose best match over this rank's batch is highest (FILIP section 3.1 takes 0.25). `wire_dtype`
-    (fp16, bf16) is what tokens travel in. Returns `late_interaction_loss` and the metric
-    `late_interaction_accuracy` (mean of both directions).
+    `patches` and `words` are unit length. `word_mask` is True at the words that count: the caller leaves out [CLS],
+    [SEP] and padding. Every rank must pass the same B, P and L. `logit_scale` is the logarithm of the inverse
+    temperature. With `token_share` below 1 only that share of each item's tokens is compared and sent: those whose best
+    match over this rank's batch is highest (FILIP section 3.1 takes 0.25). `wire_dtype` (fp16, bf16) is the type in
+    which tokens are sent between ranks. Returns `late_interaction_loss` and the metric `late_interaction_accuracy`
+    (share of rows whose own partner scores highest, mean of both directions).
     """
     word_mask = word_mask.bool()
     patch_mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device)
@@ -67,7 +69,7 @@ def late_interaction_loss(
             patches, words, patch_mask, word_mask, chunk_elements=chunk_elements
         )
     else:
-        all_patches, all_words = _travel(patches, wire_dtype), _travel(words, wire_dtype)
+        all_patches, all_words = _gather_rounded(patches, wire_dtype), _gather_rounded(words, wire_dtype)
         all_patch_mask = gather_with_gradient(patch_mask.to(torch.uint8)).bool()
         all_word_mask = gather_with_gradient(word_mask.to(torch.uint8)).bool()
         s_image, _ = token_similarity(
@@ -77,32 +79,37 @@ def late_interaction_loss(
             all_patches, words, all_patch_mask, word_mask, direction="text", chunk_elements=chunk_elements
         )
     per_image, per_text = scale * s_image, scale * s_text.T
-    own = torch.arange(len(patches), device=patches.device) + rank * len(patches)
-    loss = (F.cross_entropy(per_image, own) + F.cross_entropy(per_text, own)) / 2
+    partners = torch.arange(len(patches), device=patches.device) + rank * len(patches)
+    loss = (F.cross_entropy(per_image, partners) + F.cross_entropy(per_text, partners)) / 2
     with torch.no_grad():
-        hits = ((per_image.argmax(1) == own).float().mean() + (per_text.argmax(1) == own).float().mean()) / 2
+        hits = (
+            (per_image.argmax(1) == partners).float().mean() + (per_text.argmax(1) == partners).float().mean()
+        ) / 2
     return {"late_interaction_loss": loss, "late_interaction_accuracy": hits}
 
 
 def keep_best(
     tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"], scores: Float[Tensor, "B N"], share: float
 ) -> tuple[Float[Tensor, "B K D"], Bool[Tensor, "B K"]]:
-    """The K = ceil(share × N) real tokens of highest score; of n real ones, ceil(share × n) stay."""
+    """Return the K = ceil(share × N) tokens of highest score per item, and their mask.
+
+    Of an item with n real tokens, ceil(share × n) are True in the mask.
+    """
     count = max(1, math.ceil(share * tokens.shape[1]))
     best = scores.masked_fill(~mask, -math.inf).topk(count, dim=1).indices
-    allowed = (mask.sum(1, keepdim=True) * share - 1e-6).ceil()
-    kept = mask.gather(1, best) & (torch.arange(count, device=mask.device) < allowed)
+    limits = (mask.sum(1, keepdim=True) * share - 1e-6).ceil()
+    kept = mask.gather(1, best) & (torch.arange(count, device=mask.device) < limits)
     return tokens.gather(1, best.unsqueeze(-1).expand(-1, -1, tokens.shape[2])), kept
 
 
-def _travel(tokens: Tensor, wire_dtype: torch.dtype | None) -> Tensor:
-    """Tokens of all ranks, rounded to `wire_dtype` on the way (gradients travel back in it too)."""
+def _gather_rounded(tokens: Tensor, wire_dtype: torch.dtype | None) -> Tensor:
+    """Gather the tokens of all ranks, sent as `wire_dtype`; their gradients are sent back in it too."""
     return gather_with_gradient(tokens if wire_dtype is None else tokens.to(wire_dtype)).to(tokens.dtype)
 
 
 def _loss(inputs: ObjectiveInputs, options: LateInteractionOptions) -> dict[str, Tensor]:
     features = inputs.features
-    # Each rank pads its captions to its own longest one; what is gathered must be equally long on all ranks.
+    # Each rank pads its captions to its own longest one; gathered tensors must have the same length on all ranks.
     length = features.words.shape[1]
     spare = longest_of_all_ranks(length, features.words) - length
     words = F.pad(features.words, (0, 0, 0, spare))

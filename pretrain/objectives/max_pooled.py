@@ -1,8 +1,9 @@
-"""InfoNCE on the strongest tokens: an auxiliary objective of our own that teaches small towers from scratch sooner.
+"""InfoNCE on channel-wise maxima of the tokens: our own auxiliary objective for small towers trained from scratch.
 
-The global embedding of a Swin is the mean of its map: a small object moves it little, and the background that all
-images share moves it much. In the maximum over cells (MAC: Tolias et al., 2016, eq. 1) an object of one cell counts
-as much as one of ten, so that a tower learns shapes from far fewer pairs. The mean then finds them in the tokens.
+The global embedding of a Swin is the mean of its map: a small object changes it little, and the background that all
+images share changes it much. In the maximum over cells (MAC: Tolias et al., 2016, eq. 1) an object of one cell counts
+as much as one of ten cells, so a tower learns shapes from far fewer pairs. Once the tokens hold the shapes, the mean
+over the tokens holds them too.
 """
 
 from __future__ import annotations
@@ -24,21 +25,22 @@ def max_pooled_loss(
     word_mask: Bool[Tensor, "B L"],
     logit_scale: Float[Tensor, "1"],
 ) -> dict[str, Tensor]:
-    """Symmetric InfoNCE of images and texts, each the channel-wise maximum of its tokens, made unit length.
+    """Return the symmetric InfoNCE loss of images and texts, each embedded as the channel-wise maximum of its tokens.
 
-    `word_mask` is True at words, False at padding and specials; a text without a word is left to its specials.
-    Adds no parameter: the tokens are those of the two projections, and their embedding space is the same.
-    Averaged over ranks it is the loss of the whole batch. Returns `max_pooled_loss` and the metric
-    `max_pooled_accuracy`.
+    The maxima are made unit length. `word_mask` is True at words, False at padding and special tokens; for a text
+    without a word the maximum runs over all its tokens, padding included. The objective adds no parameter: it uses the
+    projected tokens, in the same embedding space. `logit_scale` is the logarithm of the inverse temperature. Averaged
+    over ranks it is the loss of the whole batch. Returns `max_pooled_loss` and the metric `max_pooled_accuracy`
+    (computed as `contrastive_accuracy`).
     """
     real = word_mask | ~word_mask.any(1, keepdim=True)
     lowest = torch.finfo(torch.float32).min
     images = F.normalize(patches.float().amax(1), dim=-1)
     texts = F.normalize(words.float().masked_fill(~real[..., None], lowest).amax(1), dim=-1)
-    found = contrastive_loss(images, texts, logit_scale)
+    contrastive = contrastive_loss(images, texts, logit_scale)
     return {
-        "max_pooled_loss": found["contrastive_loss"],
-        "max_pooled_accuracy": found["contrastive_accuracy"],
+        "max_pooled_loss": contrastive["contrastive_loss"],
+        "max_pooled_accuracy": contrastive["contrastive_accuracy"],
     }
 
 

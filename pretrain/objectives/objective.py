@@ -1,4 +1,4 @@
-"""What an objective is: a loss on an `ObjectiveInputs`, its typed options, and what it needs."""
+"""Defines `Objective`: a loss on an `ObjectiveInputs`, its typed options, and what it needs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Options = TypeVar("Options", bound=ObjectiveOptions)
 
 @dataclass(frozen=True)
 class Objective(Generic[Options]):
-    """A loss by name, as `OBJECTIVES` lists it.
+    """One entry of `OBJECTIVES`: a loss, the class of its options, and what it needs.
 
-    `loss(inputs, options)` returns `{"NAME_loss": scalar}` and plain metrics. `needs` names suppliers
-    (`pretrain.supervision.SUPPLIERS`) whose targets it reads, or `LOGIT_BIAS` for the task's learned bias. `phrases` is
-    True where the objective is undefined on captions without phrases.
+    `loss(inputs, options)` returns `{"NAME_loss": scalar}` and plain metrics. `needs` names the suppliers
+    (`pretrain.supervision.SUPPLIERS`) whose targets the loss reads, and `LOGIT_BIAS` where it needs the task's learned
+    bias. `phrases` is True when the objective is undefined on captions without phrases.
     """
 
     loss: Callable[[ObjectiveInputs, Options], dict[str, Tensor]]
@@ -38,4 +38,4 @@ class Objective(Generic[Options]):
 
 
 LOGIT_BIAS = "logit_bias"
-"""The need for a learned bias of the logits, which the task holds as a parameter."""
+"""Entry of `needs` that asks for a learned bias of the logits, a parameter of the task."""

@@ -15,7 +15,7 @@ from pretrain.objectives.objective import LOGIT_BIAS, Objective, ObjectiveOption
 
 
 class SigmoidOptions(ObjectiveOptions):
-    """Memory of the pairwise loss."""
+    """Options of the pairwise sigmoid loss: how much memory its logits take."""
 
     chunk: int = Field(4096, ge=1, description="texts whose logits exist at once")
 
@@ -28,44 +28,47 @@ def sigmoid_loss(
     *,
     chunk: int = 4096,
 ) -> dict[str, Tensor]:
-    """-1/B Σ_i Σ_j log σ(z_ij (t x_i·y_j + b)), z_ij = 1 for a pair and -1 for any other image and text.
+    """Return -1/B Σ_i Σ_j log σ(z_ij (t x_i·y_j + b)), where z_ij is 1 for a pair and -1 for other images and texts.
 
-    `images` and `texts` are unit length; t = exp(`logit_scale`), b = `logit_bias` (the paper starts them at
-    log 10 and -10). i runs over this rank's images, j over the texts of all ranks; averaged over ranks the
-    loss and its gradients are those of the whole batch. At most B × `chunk` logits exist at once: the
-    backward pass computes each chunk again. Returns `sigmoid_loss` and the metric `sigmoid_accuracy` (share
-    of images whose own text scores highest).
+    `images` and `texts` are unit length; t = exp(`logit_scale`), b = `logit_bias` (the paper starts `logit_scale` at
+    log 10 and the bias at -10). i runs over this rank's images, j over the texts of all ranks; averaged over ranks the
+    loss and its gradients are those of the whole batch. At most B × `chunk` logits exist at once: the backward pass
+    computes each chunk again. Returns `sigmoid_loss` and the metric `sigmoid_accuracy` (share of images whose own text
+    scores highest).
     """
     rank, _ = world()
     all_texts = gather_with_gradient(texts).float()
-    own = torch.arange(len(images), device=images.device) + rank * len(images)
+    partners = torch.arange(len(images), device=images.device) + rank * len(images)
     total = images.new_zeros((), dtype=torch.float32)
     best = images.new_full((len(images),), -torch.inf, dtype=torch.float32)
-    best_at = torch.zeros_like(own)
+    best_texts = torch.zeros_like(partners)
     for start in range(0, len(all_texts), chunk):
         part = all_texts[start : start + chunk]
         share, logits_max, argmax = checkpoint(
             _chunk_loss,
             images.float(),
             part,
-            own - start,
+            partners - start,
             logit_scale,
             logit_bias,
             use_reentrant=False,
             preserve_rng_state=False,
         )
         total = total + share
-        best_at = torch.where(logits_max > best, argmax + start, best_at)
+        best_texts = torch.where(logits_max > best, argmax + start, best_texts)
         best = torch.maximum(best, logits_max)
-    return {"sigmoid_loss": total / len(images), "sigmoid_accuracy": (best_at == own).float().mean()}
+    return {"sigmoid_loss": total / len(images), "sigmoid_accuracy": (best_texts == partners).float().mean()}
 
 
 def _chunk_loss(
-    images: Tensor, texts: Tensor, own: Tensor, logit_scale: Tensor, logit_bias: Tensor
+    images: Tensor, texts: Tensor, partners: Tensor, logit_scale: Tensor, logit_bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum of -log σ over one chunk of texts; `own` indexes each image's text, outside it if elsewhere."""
+    """Return the sum of -log σ over one chunk of texts, and each image's highest logit with the index of its text.
+
+    `partners` is the index of each image's own text in the chunk, out of range when that text is in another chunk.
+    """
     logits = logit_scale.float().exp() * (images @ texts.T) + logit_bias.float()
-    positive = own[:, None] == torch.arange(len(texts), device=texts.device)
+    positive = partners[:, None] == torch.arange(len(texts), device=texts.device)
     loss = -F.logsigmoid(torch.where(positive, logits, -logits)).sum()
     top = logits.detach().max(1)
     return loss, top.values, top.indices

@@ -1,4 +1,4 @@
-"""L_TSA: region confidences learn the token-level Shapley interactions (LOUPE eq. 8)."""
+"""L_TSA: trains region confidences on token-level Shapley interactions (LOUPE eq. 8)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def token_semantics_loss(
     labels: Float[Tensor, "B M"],
     supervised: Bool[Tensor, "B M"],
 ) -> dict[str, Tensor]:
-    """-1/M Σ_m [y_m log c_m + (1 - y_m) log(1 - c_m)], the mean over images.
+    """Return -1/M Σ_m [y_m log c_m + (1 - y_m) log(1 - c_m)], averaged over images.
 
-    `confidence_logits` are the region generator's, before the sigmoid; `labels` y are the normalised
-    interactions in 0..1 and receive no gradient; `supervised` is True at regions that have a label this step.
-    The mean is taken per image over its supervised regions and then over all B images, one without any
-    counting as 0: so the mean over ranks and micro-batches of equal size is the mean over the whole batch.
-    Returns `token_semantics_loss` and the metric `token_semantics_divergence`: the loss less the labels' own
-    entropy, which soft labels put under it as a floor.
+    `confidence_logits` come from the region generator, before the sigmoid; c are the confidences after it. `labels` y
+    are the normalised interactions in 0..1; no gradient flows into them. `supervised` is True at regions that have a
+    label in this step. The mean is taken per image over its supervised regions, then over all B images; an image
+    without supervised regions counts as 0, so the mean over ranks and micro-batches of equal size is the mean over the
+    whole batch. Returns `token_semantics_loss` and the metric `token_semantics_divergence`: the loss minus the entropy
+    of the labels, which is the lowest value that the loss can take with soft labels.
     """
     labels = labels.detach().float().masked_fill(~supervised, 0)
     logits = confidence_logits.float().masked_fill(~supervised, 0)
@@ -35,7 +35,7 @@ def token_semantics_loss(
 
 
 def mean_per_item(values: Float[Tensor, "B ..."], real: Bool[Tensor, "B ..."]) -> Float[Tensor, ""]:
-    """Mean over each item's real entries, then over all items; an item without a real entry counts as 0."""
+    """Return the mean over each item's real entries, then over all items; an item without real entries counts as 0."""
     values, real = values.flatten(1), real.flatten(1)
     return (values.masked_fill(~real, 0).sum(1) / real.sum(1).clamp(min=1)).mean()
 

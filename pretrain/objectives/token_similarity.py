@@ -1,4 +1,6 @@
-"""Token-wise maximum similarity of every image with every text, without the B×B×n1×n2 tensor (FILIP eq. 3-5).
+"""Token-wise maximum similarity of every image with every text, in blocks of bounded memory (FILIP eq. 3-5).
+
+The tensor of all token pairs, images × texts × patches × words, never exists as a whole.
 
 Shapes: I images, T texts, P tokens of an image, L tokens of a text, D width.
 """
@@ -13,8 +15,8 @@ from torch import Tensor
 
 Direction = Literal["image", "text", "both"]
 
-# Elements of the largest tensor that exists at once: 4 MiB in fp32 where caches are small, 256 MiB on an
-# accelerator.
+# Elements of the largest tensor that exists at once, in fp32: 4 MiB on a CPU, whose caches are small, and 256 MiB on a
+# GPU.
 CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**26}
 
 
@@ -27,20 +29,19 @@ def token_similarity(
     direction: Direction = "both",
     chunk_elements: int | None = None,
 ) -> tuple[Float[Tensor, "I T"], Float[Tensor, "I T"]]:
-    """(s_image, s_text): each token's best match on the other side, averaged over the tokens of one side.
+    """Return (s_image, s_text): the highest inner product of each token on the other side, averaged over one side.
 
     s_image[i, t] = mean over the real tokens p of image i of max over the real tokens l of text t of <p, l>;
-    s_text[i, t] = mean over the real tokens l of text t of max over the real tokens p of image i of <p, l>. A
-    mask is True at real tokens. An item without a real token has similarity 0 to everything and no gradient.
-    A direction that is not asked for is not computed and comes back empty (shape [0]).
+    s_text[i, t] = mean over the real tokens l of text t of max over the real tokens p of image i of <p, l>.
+    A mask is True at real tokens. An item without real tokens has similarity 0 to all others and no gradient. A
+    direction other than `direction` is not computed and is returned empty (shape [0]).
 
-    Both passes walk over blocks of images × texts, so that at most `chunk_elements` token pairs exist at
-    once; the backward pass computes each block again instead of keeping it. Results are fp32 (or wider, as
-    the input is).
+    The forward and the backward pass work on blocks of images × texts, so that at most `chunk_elements` token pairs
+    exist at once; the backward pass computes each block again instead of keeping it. Results are fp32, or fp64 for
+    fp64 input.
     """
-    images = images.masked_fill(
-        ~image_mask.unsqueeze(-1), 0
-    )  # whatever lies in padding, NaN too, must not count
+    # Padding may hold any value, NaN included; it must not count.
+    images = images.masked_fill(~image_mask.unsqueeze(-1), 0)
     texts = texts.masked_fill(~text_mask.unsqueeze(-1), 0)
     limit = chunk_elements or CHUNK_ELEMENTS.get(images.device.type, CHUNK_ELEMENTS["cpu"])
     return _TokenSimilarity.apply(images, texts, image_mask, text_mask, direction, limit)
@@ -53,19 +54,25 @@ def best_match(
     *,
     chunk_elements: int | None = None,
 ) -> Float[Tensor, "I P"]:
-    """Of each token, the highest inner product with any real token of any of the others (no gradient)."""
+    """Return each token's highest inner product with any real token of any item of `others`; without gradient.
+
+    0 when `others` has no real token.
+    """
     with torch.no_grad(), torch.autocast(tokens.device.type, enabled=False):
-        pool = others[others_mask]
+        candidates = others[others_mask]
         limit = chunk_elements or CHUNK_ELEMENTS.get(tokens.device.type, CHUNK_ELEMENTS["cpu"])
-        rows = max(1, limit // max(1, len(pool)))
-        if not len(pool):
+        rows = max(1, limit // max(1, len(candidates)))
+        if not len(candidates):
             return tokens.new_zeros(tokens.shape[:2])
-        return torch.cat([(part @ pool.T).amax(1) for part in tokens.flatten(0, 1).split(rows)]).view(
+        return torch.cat([(part @ candidates.T).amax(1) for part in tokens.flatten(0, 1).split(rows)]).view(
             tokens.shape[:2]
         )
 
 
 class _TokenSimilarity(torch.autograd.Function):
+    """`token_similarity` in blocks; the backward pass computes each block of inner products again."""
+
+    # Any: autograd's context object takes any attribute; torch gives it no type that allows this.
     @staticmethod
     def forward(
         ctx: Any,
@@ -99,15 +106,16 @@ class _TokenSimilarity(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         images, texts, image_mask, text_mask = ctx.saved_tensors
-        for_image, for_text = gradients
+        image_gradients, text_gradients = gradients
         narrow, wide = images.dtype, torch.promote_types(images.dtype, torch.float32)
-        to_images = images.new_zeros(images.shape, dtype=wide)
-        to_texts = texts.new_zeros(texts.shape, dtype=wide)
-        if images.dtype == torch.float16:  # a slope is divided by batch and tokens: fp16 would lose it
+        images_gradient = images.new_zeros(images.shape, dtype=wide)
+        texts_gradient = texts.new_zeros(texts.shape, dtype=wide)
+        if (
+            images.dtype == torch.float16
+        ):  # a slope is divided by batch size and token count: too small for fp16
             images, texts = images.to(wide), texts.to(wide)
         per_image, per_text = _weights(image_mask, wide), _weights(text_mask, wide)
-        # A text without tokens has no best match: its column carries no gradient, whatever the loss says of
-        # it.
+        # A text without real tokens has no best match: the gradient of its column is dropped, whatever its value.
         with torch.autocast(images.device.type, enabled=False):
             for i, t in _blocks(images, texts, ctx.limit):
                 block = _pairs(images[i], texts[t])
@@ -117,32 +125,36 @@ class _TokenSimilarity(torch.autograd.Function):
                 if ctx.direction != "image":
                     block.masked_fill_(~image_mask[i, :, None, None], -math.inf)
                     partner_of_word = block.argmax(1, keepdim=True)
-                # The block's memory now takes d(loss)/d(inner product), non-zero only at the partners.
+                # The block's memory is used again for d(loss)/d(inner product), which is non-zero only at the partners.
                 slope = block.zero_()
                 if partner_of_patch is not None:
-                    share = per_image[i][:, :, None] * (for_image[i, t] * text_mask[t].any(1))[:, None, :]
+                    share = (
+                        per_image[i][:, :, None] * (image_gradients[i, t] * text_mask[t].any(1))[:, None, :]
+                    )
                     slope.scatter_add_(3, partner_of_patch, share.unsqueeze(3).to(slope.dtype))
                 if partner_of_word is not None:
-                    share = per_text[t][None] * (for_text[i, t] * image_mask[i].any(1)[:, None])[:, :, None]
+                    share = (
+                        per_text[t][None] * (text_gradients[i, t] * image_mask[i].any(1)[:, None])[:, :, None]
+                    )
                     slope.scatter_add_(1, partner_of_word, share.unsqueeze(1).to(slope.dtype))
                 flat = slope.view(slope.shape[0] * slope.shape[1], -1)
-                to_images[i] += (flat @ texts[t].flatten(0, 1)).view_as(to_images[i])
-                to_texts[t] += (flat.T @ images[i].flatten(0, 1)).view_as(to_texts[t])
-        return to_images.to(narrow), to_texts.to(narrow), None, None, None, None
+                images_gradient[i] += (flat @ texts[t].flatten(0, 1)).view_as(images_gradient[i])
+                texts_gradient[t] += (flat.T @ images[i].flatten(0, 1)).view_as(texts_gradient[t])
+        return images_gradient.to(narrow), texts_gradient.to(narrow), None, None, None, None
 
 
 def _pairs(images: Tensor, texts: Tensor) -> Tensor:
-    """Inner products of all tokens of a block: [i, P, t, L]."""
+    """Return the inner products of all token pairs of a block: [i, P, t, L]."""
     return (images.flatten(0, 1) @ texts.flatten(0, 1).T).view(*images.shape[:2], *texts.shape[:2])
 
 
 def _weights(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """1 / number of real tokens at each real token, 0 at padding."""
+    """Return 1 / (number of real tokens of the item) at each real token, 0 at padding."""
     return mask.to(dtype) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
 def _blocks(images: Tensor, texts: Tensor, limit: int) -> Iterator[tuple[slice, slice]]:
-    """Nearly square blocks of images × texts of at most `limit` token pairs (one image and text at least)."""
+    """Yield nearly square blocks of images × texts of at most `limit` token pairs, but at least one image and text."""
     pairs = max(1, limit // (images.shape[1] * texts.shape[1]))
     height = min(len(images), max(1, math.isqrt(pairs)))
     width = min(len(texts), max(1, pairs // max(1, height)))

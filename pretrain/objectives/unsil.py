@@ -1,4 +1,4 @@
-"""The uncertainty-aware loss of the interaction predictor (LOUPE eq. 12)."""
+"""The uncertainty-aware loss of UNSIL, the predictor of interactions (LOUPE eq. 12)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pretrain.objectives.token_semantics import mean_per_item
 
 
 class UnsilOptions(ObjectiveOptions):
-    """Trade between error and uncertainty."""
+    """Balance between squared error and uncertainty."""
 
-    beta: float = Field(1.0, gt=0, description="price of uncertainty, eq. 12")
+    beta: float = Field(1.0, gt=0, description="factor β of the uncertainty (paper, eq. 12)")
 
 
 def unsil_loss(
@@ -25,19 +25,17 @@ def unsil_loss(
     *,
     beta: float = 1.0,
 ) -> dict[str, Tensor]:
-    """(1/σ) (Î - I)² + β σ: the mean per image over its sampled players, then over all B images.
+    """Return (1/σ) (Î - I)² + β σ, averaged over the sampled regions of each image, then over all B images.
 
-    `predicted` Î and `targets` I are in the same units; `uncertainty` σ lies in (0, 1); `sampled` is True
-    where the target was really computed this step. For a fixed error the loss is smallest at σ = |Î - I| /
-    √β, so the units decide what σ means. In raw units interactions are thousandths, σ would settle near 0 and
-    the rule u > σ would never sample again. Give both in units of the running scale
-    (`pretrain.models.unsil.InteractionScale`): then, with β = 1, σ is the error relative to a typical
-    interaction.
+    `predicted` Î and `targets` I have the same units; `uncertainty` σ lies in (0, 1); `sampled` is True where the
+    target was computed in this step. For a fixed error the loss is smallest at σ = |Î - I| / √β, so the units decide
+    what σ means. In raw units interactions are about 0.001: σ would settle near 0 and the rule u > σ would hardly ever
+    sample again. Pass both in units of the running scale (`pretrain.models.running.InteractionScale`): then, with
+    β = 1, σ is the error relative to a typical interaction.
 
-    σ is bounded away from 0 by the head itself (`pretrain.models.unsil.SIGMA_MIN`), so 1/σ needs no guard
-    here. An image without sampled players counts as 0: the mean over ranks and micro-batches of equal size is
-    that of the whole batch. Returns `unsil_loss`, and the metrics `unsil_squared_error` and
-    `unsil_uncertainty`.
+    The head keeps σ above a minimum (`pretrain.models.unsil.SIGMA_MIN`), so 1/σ needs no guard here. An image without
+    sampled regions counts as 0, so the mean over ranks and micro-batches of equal size is that of the whole batch.
+    Returns `unsil_loss`, and the metrics `unsil_squared_error` and `unsil_uncertainty`.
     """
     targets = targets.detach().float().masked_fill(~sampled, 0)
     error = (predicted.float().masked_fill(~sampled, 0) - targets) ** 2

@@ -1,7 +1,7 @@
-"""SUPPLIERS: what makes the targets that objectives need.
+"""SUPPLIERS lists the modules that make the targets of objectives.
 
-A new supplier is one file and one line here, at the end: its place in the dict chooses its random stream, so that a
-new one leaves the draws of the others as they are.
+To add a supplier, write one file and add one line here, at the end: the place in the dict selects the random stream, so
+a new supplier at the end does not change the draws of the others.
 """
 
 from __future__ import annotations

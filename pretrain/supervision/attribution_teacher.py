@@ -1,4 +1,4 @@
-"""The teacher of phrase_attribution: each phrase's cells in an image, from one set of coalitions for all phrases.
+"""The teacher of phrase_attribution: finds the cells of each phrase in an image, with one set of coalitions per image.
 
 Shapes: B pairs, S of them evaluated, N phrases, C cells, L tokens, D width.
 """
@@ -19,23 +19,23 @@ from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, Su
 
 
 class AttributionTeacher(Supplier):
-    """Evaluates the dual encoder itself on S images per step, the same number of forwards on every rank."""
+    """Attributes phrases to cells on S images per step, with the same number of forward passes on every rank."""
 
     uses_regions = True
 
     def __init__(self, options: PhraseAttributionOptions, chunk: int) -> None:
-        """`chunk`: masked inputs per forward pass; bounds memory."""
+        """`chunk` is the number of masked inputs per forward pass; it bounds memory."""
         super().__init__()
         self.options, self.chunk = options, chunk
 
     @classmethod
     def build(cls, setting: SupplierSetting) -> AttributionTeacher:
-        """With the options of the objective phrase_attribution."""
+        """Build the teacher with the options of the objective phrase_attribution."""
         options = setting.options_of("phrase_attribution", PhraseAttributionOptions)
         return cls(options, setting.config.chunk)
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """`Distillation` of S images of this rank; None before the option `first_step`."""
+        """Return a `Distillation` of S images of this rank, or no targets before the option `first_step`."""
         options = self.options
         if step.step < options.first_step:
             return Supplied(None)
@@ -67,18 +67,18 @@ class AttributionTeacher(Supplier):
         if options.shape == "saliency":
             with undisturbed(encoder):
                 _, patches = encoder.encode_image(batch.pixel_values[rows])
-            outlines = saliency(patches.float())
-            cells, held = parts_of_phrases(values, *salient_parts(outlines, encoder.grid))
-            trusted = trusted & (held > 0)
-            outlines = outlines[:, None].expand_as(values)
+            outline_values = saliency(patches.float())
+            cells, part_sums = parts_of_phrases(values, *salient_parts(outline_values, encoder.grid))
+            trusted = trusted & (part_sums > 0)
+            outline_values = outline_values[:, None].expand_as(values)
         else:
-            outlines, cells = values, connected_cells(values, encoder.grid, options.level)
+            outline_values, cells = values, connected_cells(values, encoder.grid, options.level)
         boxes, logits = region_generator.every_cell(inputs.features.patches[rows])
         return Supplied(
             Distillation(
                 cells=cells,
                 attributions=values,
-                boxes=spread_box(outlines, cells, encoder.grid, options.deviations),
+                boxes=spread_box(outline_values, cells, encoder.grid, options.deviations),
                 trusted=trusted,
                 student_boxes=boxes,
                 student_logits=logits,

@@ -1,4 +1,4 @@
-"""What a box is worth among coalitions of its image's other cells, and the slope of that value in the box's mask.
+"""The value of a box next to a coalition of the other cells of its image, and the slope of that value in its mask.
 
 Shapes: B pairs, K of them evaluated with one region each, C cells.
 """
@@ -15,7 +15,10 @@ from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, Su
 
 
 class BoxAscent(Supplier):
-    """Values of K boxes per step, each of another image: 2 forwards and 2 backwards per box; `others` all: one each."""
+    """Computes the values of K boxes per step, each of a different image.
+
+    A box costs 2 image forwards and 2 backwards; with the option `others: all` it costs 2 forwards and 1 backward.
+    """
 
     uses_regions = True
 
@@ -25,14 +28,14 @@ class BoxAscent(Supplier):
 
     @classmethod
     def build(cls, setting: SupplierSetting) -> BoxAscent:
-        """With the options of the objective box_value."""
+        """Build the supplier with the options of the objective box_value."""
         return cls(setting.options_of("box_value", BoxValueOptions))
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """`BoxValues`: v1(T ∪ box) - v1(T) for one region of each of K images; no cell of the box is in T.
+        """Return `BoxValues`: v1(T ∪ box) - v1(T) for one region of each of K images; T holds no cell of the box.
 
-        T holds the cells outside the box with a probability drawn uniformly from 0..1 per image, or all of them
-        (`others`).
+        T holds each cell outside the box with a probability that is drawn per image from the uniform distribution on
+        0..1, or all of them (option `others`).
         """
         encoder, region_generator, batch = inputs.encoder, inputs.region_generator, inputs.batch
         assert region_generator is not None
@@ -58,6 +61,6 @@ class BoxAscent(Supplier):
             with torch.enable_grad():
                 joined = value_of(others + (1 - others) * box) if whole is None else whole
                 value = joined - value_of(others * (1 - box))
-                # Only the slope in the mask is computed: no parameter of the towers receives a gradient.
+                # Only the gradient of the mask is computed: no parameter of the towers receives one.
                 (slopes,) = torch.autograd.grad(value.sum(), box)
         return Supplied(BoxValues(masks, value.detach(), slopes))

@@ -1,12 +1,12 @@
-"""Which interactions are sampled and which are predicted, at a fixed number of coalition forwards.
+"""Chooses which interactions are sampled and which are predicted, at a fixed number of coalition forwards.
 
-LOUPE section 3.4: draw u ~ U(0, 1); where u > σ the prediction stands in for the interaction, elsewhere it is
-sampled (and UNSIL learns from the sample). Taken alone the rule costs a random amount that differs between
-ranks: ranks wait for the slowest, and a sharded forward, which holds collectives, comes apart. Here every
-rank samples the same, configured number of candidates each step, whatever it is uncertain of.
+LOUPE section 3.4: draw u ~ U(0, 1); where u > σ the prediction replaces the interaction, elsewhere the interaction is
+sampled (and UNSIL learns from the sample). By itself this rule costs a random number of forwards that differs between
+ranks: ranks wait for the slowest one, and the collectives inside a sharded forward no longer match. Here every rank
+samples the same, configured number of candidates per step, whatever its uncertainties are.
 
-A candidate is whatever costs equally many forwards: a (region, image) pair at a fixed number of evaluations,
-or an image whose evaluations serve all its regions and phrases.
+All candidates must cost the same number of forwards. A candidate is a (region, image) pair at a fixed number of
+evaluations, or an image whose evaluations serve all its regions and phrases.
 """
 
 from typing import NamedTuple
@@ -21,14 +21,14 @@ from pretrain.step_context import StepContext
 
 
 class Selection(NamedTuple):
-    """What to do with each candidate of one step on one rank; P candidates, flattened in row-major order."""
+    """Which candidates of one step on one rank are sampled or predicted; P candidates in row-major order."""
 
     sampled: Int[Tensor, " budget"]
-    """Flat indices of the candidates to sample: always `budget` many, all different."""
+    """Flat indices of the candidates to sample: always `budget` of them, all different."""
     sampled_real: Bool[Tensor, " budget"]
-    """False where a sampled candidate is padding: evaluated to keep the count, its result left unused."""
+    """False where a sampled candidate is padding: it is evaluated to keep the count, and its result is not used."""
     use_prediction: Bool[Tensor, "..."]
-    """True where Î is the target. In the shape of σ. Neither sampled nor predicted: no target this step."""
+    """True where Î is the target; has the shape of σ. A candidate neither sampled nor predicted has no target."""
     metrics: dict[str, Tensor]
 
 
@@ -44,44 +44,46 @@ def select(
 ) -> Selection:
     """Choose `budget` of the candidates for sampling by the rule u > σ, most uncertain first.
 
-    Those that the rule sends to sampling come first, most uncertain first; are they fewer than the budget,
-    the next most uncertain of the others fill it; are they more, the rest use Î. In the first `warmup_steps`
-    all are to be sampled: the budget then goes to rows (images) drawn evenly, σ meaning nothing yet, and those
-    that do not fit have no target rather than an untrained one. Whole rows, since a label is a region's standing
-    among the others of its image: one region alone of each image would teach nothing. `real` is False at
-    padded candidates: they are never predicted, and sampled only when nothing else is left.
+    The candidates that the rule sends to sampling come first, most uncertain first. When they are fewer than the
+    budget, the most uncertain of the others fill it; when they are more, the rest use Î.
 
-    The random stream moves by one draw per candidate, whatever σ is. Metrics are over real candidates:
-    `share_predicted`, `share_sampled`, `share_overflow` (the rule asked for sampling, the budget had no
-    room), `mean_sigma`. Raises InputError when the budget exceeds the number of candidates.
+    In the first `warmup_steps` steps σ carries no information yet, and every candidate should be sampled. The budget
+    then goes to rows (images) drawn with equal probability; candidates beyond the budget get no target, because UNSIL
+    is untrained. Whole rows are drawn because a label compares a region with the other regions of its image: a single
+    region per image would teach nothing.
+
+    `real` is False at padded candidates: they are never predicted, and sampled only when no real one is left. Each
+    call takes one random draw per candidate, whatever σ is. Metrics are over real candidates: `share_predicted`,
+    `share_sampled`, `share_overflow` (the rule asked for sampling, the budget had no room), `mean_sigma`. Raises
+    InputError when the budget exceeds the number of candidates.
     """
     shape, sigma = sigma.shape, sigma.detach().flatten().float().nan_to_num(1.0).clamp(0, 1)
     check_budget(budget, sigma.numel())
     real = torch.ones_like(sigma, dtype=torch.bool) if real is None else real.flatten()
     draw = torch.rand(sigma.shape, generator=generator, device=generator.device).to(sigma.device)
-    warming = step < warmup_steps
-    wanted = real if warming else real & (draw <= sigma)
-    # Three classes, a unit apart: asked for by the rule, other real ones, padding.
-    order = (_by_row(draw, shape) if warming else sigma) + 2.0 * wanted + 2.0 * real
+    in_warmup = step < warmup_steps
+    to_sample = real if in_warmup else real & (draw <= sigma)
+    # Three classes of scores, 2 apart: sent to sampling by the rule, other real candidates, padding.
+    order = (_by_row(draw, shape) if in_warmup else sigma) + 2.0 * to_sample + 2.0 * real
     sampled = order.topk(budget).indices
     chosen = torch.zeros_like(real).index_fill_(0, sampled, True) & real
-    use_prediction = torch.zeros_like(real) if warming else real & ~chosen
+    use_prediction = torch.zeros_like(real) if in_warmup else real & ~chosen
     count = real.sum().clamp(min=1)
     metrics = {
         "share_predicted": use_prediction.sum() / count,
         "share_sampled": chosen.sum() / count,
-        "share_overflow": (wanted & ~chosen).sum() / count,
+        "share_overflow": (to_sample & ~chosen).sum() / count,
         "mean_sigma": (sigma * real).sum() / count,
     }
     return Selection(sampled, real[sampled], use_prediction.view(shape), metrics)
 
 
 def _by_row(draw: Float[Tensor, " P"], shape: torch.Size) -> Float[Tensor, " P"]:
-    """Scores in 0..1 that keep the candidates of a row (first dimension) together, in an order drawn anew."""
+    """Return scores in 0..1 that keep the candidates of a row (first dimension) together; rows are in random order."""
     if len(shape) < 2:
         return draw
     rows = draw.view(shape[0], -1)
-    # The low digits of the draws order within a row: the high ones of its first candidate have placed the row.
+    # The high digits of the first candidate's draw place the row; the low digits of each draw give the order within it.
     within = (rows.double() * 8191) % 1
     place = rows[:, :1].argsort(0).argsort(0) + within / 2
     return (place / shape[0]).flatten().float()
@@ -91,11 +93,11 @@ def _by_row(draw: Float[Tensor, " P"], shape: torch.Size) -> Float[Tensor, " P"]
 def merge(
     selection: Selection, predicted: Float[Tensor, "..."], values: Float[Tensor, " budget"]
 ) -> tuple[Float[Tensor, "..."], Bool[Tensor, "..."], Bool[Tensor, "..."]]:
-    """(targets, supervised, sampled), each in the shape of `predicted`.
+    """Return (targets, supervised, sampled), each in the shape of `predicted`.
 
-    `values` are the sampled interactions in the order of `selection.sampled`, in the units of `predicted`.
-    Targets are the samples where there are any and Î elsewhere; `supervised` is True where the target counts,
-    `sampled` where it is a sample (there UNSIL learns).
+    `values` are the sampled interactions in the order of `selection.sampled`, in the units of `predicted`. A target is
+    the sample where there is one and Î elsewhere. `supervised` is True where the target is used, `sampled` where it is
+    a sample (UNSIL learns there).
     """
     flat = predicted.detach().flatten().index_copy(0, selection.sampled, values.to(predicted.dtype))
     sampled = torch.zeros_like(flat, dtype=torch.bool).index_copy(
@@ -106,7 +108,7 @@ def merge(
 
 
 def check_budget(budget: int, candidates: int) -> None:
-    """Raises InputError unless 1 <= budget <= candidates (those of one step on one rank)."""
+    """Raise InputError unless 1 <= budget <= candidates (the number of candidates of one step on one rank)."""
     if not 1 <= budget <= candidates:
         raise InputError(
             f"sampling budget is {budget}; allowed are 1 to {candidates}, a rank's candidates of one step; "
@@ -115,12 +117,12 @@ def check_budget(budget: int, candidates: int) -> None:
 
 
 class HybridSupervision(RunningState):
-    """The rule with its running figures (prediction error, share sampled), which are saved in checkpoints.
+    """Applies the rule and keeps its running averages (prediction error, share sampled), which checkpoints hold.
 
     In each step `budget` candidates are sampled on each rank, at `evaluations` coalition forwards each. `momentum` is
-    that of the running figures. Warm-up is the first `warmup_steps` steps from the run's `first_step` on, so a resumed
-    run does not warm up again. Draws come from the generator of the step, so a resumed run draws as an uninterrupted
-    one.
+    that of the running averages. Warm-up is the first `warmup_steps` steps counted from the run's `first_step`, so a
+    resumed run does not warm up again. Draws come from the step's generator, so a resumed run draws the same numbers
+    as an uninterrupted one. Raises InputError when `evaluations` is below 1 or `warmup_steps` below 0.
     """
 
     share_sampled: Tensor
@@ -150,22 +152,22 @@ class HybridSupervision(RunningState):
     def select(
         self, sigma: Float[Tensor, "..."], step: StepContext, real: Bool[Tensor, "..."] | None = None
     ) -> Selection:
-        """`select` at this step of the run, and the running share that is sampled. Call once per step."""
+        """Run `select` for this step, and update the running share of sampled candidates. Call once per step."""
         steps_done = step.step - self.first_step
-        chosen = select(
+        selection = select(
             sigma, self.budget, step.generator, steps_done, warmup_steps=self.warmup_steps, real=real
         )
-        share = chosen.metrics["share_sampled"]
+        share = selection.metrics["share_sampled"]
         if steps_done > 0:
             share = self.share_sampled.lerp(share, 1 - self.momentum)
         self.share_sampled.copy_(share)
-        return chosen
+        return selection
 
     @torch.no_grad()
     def observe(
         self, selection: Selection, predicted: Float[Tensor, "..."], values: Float[Tensor, " budget"]
     ) -> None:
-        """Take in how far Î was from the samples of this step (arguments as for `merge`)."""
+        """Update the running error of Î with the samples of this step (arguments as for `merge`)."""
         real = selection.sampled_real
         targets = values.float().masked_fill(~real, 0)
         error = predicted.detach().float().flatten()[selection.sampled].masked_fill(~real, 0) - targets
@@ -173,10 +175,11 @@ class HybridSupervision(RunningState):
         self.squared_target.mul_(self.momentum).add_(targets.square().sum())
 
     def metrics(self, selection: Selection, images: int) -> dict[str, Tensor]:
-        """Metrics of one step: those of the selection, and
+        """Return the metrics of one step: those of the selection, and three more.
 
-        `relative_error`: root of Σ(Î - I)² / ΣI² over recent samples; 1 is no better than predicting 0;
-        `running_share_sampled`; `evaluations_per_image`: coalition forwards of this step over `images`.
+        - `relative_error`: root of Σ(Î - I)² / ΣI² over recent samples; 1 is no better than predicting 0;
+        - `running_share_sampled`: running average of `share_sampled`;
+        - `evaluations_per_image`: coalition forwards of this step divided by `images`.
         """
         relative = (self.squared_error / self.squared_target.clamp(min=1e-12)).sqrt()
         per_image = torch.tensor(self.budget * self.evaluations / images, device=relative.device)

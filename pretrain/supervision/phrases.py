@@ -1,6 +1,6 @@
-"""What stands for a phrase of a caption: the mean of its word tokens, or the text that it is by itself.
+"""Embeddings of a caption's phrases: the mean of a phrase's word tokens, or the phrase encoded as a text of its own.
 
-Shapes: B pairs, S of them looked at, N phrases, L tokens of a caption, T of a phrase, D width.
+Shapes: B pairs, S of them selected, N phrases, L tokens of a caption, T tokens of a phrase, D width.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pretrain.data.samples.batch import Batch
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.shapley.undisturbed import undisturbed
 
-LONGEST = 12  # tokens of a phrase by itself, with [CLS] and [SEP]
+LONGEST = 12  # tokens of a phrase encoded as a text of its own, with [CLS] and [SEP]
 
 
 def phrase_embeddings(
     words: Float[Tensor, "B L D"], phrase_tokens: Bool[Tensor, "B N L"]
 ) -> Float[Tensor, "B N D"]:
-    """Unit-length mean of each phrase's word tokens; zero where a slot holds no phrase."""
+    """Return the unit-length mean of each phrase's word tokens; zeros where a slot holds no phrase."""
     weights = phrase_tokens.to(words.dtype)
     pooled = weights @ words / weights.sum(-1, keepdim=True).clamp(min=1)
     return F.normalize(pooled, dim=-1)
@@ -29,9 +29,9 @@ def phrase_embeddings(
 def encode_alone(
     encoder: DualEncoder, batch: Batch, rows: Int[Tensor, " S"], longest: int = LONGEST
 ) -> Float[Tensor, "S N D"]:
-    """Unit-length embeddings of the phrases of these pairs, each a text of its own; without gradient.
+    """Return the unit-length embeddings of the phrases of `rows`, each encoded as a text of its own; without gradient.
 
-    One forward pass whatever the pairs are. An empty slot is the embedding of an empty text.
+    It always takes one forward pass, of S × N texts. An empty slot gets the embedding of an empty text.
     """
     ids, mask = phrases_alone(
         batch.input_ids[rows], batch.attention_mask[rows], batch.phrase_tokens[rows], longest
@@ -47,19 +47,19 @@ def phrases_alone(
     phrase_tokens: Bool[Tensor, "S N L"],
     longest: int,
 ) -> tuple[Int[Tensor, "S N T"], Int[Tensor, "S N T"]]:
-    """Each phrase as a text of its own, [CLS] phrase [SEP], cut or padded to T = `longest` tokens: (ids, mask).
+    """Return (ids, mask) of each phrase as a text [CLS] phrase [SEP], cut or padded to T = `longest` tokens.
 
-    An empty slot is [CLS] [SEP].
+    An empty slot becomes [CLS] [SEP].
     """
     inner = min(longest - 2, input_ids.shape[1])
     order = torch.argsort(~phrase_tokens, dim=-1, stable=True)[..., :inner]
     words = input_ids[:, None].expand(*phrase_tokens.shape).gather(-1, order)
     length = phrase_tokens.sum(-1, keepdim=True).clamp(max=inner)
-    number = torch.arange(longest, device=input_ids.device)
+    position = torch.arange(longest, device=input_ids.device)
     ids = words.new_zeros(*phrase_tokens.shape[:2], longest)
     ids[..., 1 : inner + 1] = words
-    first, last = input_ids[:, :1], input_ids.gather(1, attention_mask.sum(1, keepdim=True) - 1)
-    ids = torch.where(number == 0, first[:, None], ids)
-    ids = torch.where(number == length + 1, last[:, None], ids)
-    mask = number <= length + 1
+    cls, sep = input_ids[:, :1], input_ids.gather(1, attention_mask.sum(1, keepdim=True) - 1)
+    ids = torch.where(position == 0, cls[:, None], ids)
+    ids = torch.where(position == length + 1, sep[:, None], ids)
+    mask = position <= length + 1
     return ids.masked_fill(~mask, 0), mask.to(attention_mask.dtype)

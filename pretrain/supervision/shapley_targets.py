@@ -1,7 +1,7 @@
-"""The supplier `shapley`: regions, Shapley interactions as targets, and UNSIL's predictions of them.
+"""The supplier `shapley`: regions, their Shapley interactions as targets, and UNSIL's predictions of them.
 
-The objectives token_semantics, fine_grained and unsil share its targets, which are computed once per step. The number
-of coalition forwards is fixed by the recipe, whatever the uncertainty: shapes are the same on every rank.
+The objectives token_semantics, fine_grained and unsil share its targets, which are computed once per step. The recipe
+fixes the number of coalition forwards, whatever the uncertainty, so shapes are the same on every rank.
 
 Shapes: B pairs, M regions, N phrases, C cells, L tokens, D width, K sampled regions, E evaluations each.
 """
@@ -32,30 +32,30 @@ from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, Su
 
 
 class ShapleySupervision(Supplier):
-    """Shapley targets and UNSIL (LOUPE sections 3.2 to 3.4); none of it is exported."""
+    """Computes Shapley targets and trains UNSIL (LOUPE sections 3.2 to 3.4); UNSIL is not exported."""
 
     uses_regions = True
 
     def __init__(
         self, config: SupervisionConfig, dim: int, pairs: int, max_tokens: int, first_step: int = 0
     ) -> None:
-        """`pairs`: those that one rank brings in each step; `first_step`: the run's first, where warm-up begins."""
+        """`pairs` is the number of pairs of one rank per step; warm-up starts at the run's `first_step`."""
         super().__init__()
         self.config, self.max_tokens = config, max_tokens
         self.token_unsil = TokenUnsil(dim, width=config.head_width, body=config.unsil_body)
         budget = pairs * config.regions if config.budget is None else config.budget
-        # mode "sampled" is a warm-up without end: regions are drawn evenly and nothing is predicted.
+        # Mode "sampled" is a warm-up that never ends: images are drawn with equal probability and nothing is predicted.
         warmup = config.warmup_steps if config.mode == "hybrid" else sys.maxsize
         evaluations = 2 if config.target == "absence" else config.evaluations
         self.hybrid = HybridSupervision(budget, evaluations, warmup_steps=warmup, first_step=first_step)
 
     @classmethod
     def build(cls, setting: SupplierSetting) -> ShapleySupervision:
-        """With the recipe's section `supervision`."""
+        """Build the supplier with the recipe's section `supervision`."""
         return cls(setting.config, setting.dim, setting.pairs, setting.max_tokens, setting.first_step)
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """`ShapleyTargets` for this rank's pairs, and the metrics of the hybrid rule."""
+        """Return `ShapleyTargets` for this rank's pairs, and the metrics of the hybrid rule."""
         features, batch, config = inputs.features, inputs.batch, self.config
         assert inputs.region_generator is not None
         regions = inputs.region_generator(features.patches)
@@ -109,7 +109,7 @@ class ShapleySupervision(Supplier):
         known: Bool[Tensor, "B M"],
         phrase_mask: Bool[Tensor, "B N"],
     ) -> tuple[Float[Tensor, "B M N"], Float[Tensor, "B M N"]]:
-        """The interactions as rows that sum to one over phrases, and as columns that sum to one over regions."""
+        """Return the interactions as rows that sum to one over phrases, and as columns that sum to one over regions."""
         columns = row_distributions(semantic.mT, phrase_mask, known, self.config.rows).mT
         return row_distributions(semantic, known, phrase_mask, self.config.rows), columns
 
@@ -120,12 +120,13 @@ class ShapleySupervision(Supplier):
         selection: Selection,
         generator: torch.Generator,
     ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K D"] | None]:
-        """Token-game targets of the selected regions, each among the other cells (and words) of its own pair.
+        """Return the token-game targets of the selected regions, each in the game of its own pair.
 
-        With target absence also what each image's embedding loses with the region; else None.
+        The second value is, with target `absence`, the difference of the image embeddings with and without the region;
+        else None.
         """
         config, batch, row = self.config, inputs.batch, self._rows(selection)
-        # Captions are padded to the limit: the number of text forwards must be the same on every rank.
+        # Captions are padded to `max_tokens` so that every rank runs the same number of text forwards.
         spare = self.max_tokens - batch.input_ids.shape[1]
         game = TokenGame(
             inputs.encoder,
@@ -138,8 +139,8 @@ class ShapleySupervision(Supplier):
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
         if config.target == "absence":
             lost = embedding_lost(game, cells[:, None])[:, 0]
-            found = (lost * game.whole_text()).sum(-1)
-            return per_size(found[:, None], cells.sum(-1, keepdim=True), config.size_exponent)[:, 0], lost
+            absence = (lost * game.whole_text()).sum(-1)
+            return per_size(absence[:, None], cells.sum(-1, keepdim=True), config.size_exponent)[:, 0], lost
         players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
         estimate = merged_interaction(
             game,
@@ -153,11 +154,11 @@ class ShapleySupervision(Supplier):
         return values[:, 0].float(), None
 
     def _rows(self, selection: Selection) -> Int[Tensor, " K"]:
-        """The pair of each selected region."""
+        """Return the index of the pair that each selected region belongs to."""
         return torch.div(selection.sampled, self.config.regions, rounding_mode="floor")
 
     def _phrases_alone(self, inputs: SupplierInputs, selection: Selection) -> Float[Tensor, "B N D"]:
-        """Each phrase encoded as a text by itself, for pairs with a selected region; zeros for the others."""
+        """Return each phrase encoded as a text of its own, for pairs with a selected region; zeros for other pairs."""
         rows = self._rows(selection).unique()
         alone = encode_alone(inputs.encoder, inputs.batch, rows).float()
         return alone.new_zeros(len(inputs.batch), *alone.shape[1:]).index_copy(0, rows, alone)
@@ -165,7 +166,7 @@ class ShapleySupervision(Supplier):
     def _lost_by_phrases(
         self, lost: Float[Tensor, "K D"], phrases: Float[Tensor, "B N D"], selection: Selection
     ) -> Float[Tensor, "B M N"]:
-        """What each selected region's absence takes from each phrase of its pair; zeros for the others."""
-        found = (phrases[self._rows(selection)] @ lost[..., None])[..., 0]
-        every = found.new_zeros(len(phrases) * self.config.regions, found.shape[1])
-        return every.index_copy(0, selection.sampled, found).unflatten(0, (len(phrases), -1))
+        """Return the similarity that each phrase loses when a selected region is removed; zeros for other regions."""
+        losses = (phrases[self._rows(selection)] @ lost[..., None])[..., 0]
+        all_losses = losses.new_zeros(len(phrases) * self.config.regions, losses.shape[1])
+        return all_losses.index_copy(0, selection.sampled, losses).unflatten(0, (len(phrases), -1))

@@ -1,4 +1,4 @@
-"""What a supplier is: a module that makes the targets of objectives from the features of a step."""
+"""Defines `Supplier`: a module that makes targets of objectives from the features of a step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Options = TypeVar("Options", bound=ObjectiveOptions)
 
 @dataclass(frozen=True)
 class SupplierSetting:
-    """What a recipe says to a supplier when it is built."""
+    """The values of a recipe from which a supplier is built."""
 
     config: SupervisionConfig
     options: Mapping[str, ObjectiveOptions]
@@ -30,14 +30,14 @@ class SupplierSetting:
     dim: int
     """Width of the shared embedding space."""
     pairs: int
-    """Pairs that one rank brings in each step."""
+    """Pairs of one rank per step."""
     max_tokens: int
     """Longest caption, tokens."""
     first_step: int = 0
-    """The run's first step: above 0 where it branches off another run's checkpoint."""
+    """The run's first step: above 0 when the run starts from the checkpoint of another run."""
 
     def options_of(self, objective: str, kind: type[Options]) -> Options:
-        """The options of an objective, which are a `kind`."""
+        """Return the options of an objective as a `kind`."""
         options = self.options[objective]
         assert isinstance(options, kind)
         return options
@@ -45,7 +45,7 @@ class SupplierSetting:
 
 @dataclass(frozen=True)
 class SupplierInputs:
-    """What a supplier may look at in a step: the models, this rank's features, and the batch that they are of."""
+    """What a supplier may read in a step: the models, this rank's batch, and the features of that batch."""
 
     encoder: DualEncoder
     region_generator: RegionGenerator | None
@@ -56,7 +56,7 @@ class SupplierInputs:
 
 @dataclass(frozen=True)
 class Supplied:
-    """A supplier's answer in one step: targets (None: it does not answer in this step) and metrics by name."""
+    """A supplier's result in one step: targets (None when it makes none in this step) and metrics by name."""
 
     targets: object | None
     metrics: dict[str, Tensor] = field(default_factory=dict)
@@ -66,17 +66,17 @@ class Supplier(nn.Module, ABC):
     """Makes targets for the objectives that name it in `needs`.
 
     A supplier's own parameters and buffers are trained and saved with the task. The encoder and the region generator
-    are handed to `forward` and are no part of it. It must run the same number of forward passes on every rank.
+    are arguments of `forward`, not submodules. It must run the same number of forward passes on every rank.
     """
 
     uses_regions: ClassVar[bool] = False
-    """Whether it needs the region generator."""
+    """Whether the supplier needs the region generator."""
 
     @classmethod
     @abstractmethod
     def build(cls, setting: SupplierSetting) -> Supplier:
-        """The supplier that a recipe describes."""
+        """Build the supplier that a recipe describes."""
 
     @abstractmethod
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """Targets for this rank's pairs. Every draw comes from `step.generator`."""
+        """Return the targets for this rank's pairs. All random draws must come from `step.generator`."""

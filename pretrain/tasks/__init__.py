@@ -1,6 +1,6 @@
-"""TASKS: the kinds of training that a recipe's `task` may name.
+"""TASKS lists the kinds of training that a recipe's `task` may name.
 
-A new task is one file (its module and its recipe) and one line here.
+To add a task, write its module and the class of its recipe, and add one line here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEFAULT_TASK = "dual_encoder"
 
 
 def get_task(name: str) -> type[Task[Any]]:
-    """The task of that name. Raises InputError with the known names."""
+    """Return the class of the task `name`. Raises InputError, with the known names, when there is none."""
     if name not in TASKS:
         near = get_close_matches(str(name), TASKS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -31,11 +31,15 @@ def get_task(name: str) -> type[Task[Any]]:
     return TASKS[name]
 
 
+# Any: values as YAML or JSON holds them; pydantic checks them.
 def config_class(values: Mapping[str, Any]) -> type[PretrainConfig]:
-    """The class of the recipe that these values make, by their `task`. Raises InputError on an unknown task."""
+    """Return the recipe class for these values, chosen by their `task`. Raises InputError on an unknown task."""
     return get_task(values.get("task", DEFAULT_TASK)).config_class
 
 
 def read_config(values: Mapping[str, Any]) -> PretrainConfig:
-    """A recipe from values that were checked before, such as those of RUN/config.json."""
+    """Make a recipe of values that were checked before, such as those of RUN/config.json.
+
+    Raises InputError on an unknown task, and pydantic's ValidationError on values that do not fit.
+    """
     return config_class(values).model_validate(dict(values))

@@ -15,20 +15,20 @@ from pretrain.supervision import SUPPLIERS
 
 
 class ChosenObjectives(Section):
-    """The objectives of a recipe: one optional section for each of `OBJECTIVES`."""
+    """The objectives of a recipe: one optional section for each entry of `OBJECTIVES`."""
 
     def chosen(self) -> dict[str, ObjectiveOptions]:
-        """Name → options of those that the recipe names, in the order of `OBJECTIVES`."""
+        """Return name → options of the objectives that the recipe names, in the order of `OBJECTIVES`."""
         return {name: options for name in OBJECTIVES if (options := getattr(self, name)) is not None}
 
     @model_serializer(mode="wrap")
     def dump_chosen(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """The chosen objectives alone: what is not in a recipe has no part in its record and its hash."""
+        """Dump only the chosen objectives, so that the others take no part in the recipe's record and hash."""
         return {name: options for name, options in handler(self).items() if options is not None}
 
     @model_validator(mode="after")
     def check_weights(self) -> Self:
-        """Refuse a recipe from which nothing would be learned."""
+        """Raise ValueError when no objective has a weight above 0."""
         if not any(options.weight > 0 for options in self.chosen().values()):
             raise ValueError(
                 "objectives have no weight above 0; nothing would be learned; set objectives.contrastive.weight=1"
@@ -39,7 +39,7 @@ class ChosenObjectives(Section):
 if TYPE_CHECKING:
     ObjectivesConfig = ChosenObjectives
 else:
-    # One field for each objective, so that names, options and limits are checked and listed like every other key.
+    # One field per objective, so that names, options and limits are checked and listed like all other keys.
     ObjectivesConfig = create_model(
         "ObjectivesConfig",
         __base__=ChosenObjectives,
@@ -52,12 +52,12 @@ else:
 
 
 def default_objectives() -> ChosenObjectives:
-    """The contrastive objective alone."""
+    """Return a section with the contrastive objective only."""
     return ObjectivesConfig.model_validate({"contrastive": {}})
 
 
 class DualEncoderConfig(PretrainConfig):
-    """A whole recipe of the task dual_encoder."""
+    """The recipe of the task dual_encoder: the shared part, the model, the objectives and the supervision."""
 
     model: ModelConfig = ModelConfig()
     objectives: ObjectivesConfig = Field(
@@ -93,12 +93,12 @@ class DualEncoderConfig(PretrainConfig):
 
     @property
     def pairs_per_worker(self) -> int:
-        """Pairs that a worker brings in each step, over all its micro-batches."""
+        """Pairs of one worker per step, over all its micro-batches."""
         return self.data.batch_size // self.workers.count
 
     @model_validator(mode="after")
     def check_regions(self) -> Self:
-        """Refuse more regions than the map has cells, and a sampling budget beyond a worker's regions."""
+        """Raise ValueError when regions exceed the map's cells, or the budget a worker's regions per step."""
         if not self.uses_regions:
             return self
         regions, image = self.supervision.regions, self.model.image

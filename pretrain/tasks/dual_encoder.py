@@ -1,4 +1,4 @@
-"""The task dual_encoder: two towers, the objectives that join them, and the suppliers of their targets."""
+"""The task dual_encoder: two towers, the objectives that train them, and the suppliers of the objectives' targets."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pretrain.supervision.supplier import Supplier, SupplierInputs, SupplierSett
 from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.task import ParameterGroup, Task
 
-INITIAL_LOGIT_BIAS = -10.0  # SigLIP's start: a batch holds far more negatives than pairs
+INITIAL_LOGIT_BIAS = -10.0  # SigLIP's initial value: a batch holds far more negatives than pairs
 
 
 class DualEncoderTask(Task[Features]):
-    """Towers with their heads; a step's loss is the weighted sum of the recipe's objectives."""
+    """Towers, heads and losses; the loss of a step is the weighted sum of the recipe's objectives."""
 
     config_class = DualEncoderConfig
 
@@ -56,12 +56,12 @@ class DualEncoderTask(Task[Features]):
 
     @classmethod
     def build(cls, config: PretrainConfig, vocabulary_size: int) -> DualEncoderTask:
-        """The module that a recipe describes, for a tokenizer of `vocabulary_size` pieces."""
+        """Build the module that a recipe describes, for a tokenizer of `vocabulary_size` pieces."""
         assert isinstance(config, DualEncoderConfig)
         return cls(config, vocabulary_size)
 
     def encode(self, batch: Batch) -> Features:
-        """Both towers' embeddings and tokens of a batch."""
+        """Return both towers' embeddings and tokens of a batch; in training, image cells may be dropped at random."""
         pixels, keep = batch.pixel_values, None
         if self.training:
             keep = random_coalitions(len(batch), self.dual_encoder.cells, self.image_config, pixels)
@@ -70,7 +70,7 @@ class DualEncoderTask(Task[Features]):
         return Features(images, patches, texts, words, batch.attention_mask)
 
     def losses(self, features: Features, batch: Batch, step: StepContext) -> dict[str, Tensor]:
-        """Every objective's losses and metrics, the suppliers' metrics, and the weighted sum under `loss`."""
+        """Return the losses and metrics of all objectives, the suppliers' metrics, and the weighted sum as `loss`."""
         targets: dict[str, object] = {}
         values: dict[str, Tensor] = {}
         supplier_inputs = SupplierInputs(self.dual_encoder, self.region_generator, features, batch)
@@ -88,13 +88,14 @@ class DualEncoderTask(Task[Features]):
         return {"loss": torch.as_tensor(total), **values}
 
     def parameter_limits(self) -> dict[str, float]:
-        """The temperature does not fall below what the recipe allows."""
+        """Limit the logarithm of the inverse temperature to that of the recipe's `model.max_logit_scale`."""
         return {"dual_encoder.logit_scale": self.highest_logit_scale}
 
     def parameter_groups(self, weight_decay: float, head_rate: float = 1.0) -> list[ParameterGroup]:
-        """Weight decay for matrices; none for biases, norms, position embeddings and the temperature.
+        """Group parameters: weight decay for matrices; none for biases, norms, position embeddings and temperature.
 
-        `head_rate` is the rate of the heads beside the towers; towers, projections and temperature have rate 1.
+        `head_rate` multiplies the learning rate of the heads beside the towers; the factor of towers, projections,
+        temperature and logit bias is 1.
         """
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
@@ -113,11 +114,12 @@ class DualEncoderTask(Task[Features]):
 def random_coalitions(
     images: int, cells: int, config: ImageTowerConfig, like: Tensor
 ) -> Float[Tensor, "B C"] | None:
-    """Which cells each image keeps (1) or drops (0): all, or for a `masked_share` of the images a random coalition.
+    """Return which cells each image keeps (1) or drops (0).
 
-    As in FLIP (Li et al., 2023), but dropped cells are zeroed, as in the token game, instead of left out: so the
-    encoder is trained on the inputs that the game gives it. Draws from torch's own generator, which is seeded per
-    micro-batch. None where no image loses a cell.
+    Each image keeps all cells or, with probability `masked_share`, a random coalition of them. As in FLIP (Li et al.,
+    2023), but dropped cells are zeroed instead of left out, as in the token game, so the encoder is trained on the
+    inputs that the game gives it. Draws come from torch's global generator, which is seeded per micro-batch. Returns
+    None when `masked_share` is 0.
     """
     if config.masked_share == 0:
         return None
@@ -127,7 +129,7 @@ def random_coalitions(
 
 
 def _build_supplier(name: str, config: DualEncoderConfig) -> Supplier:
-    """The supplier of that name, with the options of the recipe's objectives that need it."""
+    """Build the supplier `name`, with the options of the recipe's objectives that need it."""
     options = {
         objective: options
         for objective, options in config.objectives.chosen().items()

@@ -1,4 +1,4 @@
-"""What a task is: the `nn.Module` that an engine wraps, model and losses together."""
+"""Defines `Task`: the `nn.Module` that an engine wraps; it holds the model and computes the losses."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ from pretrain.step_context import StepContext
 
 
 class Rows(Protocol):
-    """A dataclass whose fields are tensors [B, ...] or lists of B: one entry per pair."""
+    """A dataclass whose fields are tensors [B, ...] or lists of length B: one entry per pair."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]  # Any: as dataclasses itself types it
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # Any: the type that `dataclasses` itself gives it
 
 
 RowsOf = TypeVar("RowsOf", bound=Rows)
-"""The features of a task."""
+"""Type of the features of a task."""
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that AdamW treats alike."""
+    """Parameters with the same AdamW settings."""
 
     parameters: list[nn.Parameter]
     weight_decay: float
     rate: float
-    """Factor of the schedule's learning rate."""
+    """Factor that multiplies the schedule's learning rate."""
 
 
 class Task(nn.Module, ABC, Generic[RowsOf]):
-    """One kind of training. The loop, both engines and gradient accumulation know this contract and nothing else.
+    """One kind of training: the only interface that the loop, the engines and gradient accumulation use.
 
-    `encode` and `losses` are the two halves of a step, so that micro-batches can be encoded one after another and their
-    losses computed over all of them together.
+    A step has two halves, `encode` and `losses`, so that micro-batches can be encoded one after another and the losses
+    computed over all of them together.
     """
 
     config_class: ClassVar[type[PretrainConfig]]
-    """The recipe of this task."""
+    """Class of this task's recipe."""
 
     @classmethod
     @abstractmethod
     def build(cls, config: PretrainConfig, vocabulary_size: int) -> Task[RowsOf]:
-        """The module that a recipe (a `config_class`) describes, for a tokenizer of `vocabulary_size` pieces."""
+        """Build the module that a recipe (a `config_class`) describes, for a tokenizer of `vocabulary_size` pieces."""
 
     @abstractmethod
     def encode(self, batch: Batch) -> RowsOf:
-        """The features of a batch; their floating tensors carry the gradients of `losses` back to the towers."""
+        """Return the features of a batch; `losses` reaches the towers through their floating-point tensors."""
 
     @abstractmethod
     def losses(self, features: RowsOf, batch: Batch, step: StepContext) -> dict[str, Tensor]:
-        """`loss`, the weighted sum; each objective's `NAME_loss`; plain metrics. All are scalars."""
+        """Return `loss` (the weighted sum), each objective's `NAME_loss`, and plain metrics; all are scalars."""
 
     @abstractmethod
     def parameter_groups(self, weight_decay: float, head_rate: float = 1.0) -> list[ParameterGroup]:
-        """All parameters, grouped for AdamW; `head_rate` multiplies the learning rate of heads beside the towers."""
+        """Group all parameters for AdamW; `head_rate` multiplies the learning rate of the heads beside the towers."""
 
     def parameter_limits(self) -> dict[str, float]:
-        """Parameter's name → the value that the loop holds its entries at or below after each step."""
+        """Return parameter's name → upper limit of its entries; the loop clamps them after each step."""
         return {}
 
     def forward(
@@ -76,10 +76,12 @@ class Task(nn.Module, ABC, Generic[RowsOf]):
         only_encode: bool = False,
         gradients: Mapping[str, Tensor] | None = None,
     ) -> RowsOf | dict[str, Tensor]:
-        """Losses of a batch; with `only_encode` its features; with `features` the losses that follow from them.
+        """Return the losses of a batch.
 
-        With `gradients` of the features by name, `loss` is the scalar whose backward pass carries them into the towers.
-        An engine's hooks see only `forward`, so every use of the parameters goes through it.
+        With `only_encode` it returns the features of the batch. With `features` it computes the losses from them and
+        does not encode. With `gradients` (name of a feature → its gradient) it returns only `loss`, a scalar whose
+        backward pass propagates these gradients into the towers. The hooks of an engine run only on `forward`, so every
+        use of the parameters goes through it.
         """
         if only_encode:
             return self.encode(batch)
@@ -89,5 +91,10 @@ class Task(nn.Module, ABC, Generic[RowsOf]):
 
 
 def inner_product(features: RowsOf, gradients: Mapping[str, Tensor]) -> Float[Tensor, ""]:
-    """Σ⟨feature, gradient⟩ over the named fields: its gradient is what the chain rule carries on into the towers."""
-    return torch.stack([(getattr(features, name).float() * g).sum() for name, g in gradients.items()]).sum()
+    """Return Σ⟨feature, gradient⟩ over the named fields.
+
+    By the chain rule, its backward pass gives the towers the gradients that belong to these feature gradients.
+    """
+    return torch.stack(
+        [(getattr(features, name).float() * gradient).sum() for name, gradient in gradients.items()]
+    ).sum()

@@ -1,11 +1,15 @@
-"""One optimiser step's gradients from several micro-batches, equal to those of the whole batch.
+"""Computes the gradients of one optimiser step from several micro-batches, equal to those of the whole batch.
 
-A contrastive loss does not split over micro-batches: every pair is a negative of every other. GradCache (Gao et al.
-2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup") splits the towers instead. All
-micro-batches but the first are encoded without activations; the loss over all features flows back to the heads, into
-the first micro-batch, and to the cached features; then each cached micro-batch is encoded once more under its own
-random seed, now to send its features' gradient on into the towers. N micro-batches cost 2N - 1 encodings; memory is
-one micro-batch's activations and everybody's features.
+A contrastive loss does not split over micro-batches, because every pair is a negative of every other. GradCache (Gao et
+al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup") splits the encoding instead:
+
+1. All micro-batches except the first are encoded without keeping activations; the first is encoded with them.
+2. The loss over all features is computed. Its backward pass gives the gradients of the heads, of the towers for the
+   first micro-batch, and of the cached features of the others.
+3. Each of the others is encoded again with the same random seed, and its features' gradients are propagated into the
+   towers.
+
+N micro-batches cost 2N - 1 encodings. Memory holds the activations of one micro-batch and the features of all.
 """
 
 from __future__ import annotations
@@ -27,10 +31,10 @@ RowsOf = TypeVar("RowsOf", bound=Rows)
 
 
 def accumulate_gradients(engine: Engine, parts: Sequence[Batch], step: StepContext) -> dict[str, Tensor]:
-    """Leave in the engine the gradients of the loss over all `parts` of this rank; returns its losses and metrics.
+    """Add the gradients of the loss over all micro-batches `parts` of this rank; return its losses and metrics.
 
-    The step's seed decides all dropout: part i is encoded under seed + i, both times. Suppliers draw from the step's
-    generator.
+    The gradients stay in the engine until its next step. Dropout follows from the step's seed: part i is encoded with
+    seed + i, both times. Suppliers draw from the step's generator.
     """
     if len(parts) == 1:
         torch.manual_seed(step.seed)
@@ -48,27 +52,27 @@ def accumulate_gradients(engine: Engine, parts: Sequence[Batch], step: StepConte
     for i, leaves in enumerate(cached, start=1):
         torch.manual_seed(step.seed + i)
         gradients = _unscaled_gradients(leaves, engine.loss_scale())
-        carried = engine.forward(parts[i], step, gradients=gradients)
-        engine.backward(carried["loss"], last=i == len(cached))
+        surrogate = engine.forward(parts[i], step, gradients=gradients)
+        engine.backward(surrogate["loss"], last=i == len(cached))
     return values
 
 
 def concatenate(parts: Sequence[RowsOf]) -> RowsOf:
-    """The rows of several dataclasses as one; other axes are padded with zeros to the longest (masked there)."""
+    """Concatenate the rows of several dataclasses; shorter axes are padded with zeros, which masks leave out."""
     merged: dict[str, Any] = {}
     for field in fields(parts[0]):
         columns = [getattr(part, field.name) for part in parts]
         if isinstance(columns[0], Tensor):
             shape = [max(sizes) for sizes in zip(*(column.shape[1:] for column in columns), strict=True)]
-            merged[field.name] = torch.cat([_grown(column, shape) for column in columns])
+            merged[field.name] = torch.cat([_padded(column, shape) for column in columns])
         else:
             merged[field.name] = [row for column in columns for row in column]
     return replace(parts[0], **merged)
 
 
-# Any: the features of the engine's task.
+# Any: the engine does not know the type of its task's features.
 def _encode_without_activations(engine: Engine, part: Batch, step: StepContext, number: int) -> Any:
-    """The features of part `number` as leaves that collect gradients."""
+    """Encode part `number` without activations; return its features as leaf tensors that collect gradients."""
     torch.manual_seed(step.seed + number)
     with torch.no_grad():
         features = engine.forward(part, step, only_encode=True)
@@ -79,9 +83,10 @@ def _encode_without_activations(engine: Engine, part: Batch, step: StepContext, 
 
 
 def _unscaled_gradients(leaves: Rows, scale: float) -> dict[str, Tensor]:
-    """Gradients that reached the leaves, in fp32, without the loss scale (which the next backward multiplies again).
+    """Return the gradients of the leaves in fp32, divided by the loss scale.
 
-    They are zero where none came (an objective read other pairs): every rank then runs the same backward passes.
+    The next backward pass multiplies by the loss scale again. A leaf without a gradient (no objective used it) gets
+    zeros, so that every rank runs the same backward passes.
     """
     return {
         name: torch.zeros_like(value) if value.grad is None else value.grad.float() / scale
@@ -90,7 +95,7 @@ def _unscaled_gradients(leaves: Rows, scale: float) -> dict[str, Tensor]:
 
 
 def _floating_fields(rows: Rows) -> dict[str, Tensor]:
-    """Field's name → its tensor, for the fields that may have a gradient."""
+    """Return field's name → tensor for the floating-point fields, which may have a gradient."""
     return {
         field.name: value
         for field in fields(rows)
@@ -98,6 +103,7 @@ def _floating_fields(rows: Rows) -> dict[str, Tensor]:
     }
 
 
-def _grown(column: Tensor, shape: list[int]) -> Tensor:
-    missing = [(0, to - now) for now, to in zip(column.shape[1:], shape, strict=True)]
-    return F.pad(column, [side for pair in reversed(missing) for side in pair]) if missing else column
+def _padded(column: Tensor, shape: list[int]) -> Tensor:
+    """Pad a tensor [B, ...] with zeros at the end of its other axes, up to [B, *shape]."""
+    padding = [(0, target - size) for size, target in zip(column.shape[1:], shape, strict=True)]
+    return F.pad(column, [side for pair in reversed(padding) for side in pair]) if padding else column

@@ -1,4 +1,4 @@
-"""The weights that a run starts from in place of random ones: a checkpoint of an earlier run."""
+"""Loads the weights that a run starts from instead of random ones: a checkpoint of an earlier run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from data_filters.errors import InputError
 from pretrain.training.checkpoint import list_checkpoints
 
 ENCODER = "dual_encoder"
-SUPPLIERS = "suppliers"  # holds one module for each supplier
+SUPPLIERS = "suppliers"  # a module dict with one module per supplier
 
 
 def find_checkpoint(weights: str) -> Path:
-    """The checkpoint's folder that `weights` names: one of RUN/checkpoints, or RUN for its newest.
+    """Return the checkpoint folder that `weights` names: a folder in RUN/checkpoints, or RUN for its newest one.
 
     Raises InputError when there is none.
     """
@@ -35,35 +35,36 @@ def find_checkpoint(weights: str) -> Path:
 def load_initial_weights(module: nn.Module, weights: str) -> None:
     """Copy a checkpoint's weights into a task's module: the whole dual encoder, and each head that both have.
 
-    A head that the checkpoint lacks keeps its weights; one that the module lacks is left out. Optimiser state is not
-    carried over. Raises InputError where the checkpoint is absent, cannot be read or has other shapes.
+    A head that the checkpoint lacks keeps its initial weights; a head that the module lacks is ignored. Optimiser state
+    is not loaded. Raises InputError when the checkpoint is absent, cannot be read or has other shapes.
     """
     folder = find_checkpoint(weights)
     try:
-        there = load_file(folder / "model.safetensors")
+        saved = load_file(folder / "model.safetensors")
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"start.weights: {folder}/model.safetensors cannot be read ({error}); name another checkpoint"
         ) from error
-    own = module.state_dict()
-    shared = ({_part(name) for name in own} & {_part(name) for name in there}) | {ENCODER}
-    wanted = {name: value for name, value in own.items() if _part(name) in shared}
-    found = {name: value for name, value in there.items() if _part(name) in shared}
-    wrong = [name for name in sorted({*wanted, *found}) if _shape(wanted, name) != _shape(found, name)]
-    if wrong:
-        name, more = wrong[0], f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    current = module.state_dict()
+    shared = ({_part(name) for name in current} & {_part(name) for name in saved}) | {ENCODER}
+    needed = {name: value for name, value in current.items() if _part(name) in shared}
+    loaded = {name: value for name, value in saved.items() if _part(name) in shared}
+    mismatched = [name for name in sorted({*needed, *loaded}) if _shape(needed, name) != _shape(loaded, name)]
+    if mismatched:
+        name, more = mismatched[0], f" (and {len(mismatched) - 1} more)" if len(mismatched) > 1 else ""
         raise InputError(
-            f"start.weights {str(folder)!r} does not fit the recipe: {name} is {_shape(found, name)} there, "
-            f"{_shape(wanted, name)} here{more}; take model, tokenizer and supervision.head_width of that run's recipe"
+            f"start.weights {str(folder)!r} does not fit the recipe: {name} is {_shape(loaded, name)} there, "
+            f"{_shape(needed, name)} here{more}; take model, tokenizer and supervision.head_width of that run's recipe"
         )
-    module.load_state_dict(found, strict=False)
+    module.load_state_dict(loaded, strict=False)
 
 
 def _part(name: str) -> str:
-    """The tower pair, head or supplier that a tensor belongs to."""
+    """Return the part that a tensor belongs to: the dual encoder, a head or a supplier."""
     first, _, rest = name.partition(".")
     return f"{first}.{rest.partition('.')[0]}" if first == SUPPLIERS else first
 
 
 def _shape(tensors: dict[str, Tensor], name: str) -> str:
+    """Return the shape of a tensor as text for an error message, or "absent"."""
     return "×".join(map(str, tensors[name].shape)) or "a number" if name in tensors else "absent"

@@ -1,4 +1,4 @@
-"""Pretraining as one plain process, without Ray and DeepSpeed."""
+"""Runs pretraining in one process, without Ray and DeepSpeed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pretrain.training.setup import build_first_module, build_reader, write_run_
 
 
 def run_local(run: PreparedRun, report: Callable[[dict[str, float]], None]) -> None:
-    """Train on this machine's first GPU, or its CPU."""
+    """Train on this machine's first GPU, or on its CPU when it has none; each logged step's metrics go to `report`."""
     write_run_config(run)
     engine = PlainEngine(build_first_module(run), run.config)
     train(engine, build_reader(run, 0, 1), run, report)

@@ -1,4 +1,4 @@
-"""Pretraining on Ray Train workers. The only file that imports ray."""
+"""Runs pretraining on Ray Train workers. The only file of pretrain that imports ray."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ FAULTS: dict[str, type[Exception]] = {"FloatingPointError": FloatingPointError, 
 
 
 def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]) -> None:
-    """Train on `workers.count` Ray Train workers: on the Ray that runs, the one RAY_ADDRESS names, or one of our own.
+    """Train on `workers.count` Ray Train workers.
 
-    Rank 0's metrics reach `report` here, in the driver. A worker that dies is restarted with all others from the
-    newest checkpoint, up to `workers.max_failures` times; then its error is raised. With `workers.minimum` Ray goes
-    on with as many workers as there is room for, up to `count`, and grows back when machines return. What a restart
-    cannot mend (a loss that is not finite, data that cannot be read) is raised here at once.
+    Uses the Ray cluster that this process is connected to, else the one that RAY_ADDRESS names, else starts a local
+    one. Rank 0's metrics reach `report` in this process, the driver. When a worker dies, all workers restart from the
+    newest checkpoint, up to `workers.max_failures` times; then its error is raised. With `workers.minimum` Ray
+    continues with as many workers as the cluster has room for, up to `count`, and adds workers when machines return. An
+    error that a restart cannot mend (a loss that is not finite, data that cannot be read) is raised at once, as
+    FloatingPointError or InputError.
     """
     workers = run.config.workers
     if not ray.is_initialized():
-        # Not "auto": a cluster that someone else left running on this machine is not ours to use.
+        # Not "auto": that would join a cluster that another user left running on this machine.
         local = not os.environ.get("RAY_ADDRESS")
         ray.init(
             address="local" if local else None,
@@ -55,7 +57,7 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
         _worker,
         train_loop_config={"run": _portable(run)},
         scaling_config=ScalingConfig(
-            # Ray Train v2 takes (fewest, most); its type stubs are those of v1.
+            # Ray Train v2 takes (minimum, maximum); its type hints are still those of v1.
             num_workers=(workers.minimum, workers.count) if workers.minimum else workers.count,  # type: ignore[arg-type]
             use_gpu=workers.gpu,
             resources_per_worker=resources,
@@ -65,7 +67,7 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
             name="ray",
             storage_path=run.folder,
             failure_config=FailureConfig(max_failures=workers.max_failures),
-            worker_runtime_env=_environment(),  # type: ignore[call-arg]  # v2's, as above
+            worker_runtime_env=_environment(),  # type: ignore[call-arg]  # of v2, as above
         ),
     )
     fault = Path(run.folder) / FAULT
@@ -79,30 +81,34 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
 
 
 def _check_room(workers: WorkersConfig) -> None:
-    """Refuse more workers than this machine holds; a cluster may grow, one machine would wait for ever."""
-    there = ray.cluster_resources()
+    """Raise InputError when this machine has too few GPUs or cores for the workers.
+
+    Only for a local Ray: on a cluster, Ray may wait for machines that join later.
+    """
+    available = ray.cluster_resources()
     least = workers.minimum or workers.count
-    if workers.gpu and there.get("GPU", 0) < least:
+    if workers.gpu and available.get("GPU", 0) < least:
         raise InputError(
-            f"workers.gpu is true and {least} workers want a GPU each, this machine has {there.get('GPU', 0):.0f}; "
+            f"workers.gpu is true and {least} workers want a GPU each, this machine has {available.get('GPU', 0):.0f}; "
             f"set workers.gpu=false, lower workers.count, or set RAY_ADDRESS to a cluster"
         )
-    if there["CPU"] < least * workers.cpus_per_worker:
+    if available["CPU"] < least * workers.cpus_per_worker:
         raise InputError(
             f"{least} workers with workers.cpus_per_worker = {workers.cpus_per_worker:g} want "
-            f"{least * workers.cpus_per_worker:g} cores, this machine has {there['CPU']:g}; "
+            f"{least * workers.cpus_per_worker:g} cores, this machine has {available['CPU']:g}; "
             f"lower workers.count or workers.cpus_per_worker, or set RAY_ADDRESS to a cluster"
         )
 
 
+# Any: Ray hands over `train_loop_config` as it is.
 def _worker(settings: dict[str, Any]) -> None:
-    """One rank: the process group is Ray's, the engine DeepSpeed's."""
+    """Train as one rank, in the process group that Ray made, with the DeepSpeed engine."""
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
     run = _read_portable(settings["run"])
     context = ray.train.get_context()
     folder, ranks = Path(run.folder), context.get_world_size()
-    if (folder / FAULT).exists():  # a restart after a fault that a restart does not mend
+    if (folder / FAULT).exists():  # Ray restarted the workers, but a restart does not mend this fault
         return
     run = replace(run, config=run.config.with_workers(ranks))
     engine = DeepSpeedEngine(build_first_module(run), run.config)
@@ -112,47 +118,48 @@ def _worker(settings: dict[str, Any]) -> None:
     except tuple(FAULTS.values()) as error:
         _write_fault(folder, error)
         if not isinstance(error, FloatingPointError):
-            raise  # on this rank alone: the others wait for it until Ray ends them
+            raise  # an InputError is of this rank only: the others wait in a collective until Ray ends them
 
 
 def _write_fault(run: Path, error: Exception) -> None:
-    """RUN/fault.json: the first error of any rank that no restart mends."""
+    """Write RUN/fault.json: the type and message of an error that a restart cannot mend."""
     kind = next(name for name, fault in FAULTS.items() if isinstance(error, fault))
     temporary = run / f".{FAULT}.{os.getpid()}"
     temporary.write_text(json.dumps({"type": kind, "message": str(error)}))
     temporary.rename(run / FAULT)
 
 
+# Any: Ray's runtime environment, and JSON values, here and below.
 def _environment() -> dict[str, Any]:
-    """What a worker's process needs to know before it imports torch."""
+    """Return the environment variables that a worker needs before it imports torch."""
     names = ("DS_ACCELERATOR", "HF_HUB_OFFLINE", "HF_HOME", "TOKENIZERS_PARALLELISM")
     return {"env_vars": {name: os.environ[name] for name in names if name in os.environ}}
 
 
 def _portable(run: PreparedRun) -> dict[str, Any]:
-    """The run as plain values, so that no class need match between driver and workers."""
+    """Return the run as JSON-like values, so that driver and workers need not share classes by pickle."""
     return {**vars(run), "config": run.config.model_dump(mode="json")}
 
 
 def _read_portable(values: dict[str, Any]) -> PreparedRun:
-    """The inverse of `_portable`."""
+    """Make the run of the values that `_portable` returned."""
     return PreparedRun(**{**values, "config": read_config(values["config"])})
 
 
 @contextmanager
 def _following(run: Path, report: Callable[[dict[str, float]], None], seconds: float = 0.5) -> Iterator[None]:
-    """While open, every new line of RUN/metrics.jsonl goes to `report`, here in the driver."""
-    done = threading.Event()
-    seen = {line["step"] for line in read_metrics(run)}
+    """Pass every new line of RUN/metrics.jsonl to `report`, checked every `seconds`, until the context closes."""
+    closing = threading.Event()
+    reported = {line["step"] for line in read_metrics(run)}
 
     def pass_on() -> None:
         for line in read_metrics(run):
-            if line["step"] not in seen:
-                seen.add(line["step"])
+            if line["step"] not in reported:
+                reported.add(line["step"])
                 report(line)
 
     def follow() -> None:
-        while not done.wait(seconds):
+        while not closing.wait(seconds):
             pass_on()
 
     follower = threading.Thread(target=follow, daemon=True)
@@ -160,6 +167,6 @@ def _following(run: Path, report: Callable[[dict[str, float]], None], seconds: f
     try:
         yield
     finally:
-        done.set()
+        closing.set()
         follower.join()
         pass_on()

@@ -1,4 +1,4 @@
-"""The training loop: fetch, step, log, save. It knows neither Ray nor DeepSpeed; the engine is handed in."""
+"""The training loop: fetch, step, log, save. It imports neither Ray nor DeepSpeed; the engine is an argument."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def train(
     run: PreparedRun,
     report: Callable[[dict[str, float]], None],
 ) -> None:
-    """Train from the run's newest checkpoint, or from the recipe's first step, up to its last.
+    """Train from the run's newest checkpoint, or from the recipe's `start.step`, to its last step.
 
-    `report` is called on every rank after every `schedule.log_every` steps and after the last, with the same metrics'
-    names. Raises FloatingPointError, on all ranks alike, when a loss or the gradient is not finite.
+    `report` is called on every rank after every `schedule.log_every` steps and after the last, with metrics of the same
+    names on all ranks. Raises FloatingPointError, on all ranks, when a loss or the gradient norm is not finite.
     """
     config, schedule, folder = run.config, run.config.schedule, Path(run.folder)
     checkpoints = list_checkpoints(folder)
@@ -54,8 +54,10 @@ def train(
             parts = next(batches)
             waited = time.perf_counter() - waiting
 
-            moved = [part.to(engine.device, engine.dtype) for part in parts]
-            values = accumulate_gradients(engine, moved, StepContext.of(config.seed, step, engine.rank))
+            micro_batches = [part.to(engine.device, engine.dtype) for part in parts]
+            values = accumulate_gradients(
+                engine, micro_batches, StepContext.of(config.seed, step, engine.rank)
+            )
             rate, momentum = one_cycle(step, run.total_steps, config.optimizer)
             norm = engine.step(rate, momentum)
             for name, highest in engine.parameter_limits().items():
@@ -88,27 +90,32 @@ def train(
 
 
 class _Timer:
-    """Due when `minutes` have passed since the last restart; never due without minutes."""
+    """A timer that is due `minutes` after its last restart; never when `minutes` is None."""
 
     def __init__(self, minutes: float | None) -> None:
         self.minutes = minutes
         self.restart()
 
     def restart(self) -> None:
+        """Count from now."""
         self._since = time.monotonic()
 
     def is_due(self) -> bool:
+        """Return whether `minutes` have passed since the last restart."""
         return self.minutes is not None and time.monotonic() - self._since >= 60 * self.minutes
 
 
 def _watched(values: dict[str, Tensor], norm: Tensor, config: PretrainConfig) -> dict[str, Tensor]:
-    """What must be finite. In fp16 a gradient may overflow: the loss scale shrinks and the step is skipped."""
+    """Return the values that must be finite: the losses and, except in fp16, the gradient norm.
+
+    In fp16 a gradient may overflow; the engine then skips the step and lowers the loss scale.
+    """
     losses = {name: value for name, value in values.items() if name.endswith("loss")}
     return losses if config.engine.precision == "fp16" else losses | {"gradient_norm": norm}
 
 
 def _append_keys(run: Path, engine: Engine, step: int, keys: list[str]) -> None:
-    """Add the keys of one step to RUN/keys/, one file per rank."""
+    """Append the sample keys of one step to RUN/keys/, one file per rank."""
     path = run / "keys" / f"rank-{engine.rank}-of-{engine.ranks}.jsonl"
     path.parent.mkdir(exist_ok=True)
     with path.open("a") as file:

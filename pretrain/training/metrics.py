@@ -1,4 +1,4 @@
-"""Metrics of a run: named with their unit, one JSON object a logged step."""
+"""Metrics of a run: their names carry the unit; one JSON object per logged step."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pretrain.objectives.distributed import world
 
 
 class Meter:
-    """Means of what was recorded since the last `read`, and shares of the wall clock.
+    """Collects the mean of each recorded value since the last `read`, and measures times.
 
-    Sums stay on the device until `read`: a step does not wait for its own numbers. Values that are not finite (the
-    gradient norm of a step that fp16's loss scaling skipped) are left out of their mean.
+    Sums stay on the device until `read`, so a step does not wait for its own values. Values that are not finite (the
+    gradient norm of a step that the loss scaling of fp16 skipped) are left out of their mean.
     """
 
     def __init__(self) -> None:
         self._restart()
 
     def _restart(self) -> None:
-        """Forget what was recorded, and start the clocks anew."""
+        """Clear what was recorded and restart the clocks."""
         self._sums: dict[str, Tensor | float] = defaultdict(float)
         self._counts: dict[str, Tensor | float] = defaultdict(float)
         self._waited = 0.0
@@ -37,7 +37,7 @@ class Meter:
         self._began = self._ended = self._since
 
     def record(self, values: dict[str, Tensor | float], images: int, waited: float) -> None:
-        """One step: scalars by name, images over all ranks, seconds spent waiting for data."""
+        """Record one step: scalars by name, number of images over all ranks, seconds of waiting for data."""
         for name, value in values.items():
             if isinstance(value, Tensor):
                 finite = torch.isfinite(value)
@@ -53,23 +53,25 @@ class Meter:
         self._slowest = max(self._slowest, self._ended - self._began)
 
     def read(self, device: torch.device, **totals: float) -> dict[str, float]:
-        """The means over steps and ranks; `totals`, summed over ranks; images/s, step times, share of waiting.
+        """Return the metrics since the last `read`, and restart. Every rank must call it after the same steps.
 
-        `train/step_cpu_seconds` is what all threads of this process took, on whatever cores they were given: of a
-        machine that others share it says more than the step time. Starts anew. Every rank must call it after the same
-        steps. `train/slowest_step_seconds` is this rank's slowest step: what happens between two steps (a checkpoint)
-        counts to the later one, waiting for the device at the end to the last.
+        - recorded values: means over steps and ranks; `totals`: `data/NAME`, summed over ranks;
+        - `train/images_per_second`, `train/step_seconds` (mean), `data/wait_percent` (mean over ranks);
+        - `train/slowest_step_seconds`: this rank's slowest step. Work between two steps (a checkpoint) counts as part
+          of the later step; waiting for the device in `read` counts as part of the last one;
+        - `train/step_cpu_seconds`: CPU time per step of all threads of this process. On a machine shared with other
+          processes it says more than the step time.
         """
         now = time.perf_counter()
         seconds = max(now - self._since, 1e-9)
         names = sorted(self._sums)
-        own = [
+        values = [
             *(self._sums[n] for n in names),
             *(self._counts[n] for n in names),
             self._waited,
             *totals.values(),
         ]
-        table = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=device) for x in own])
+        table = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=device) for x in values])
         _, ranks = world()
         if ranks > 1:
             dist.all_reduce(table)
@@ -94,9 +96,9 @@ class Meter:
 
 
 class MetricsLog:
-    """RUN/metrics.jsonl and RUN/tensorboard, of one rank.
+    """Writes RUN/metrics.jsonl and RUN/tensorboard; only one rank may open it.
 
-    On resume the lines after the checkpoint's step are dropped, so no step stands twice.
+    On resume the lines after the checkpoint's step are dropped, so no step appears twice.
     """
 
     def __init__(self, run: Path, first_step: int) -> None:
@@ -107,8 +109,9 @@ class MetricsLog:
         self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step + 1)
 
+    # Any: JSON values; `step` is an int, the metrics are floats.
     def append(self, metrics: dict[str, Any]) -> None:
-        """One logged step."""
+        """Write the metrics of one logged step; `step` is among them."""
         with self.path.open("a") as file:
             file.write(json.dumps(metrics) + "\n")
         for name, value in metrics.items():
@@ -122,14 +125,15 @@ class MetricsLog:
         self._board.close()
 
 
+# Any: JSON values, as in `append`.
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """All whole lines of RUN/metrics.jsonl; a last line that a kill cut short is left out."""
+    """Read all complete lines of RUN/metrics.jsonl; a last line that a kill cut short is left out."""
     path = run / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
-    found = []
+    records = []
     for line in lines:
         try:
-            found.append(json.loads(line))
+            records.append(json.loads(line))
         except ValueError:
             break
-    return found
+    return records

@@ -1,4 +1,4 @@
-"""A torch profiler trace of a few steps, for `chrome://tracing` or Perfetto."""
+"""Records a torch profiler trace of a few steps, for `chrome://tracing` or Perfetto."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-SKIPPED, TRACED = 4, 6  # steps 5 to 10 of this start; the first ones are no measure of the rest
+SKIPPED, TRACED = 4, 6  # steps 5 to 10 of this start; the first ones are slower than the rest
 
 
 def step_profiler(run: Path, rank: int, device: torch.device) -> profile:
-    """A context whose `step()` ends a training step; writes RUN/profile/rank-N.json after the last traced one."""
+    """Return a profiler context; call its `step()` after each step.
 
-    def write(done: profile) -> None:
+    It writes RUN/profile/rank-N.json after the last traced step.
+    """
+
+    def write(profiler: profile) -> None:
         folder = run / "profile"
         folder.mkdir(parents=True, exist_ok=True)
-        done.export_chrome_trace(str(folder / f"rank-{rank}.json"))
+        profiler.export_chrome_trace(str(folder / f"rank-{rank}.json"))
 
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     return profile(

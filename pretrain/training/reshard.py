@@ -13,7 +13,10 @@ from pretrain.training.checkpoint import list_checkpoints, read_state
 
 @dataclass(frozen=True)
 class Resharded:
-    """What was done: `written_by` workers wrote the checkpoint, `ready_for` may now load it."""
+    """Result of `reshard_run`: `written_by` workers wrote the checkpoint of `step`; `ready_for` workers can load it.
+
+    `converted` is False when the checkpoint could be loaded as it was.
+    """
 
     checkpoint: str
     step: int
@@ -23,11 +26,11 @@ class Resharded:
 
 
 def reshard_run(run: str, world_size: int) -> Resharded:
-    """Prepare the newest checkpoint of `run` for `world_size` workers, on CPUs, before any GPU waits for it.
+    """Prepare the newest checkpoint of `run` for `world_size` workers, on CPUs, before GPUs are reserved.
 
-    A worker that finds another number of ranks does the same by itself, one process long. The result serves every
-    number of workers; `world_size` is checked against the recipe. Raises InputError when the run has no checkpoint or
-    its batch does not divide.
+    A run that resumes with another number of workers also converts its checkpoint by itself, but in one process. The
+    result can be loaded by any number of workers; `world_size` is only checked against the recipe. Raises InputError
+    when the run has no checkpoint or `world_size` × `data.accumulation` does not divide the batch.
     """
     config = open_run(run).config
     checkpoints = list_checkpoints(Path(run))
@@ -37,15 +40,17 @@ def reshard_run(run: str, world_size: int) -> Resharded:
     try:
         config.with_workers(world_size)
     except ValueError as error:
-        share = world_size * config.data.accumulation
+        divisor = world_size * config.data.accumulation
         raise InputError(
             f"world_size is {world_size}; with data.accumulation {config.data.accumulation} it must divide "
-            f"data.batch_size {config.data.batch_size}, {share} does not"
+            f"data.batch_size {config.data.batch_size}, {divisor} does not"
         ) from error
     state = read_state(newest)
-    needed = config.engine.zero_stage > 0 and state.ranks != world_size and (newest / "engine").is_dir()
-    if needed:
+    needs_conversion = (
+        config.engine.zero_stage > 0 and state.ranks != world_size and (newest / "engine").is_dir()
+    )
+    if needs_conversion:
         from pretrain.training.engines.deepspeed import write_universal
 
         write_universal(newest, processes=min(8, os.cpu_count() or 1))
-    return Resharded(str(newest), state.step, state.ranks, world_size, needed)
+    return Resharded(str(newest), state.step, state.ranks, world_size, needs_conversion)

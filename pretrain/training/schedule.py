@@ -1,6 +1,6 @@
-"""OneCycle for the learning rate and, opposed to it, for AdamW's first moment (paper, Table 5).
+"""The OneCycle schedule of learning rate and AdamW's first moment, which falls as the rate rises (paper, Table 5).
 
-A pure function of the step: resuming needs no scheduler state.
+It is a pure function of the step, so resuming needs no scheduler state.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from pretrain.config import OptimizerConfig
 
 
 def one_cycle(step: int, total: int, config: OptimizerConfig) -> tuple[float, float]:
-    """(learning rate, first moment) at `step` of `total` (from 0), cosine-shaped.
+    """Return (learning rate, first moment β1) at `step` of `total` steps, counted from 0.
 
     The rate rises from peak / start_divisor to the peak over the first `warmup_fraction` of the steps, then falls to
-    peak / (start_divisor × final_divisor); the moment goes from its highest value to its lowest and back.
-    The same numbers as torch.optim.lr_scheduler.OneCycleLR with `cycle_momentum`.
+    peak / (start_divisor × final_divisor), both along a cosine; β1 goes from its highest value to its lowest and back.
+    The numbers equal those of torch.optim.lr_scheduler.OneCycleLR with `cycle_momentum`.
     """
     peak = config.learning_rate
-    first = peak / config.start_divisor
-    last = first / config.final_divisor
+    start_rate = peak / config.start_divisor
+    end_rate = start_rate / config.final_divisor
     low, high = config.momentum_range
-    top = config.warmup_fraction * total - 1
-    if step <= top:
-        share = step / top if top > 0 else 1.0
-        return _cosine(first, peak, share), _cosine(high, low, share)
-    share = (step - top) / max(total - 1 - top, 1e-9)
-    return _cosine(peak, last, min(share, 1.0)), _cosine(low, high, min(share, 1.0))
+    peak_step = config.warmup_fraction * total - 1
+    if step <= peak_step:
+        share = step / peak_step if peak_step > 0 else 1.0
+        return _cosine(start_rate, peak, share), _cosine(high, low, share)
+    share = (step - peak_step) / max(total - 1 - peak_step, 1e-9)
+    return _cosine(peak, end_rate, min(share, 1.0)), _cosine(low, high, min(share, 1.0))
 
 
 def _cosine(start: float, end: float, share: float) -> float:
+    """Interpolate from `start` (share 0) to `end` (share 1) along half a cosine."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * share))

@@ -1,4 +1,4 @@
-"""From a recipe to the parts of a run; everything that can be refused is refused here, before workers start."""
+"""Builds the parts of a run from its recipe, and checks all input before workers start."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ logger = logging.getLogger(__name__)
 
 
 def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) -> PreparedRun:
-    """Check recipe, data and output folder against each other.
+    """Check recipe, data and output folder against each other, and return the run that they make.
 
-    `data` is a URI, or several of `URI` or `URI=WEIGHT` that are mixed.
-    Raises InputError when they do not fit: no committed data, fewer samples than a batch, an output folder of another
-    recipe; no phrases where an objective learns from them; a start that is absent, of another shape, or no earlier than
-    the last step.
+    `data` is one `URI` or `URI=WEIGHT`, or several, which are mixed. Raises InputError when something does not fit: no
+    committed data; fewer samples than a batch; an output folder of another recipe; no phrases where an objective learns
+    from them; initial weights that are absent or of another shape; a first step that is not before the last.
     """
     config = _with_absolute_start(config)
     load_tokenizer(config.tokenizer)
@@ -65,17 +64,17 @@ def write_run_config(run: PreparedRun) -> None:
     temporary.rename(folder / "config.json")
 
 
-# Any: the task's features, whose type only the task knows.
+# Any, here and below: only the task knows the type of its features.
 def build_module(config: PretrainConfig) -> Task[Any]:
-    """The task's module with the recipe's seed: the same weights on every rank."""
+    """Build the task's module with random weights from the recipe's seed: the same weights on every rank."""
     torch.manual_seed(config.seed)
     return get_task(config.task).build(config, len(load_tokenizer(config.tokenizer)))
 
 
 def build_first_module(run: PreparedRun) -> Task[Any]:
-    """The module as the run's first step finds it: with the weights of `start`, where the recipe names some.
+    """Build the module for the run's first step, with the weights of `start` when the recipe names them.
 
-    A run that has a checkpoint goes on from that and does not look at `start` again.
+    When the run has a checkpoint, `start` is not read: the engine loads the checkpoint instead.
     """
     module, weights = build_module(run.config), run.config.start.weights
     if weights and not list_checkpoints(Path(run.folder)):
@@ -84,22 +83,22 @@ def build_first_module(run: PreparedRun) -> Task[Any]:
 
 
 def build_reader(run: PreparedRun, rank: int, ranks: int) -> BatchReader:
-    """Worker `rank`'s stream of batches."""
+    """Open the stream of batches of worker `rank` of `ranks`."""
     return open_reader(run.config, open_data(run.config, run.data), rank, ranks)
 
 
 def learning_hash(config: PretrainConfig, source: Source) -> str:
-    """16 hex digits of all that decides what is learned: the recipe's output settings, and the data's sha256s."""
+    """Return a hash, 16 hex digits, of what decides the result: the recipe's output settings and the data's sha256s."""
     return hash_of(output_settings(config) | {"data_sha256": source.identity()})
 
 
 def _absolute(uri: str) -> str:
-    """A local path from the root on (a worker may run in another folder); other URIs as they are."""
+    """Make a local path absolute, because workers may run in another folder; leave other URIs as they are."""
     return uri if "://" in uri else str(Path(uri).expanduser().absolute())
 
 
 def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
-    """As `_absolute`, for the weights that the recipe starts from."""
+    """Return the recipe with an absolute path in `start.weights`."""
     if config.start.weights is None:
         return config
     start = config.start.model_copy(update={"weights": _absolute(config.start.weights)})
@@ -107,7 +106,7 @@ def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
 
 
 def _check_start(run: PreparedRun) -> None:
-    """Refuse a start behind the last step, and weights that do not fit, before workers do."""
+    """Raise InputError when `start.step` is not before the last step, or the initial weights do not fit."""
     step = run.config.start.step
     if step >= run.total_steps:
         raise InputError(
@@ -119,7 +118,7 @@ def _check_start(run: PreparedRun) -> None:
 
 
 def _check_phrases(config: PretrainConfig, source: Source) -> None:
-    """Refuse objectives that need phrases on data without them."""
+    """Raise InputError when an objective needs phrases and the data has none."""
     needing = config.objectives_with_phrases
     if not needing:
         return
@@ -135,15 +134,16 @@ def _check_phrases(config: PretrainConfig, source: Source) -> None:
 
 
 def _check_output(run: PreparedRun) -> None:
+    """Raise InputError when the output folder is a file, holds something else, or holds another run."""
     folder = Path(run.folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {folder} is a file; give a folder")
-    there = folder / "config.json"
-    if not there.exists():
+    record = folder / "config.json"
+    if not record.exists():
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"output {folder} is not empty and holds no run; give a new folder")
         return
-    other = json.loads(there.read_text())["config_hash"]
+    other = json.loads(record.read_text())["config_hash"]
     if other != run.config_hash:
         raise InputError(
             f"output {folder} holds a run of config {other}, this is config {run.config_hash}; "

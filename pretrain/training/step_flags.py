@@ -1,4 +1,4 @@
-"""What all ranks must agree on after a step, in one small all-reduce that the host does not wait for."""
+"""Flags that all ranks agree on after a step, by one small all-reduce that the host does not wait for."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from torch import Tensor
 
 
 class StepFlags:
-    """Whether a value was not finite on any rank, and whether rank 0 wants a checkpoint.
+    """Tells all ranks whether a value was not finite on any rank, and whether rank 0 wants a checkpoint.
 
-    A rank that raised by itself would leave the others waiting in a collective, so the flags are reduced over ranks
-    first. The result of a step is read during the next step, when it has arrived: the host does not wait for the
-    device's newest work. Call `settle` before anything of a step is written, so that nothing after a fault is kept.
+    A rank that raised an error by itself would leave the others waiting in a collective, so the flags are reduced over
+    ranks first. The flags of a step are read during the next step, when they have arrived, so the host does not wait
+    for the newest work of the device. Call `settle` before writing a log line or a checkpoint, so that nothing from
+    after a fault is kept.
     """
 
     def __init__(self) -> None:
         self._pending: tuple[int, list[str], Tensor, dist.Work | None, torch.cuda.Event | None] | None = None
 
     def propose(self, step: int, watched: Mapping[str, Tensor], wish: bool = False) -> None:
-        """Start to reduce the flags of `step`; `watched`: scalars on one device, with the same names on every rank."""
+        """Start the all-reduce of the flags of `step`.
+
+        `watched` holds scalars on one device, with the same names on every rank; `wish` asks for a checkpoint.
+        """
         device = next(iter(watched.values())).device
         broken = [~torch.isfinite(value.detach()).all() for value in watched.values()]
         flags = torch.stack([*broken, torch.tensor(wish, device=device)]).float()
@@ -30,16 +34,16 @@ class StepFlags:
             work = dist.all_reduce(flags, op=dist.ReduceOp.MAX, async_op=True)
         if flags.is_cuda:
             if work:
-                work.wait()  # of the stream, not of the host
+                work.wait()  # the stream waits, not the host
             flags = torch.empty(flags.shape, pin_memory=True).copy_(flags, non_blocking=True)
             work, event = None, torch.cuda.Event()
             event.record()
         self._pending = step, list(watched), flags, work, event
 
     def settle(self) -> bool:
-        """Whether rank 0 wanted a checkpoint at the step last proposed (False when no step is open).
+        """Return whether any rank wished for a checkpoint at the last proposed step; False when no step is open.
 
-        Raises FloatingPointError on every rank, naming the step and the values, when a value was not finite on any.
+        Raises FloatingPointError on every rank, with the step and the names, when a value was not finite on any rank.
         """
         if self._pending is None:
             return False

@@ -1,4 +1,4 @@
-"""DeepSpeed behind the few calls that the loop needs. The only file that imports deepspeed."""
+"""The engine that shards a module with DeepSpeed. The only file that imports deepspeed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ from pretrain.step_context import StepContext
 from pretrain.tasks.task import Rows, Task
 from pretrain.training.engines.engine import optimizer_groups, set_schedule
 
-# Without this DeepSpeed compiles an all-reduce of its own for ranks on one CPU machine at its first start: 100 s, and
-# a compiler needed. gloo does the same work.
+# Without this, DeepSpeed compiles its own all-reduce for ranks on one CPU machine at its first start. That takes 100 s
+# and needs a compiler; gloo does the same work.
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
+# Any: DeepSpeed takes its configuration as JSON values.
 def deepspeed_settings(config: PretrainConfig) -> dict[str, Any]:
-    """DeepSpeed's own configuration for a recipe."""
+    """Return DeepSpeed's configuration for a recipe."""
     settings: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": config.per_worker_batch,
         "gradient_accumulation_steps": 1,
@@ -43,7 +44,8 @@ def deepspeed_settings(config: PretrainConfig) -> dict[str, Any]:
         "zero_optimization": {
             "stage": config.engine.zero_stage,
             "stage3_param_persistence_threshold": config.engine.whole_below,
-            # Stage 1 would overlap only what the last micro-batch touches, and leave the heads' gradients unreduced.
+            # With accumulation, overlapping at stage 1 would reduce only what the last backward pass touches and leave
+            # the gradients of the heads unreduced.
             "overlap_comm": config.workers.gpu
             and not (config.engine.zero_stage == 1 and config.data.accumulation > 1),
         },
@@ -57,9 +59,9 @@ def deepspeed_settings(config: PretrainConfig) -> dict[str, Any]:
 
 
 class DeepSpeedEngine:
-    """A sharded module, its optimiser and their checkpoints, over the process group that is already there."""
+    """An `Engine` with a sharded module and optimiser, in a process group that must exist already."""
 
-    # Any: the task's features, whose type the engine does not know.
+    # Any: the engine does not know the type of the task's features.
     def __init__(self, module: Task[Any], config: PretrainConfig) -> None:
         optimizer = torch.optim.AdamW(
             optimizer_groups(
@@ -87,24 +89,26 @@ class DeepSpeedEngine:
         only_encode: bool = False,
         gradients: Mapping[str, Tensor] | None = None,
     ) -> Any:  # see Engine.forward
-        """The module's losses and metrics on a batch of this rank, or its features."""
+        """Return the module's losses and metrics on a batch of this rank, or its features."""
         return self.engine(batch, step, features=features, only_encode=only_encode, gradients=gradients)
 
     def backward(self, loss: Tensor, last: bool = True) -> None:
-        """Add the gradients of a loss; ranks agree on them by the `last` of a step."""
+        """Add the gradients of a loss; with the `last` backward pass of a step they are averaged over ranks."""
         self.engine.set_gradient_accumulation_boundary(last)
         self.engine.backward(loss)
 
     def loss_scale(self) -> float:
-        """The factor by which a loss is multiplied before its gradients are computed (fp16)."""
-        one = torch.ones((), device=self.device, requires_grad=True).clone()
-        return float(self.engine.optimizer.scale_if_loss(one)) if self.dtype == torch.float16 else 1.0
+        """Return the factor that multiplies a loss before its gradients are computed; 1 except in fp16."""
+        unit_loss = torch.ones((), device=self.device, requires_grad=True).clone()
+        return float(self.engine.optimizer.scale_if_loss(unit_loss)) if self.dtype == torch.float16 else 1.0
 
     def step(self, learning_rate: float, momentum: float) -> Tensor:
-        """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
+        """Do one optimiser step at this learning rate and first moment; return the gradient norm before clipping."""
         set_schedule(self.engine.optimizer.param_groups, learning_rate, momentum)
         norm = None
-        if not self.engine.zero_optimization() and self.dtype == torch.float32:  # DeepSpeed keeps none here
+        if (
+            not self.engine.zero_optimization() and self.dtype == torch.float32
+        ):  # DeepSpeed computes no norm here
             gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
             norm = nn.utils.get_total_norm(gradients)
         self.engine.step()
@@ -112,12 +116,12 @@ class DeepSpeedEngine:
         return torch.as_tensor(norm, dtype=torch.float32, device=self.device)
 
     def parameter_limits(self) -> dict[str, float]:
-        """Parameter's name → the value that its entries are held at or below, as the task says."""
+        """Return the task's limits: parameter's name → upper limit of its entries."""
         return self.module.parameter_limits()
 
     @torch.no_grad()
     def clamp_parameter(self, name: str, highest: float) -> None:
-        """Hold every entry of a parameter at or below `highest`, in the optimiser's own fp32 copy too."""
+        """Clamp every entry of a parameter to at most `highest`, in the optimiser's fp32 copy too."""
         parameter = dict(self.module.named_parameters())[name]
         full = safe_get_full_fp32_param(parameter)
         if full is None:
@@ -128,28 +132,28 @@ class DeepSpeedEngine:
                 parameter.clamp_(max=highest)
 
     def weights(self) -> dict[str, Tensor]:
-        """The whole module in fp32 on rank 0 (empty elsewhere). Every rank must call it."""
-        found: dict[str, Tensor] = {}
+        """Return the whole module in fp32 on rank 0's CPU (empty on other ranks). Every rank must call it."""
+        weights: dict[str, Tensor] = {}
         for name, parameter in self.module.named_parameters():
             full = safe_get_full_fp32_param(parameter)
             value = parameter.detach() if full is None else full
             if self.rank == 0:
-                found[name] = value.float().cpu().clone().view(_shape(parameter))
+                weights[name] = value.float().cpu().clone().view(_shape(parameter))
         if self.rank == 0:
-            known = dict(self.module.named_parameters())
-            found |= {
+            parameters = dict(self.module.named_parameters())
+            weights |= {
                 k: v.cpu().clone()
                 for k, v in self.module.state_dict().items()
-                if k not in known and k not in found
+                if k not in parameters and k not in weights
             }
-        return found
+        return weights
 
     def save(self, folder: Path) -> None:
-        """Sharded module and optimiser state into `folder`. Every rank must call it."""
+        """Write the sharded state of module and optimiser into `folder`. Every rank must call it."""
         self.engine.save_checkpoint(str(folder), tag="engine", save_latest=False)
 
     def load(self, folder: Path, ranks: int) -> None:
-        """Restore what `save` wrote on `ranks` ranks; on another number by way of a universal checkpoint.
+        """Restore what `save` wrote on `ranks` ranks; on another number of ranks, from a universal checkpoint.
 
         Raises InputError when the folder holds no state of this engine. Every rank must call it.
         """
@@ -164,31 +168,34 @@ class DeepSpeedEngine:
         if self.rank == 0:
             write_universal(folder)
         dist.barrier()
-        own = [(group["weight_decay"], group["rate"]) for group in self.engine.optimizer.param_groups]
+        group_settings = [
+            (group["weight_decay"], group["rate"]) for group in self.engine.optimizer.param_groups
+        ]
         self.engine._config.load_universal_checkpoint = True
         self.engine.load_checkpoint(str(folder), tag=UNIVERSAL)
         self.engine._config.load_universal_checkpoint = False
-        # Stage 3 gives every group the settings of the first one, and all parameters one count of steps to share,
-        # which each of them would then raise. Buffers are not in a universal checkpoint.
+        # Stage 3 loads the settings of the first group into every group, and lets all parameters share one step
+        # counter, which each of them would then increase. A universal checkpoint holds no buffers.
         for moments in self.engine.basic_optimizer.state.values():
             if isinstance(moments.get("step"), Tensor):
                 moments["step"] = moments["step"].clone()
-        for group, (decay, rate) in zip(self.engine.optimizer.param_groups, own, strict=True):
+        for group, (decay, rate) in zip(self.engine.optimizer.param_groups, group_settings, strict=True):
             group["weight_decay"], group["rate"] = decay, rate
-        whole = load_file(folder / "model.safetensors")
+        weights = load_file(folder / "model.safetensors")
         for name, buffer in self.module.named_buffers():
-            if name in whole:
-                buffer.copy_(whole[name])
+            if name in weights:
+                buffer.copy_(weights[name])
 
 
 UNIVERSAL = "universal"
 
 
 def write_universal(checkpoint: Path, processes: int = 1) -> Path:
-    """Make a sharded checkpoint loadable on any number of ranks: `universal` beside its shards, whole or absent.
+    """Convert a sharded checkpoint so that any number of ranks can load it; return the folder `universal` in it.
 
-    One fp32 file a parameter and optimiser moment ("Universal Checkpointing", Lian et al. 2024). Nothing to do at
-    ZeRO stage 0, where every rank has everything, and where it was done before.
+    The folder holds one fp32 file per parameter and optimiser moment ("Universal Checkpointing", Lian et al. 2024) and
+    is either complete or absent; when it exists, nothing is done. Checkpoints of ZeRO stage 0 need no conversion,
+    because every rank holds the whole state.
     """
     final, partial = checkpoint / UNIVERSAL, checkpoint / f".{UNIVERSAL}.partial"
     if final.is_dir():
@@ -206,11 +213,11 @@ def write_universal(checkpoint: Path, processes: int = 1) -> Path:
     )
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         ds_to_universal.main(settings)
-    (checkpoint / "latest_universal").unlink(missing_ok=True)  # we name the folder ourselves
+    (checkpoint / "latest_universal").unlink(missing_ok=True)  # `load` names the folder itself
     partial.rename(final)
     return final
 
 
 def _shape(parameter: Tensor) -> torch.Size:
-    """A ZeRO-3 parameter's shape when whole."""
+    """Return the shape of the whole parameter, which ZeRO 3 keeps apart from its shard."""
     return getattr(parameter, "ds_shape", parameter.shape)

@@ -1,4 +1,4 @@
-"""What the loop, gradient accumulation and checkpoints need of an engine."""
+"""Defines `Engine`: the interface that the loop, gradient accumulation and checkpoints use."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ class Engine(Protocol):
 
     device: torch.device
     dtype: torch.dtype
-    """What floating inputs are cast to."""
+    """Type to which floating-point inputs are cast."""
     rank: int
     ranks: int
+    """Number of ranks."""
 
-    # Any: a task's features are of its own type; see Task.forward for what the keywords ask.
+    # Any: each task has features of its own type. `Task.forward` explains the keywords.
     def forward(
         self,
         batch: Batch,
@@ -33,27 +34,27 @@ class Engine(Protocol):
         only_encode: bool = False,
         gradients: Mapping[str, Tensor] | None = None,
     ) -> Any:
-        """The module's losses and metrics on a batch of this rank, or its features."""
+        """Return the module's losses and metrics on a batch of this rank, or its features."""
         ...
 
     def backward(self, loss: Tensor, last: bool = True) -> None:
-        """Add the gradients of a loss; `last` says that no more come before the optimiser step."""
+        """Add the gradients of a loss; `last` is True for the last backward pass before the optimiser step."""
         ...
 
     def loss_scale(self) -> float:
-        """The factor by which a loss is multiplied before its gradients are computed (fp16)."""
+        """Return the factor that multiplies a loss before its gradients are computed; 1 except in fp16."""
         ...
 
     def step(self, learning_rate: float, momentum: float) -> Tensor:
-        """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
+        """Do one optimiser step at this learning rate and first moment; return the gradient norm before clipping."""
         ...
 
     def clamp_parameter(self, name: str, highest: float) -> None:
-        """Hold every entry of a parameter at or below `highest`."""
+        """Clamp every entry of a parameter to at most `highest`."""
         ...
 
     def parameter_limits(self) -> dict[str, float]:
-        """Parameter's name → the value that its entries are held at or below, as the task says."""
+        """Return the task's limits: parameter's name → upper limit of its entries."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -65,12 +66,13 @@ class Engine(Protocol):
         ...
 
     def weights(self) -> dict[str, Tensor]:
-        """The whole module in fp32 on rank 0's CPU (empty elsewhere). Every rank must call it."""
+        """Return the whole module in fp32 on rank 0's CPU (empty on other ranks). Every rank must call it."""
         ...
 
 
+# Any: torch's own type of parameter groups, here and below.
 def optimizer_groups(groups: list[ParameterGroup]) -> list[dict[str, Any]]:
-    """The parameter groups as torch's optimisers take them; `rate` is kept beside their own settings."""
+    """Convert parameter groups to the form of torch's optimisers; `rate` is kept as an extra entry."""
     return [
         {"params": group.parameters, "weight_decay": group.weight_decay, "rate": group.rate}
         for group in groups
@@ -78,7 +80,7 @@ def optimizer_groups(groups: list[ParameterGroup]) -> list[dict[str, Any]]:
 
 
 def set_schedule(groups: list[dict[str, Any]], learning_rate: float, momentum: float) -> None:
-    """Give an optimiser's groups the learning rate (times each group's `rate`) and first moment of a step."""
+    """Set the learning rate (times each group's `rate`) and the first moment of an optimiser's groups."""
     for group in groups:
         group["lr"] = learning_rate * group["rate"]
         group["betas"] = (momentum, group["betas"][1])

@@ -1,4 +1,4 @@
-"""One process, one device, plain torch: the engine where DeepSpeed is absent (`loupe pretrain --local`)."""
+"""The engine of one process and one device, in torch alone, without DeepSpeed (`loupe pretrain --local`)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pretrain.training.engines.engine import optimizer_groups, set_schedule
 
 
 class PlainEngine:
-    """The `Engine` on a single device; weights in fp32, computation in the recipe's precision."""
+    """An `Engine` on a single device: weights in fp32, computation in the recipe's precision."""
 
-    # Any: the task's features, whose type the engine does not know.
+    # Any: the engine does not know the type of the task's features.
     def __init__(self, module: Task[Any], config: PretrainConfig, device: torch.device | None = None) -> None:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.module = module.to(self.device)
         self.rank, self.ranks = 0, 1
-        self.dtype = torch.float32  # autocast casts inside; inputs stay as they are
-        kinds = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-        self._compute = kinds[config.engine.precision]
+        self.dtype = torch.float32  # autocast casts inside the module; inputs stay fp32
+        compute_types = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+        self._compute = compute_types[config.engine.precision]
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._compute is torch.float16)
         self._clip = config.optimizer.clip_norm
         self.optimizer = torch.optim.AdamW(
@@ -48,20 +48,20 @@ class PlainEngine:
         only_encode: bool = False,
         gradients: Mapping[str, Tensor] | None = None,
     ) -> Any:  # see Engine.forward
-        """The module's losses and metrics on a batch, or its features."""
+        """Return the module's losses and metrics on a batch, or its features."""
         with torch.autocast(self.device.type, self._compute, enabled=self._compute is not None):
             return self.module(batch, step, features=features, only_encode=only_encode, gradients=gradients)
 
     def backward(self, loss: Tensor, last: bool = True) -> None:
-        """Add the gradients of a loss; `last` of a step makes no difference here."""
+        """Add the gradients of a loss; `last` has no effect in this engine."""
         self._scaler.scale(loss).backward()
 
     def loss_scale(self) -> float:
-        """The factor by which a loss is multiplied before its gradients are computed (fp16)."""
+        """Return the factor that multiplies a loss before its gradients are computed; 1 except in fp16."""
         return self._scaler.get_scale()
 
     def step(self, learning_rate: float, momentum: float) -> Tensor:
-        """One optimiser step at the given rate and first moment; returns the gradient norm before clipping."""
+        """Do one optimiser step at this learning rate and first moment; return the gradient norm before clipping."""
         set_schedule(self.optimizer.param_groups, learning_rate, momentum)
         self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self._clip or float("inf"))
@@ -71,20 +71,20 @@ class PlainEngine:
         return norm
 
     def parameter_limits(self) -> dict[str, float]:
-        """Parameter's name → the value that its entries are held at or below, as the task says."""
+        """Return the task's limits: parameter's name → upper limit of its entries."""
         return self.module.parameter_limits()
 
     @torch.no_grad()
     def clamp_parameter(self, name: str, highest: float) -> None:
-        """Hold every entry of a parameter at or below `highest`."""
+        """Clamp every entry of a parameter to at most `highest`."""
         dict(self.module.named_parameters())[name].clamp_(max=highest)
 
     def weights(self) -> dict[str, Tensor]:
-        """The whole module in fp32 on the CPU."""
+        """Return a copy of the whole module in fp32 on the CPU."""
         return {name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()}
 
     def save(self, folder: Path) -> None:
-        """Module, optimiser and loss-scaler state into `folder`."""
+        """Write the state of module, optimiser and loss scaler into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(state | {"scaler": self._scaler.state_dict()}, folder / "plain.pt")
