@@ -1,4 +1,4 @@
-"""Real input for the tests of the whole: a small icon world, curated on the session's cluster."""
+"""Input for the integration tests: a small icon world, curated on the test session's Ray cluster."""
 
 from pathlib import Path
 

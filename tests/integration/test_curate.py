@@ -42,13 +42,13 @@ def raw(shared_data, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def curated(raw, ray_cluster, tmp_path_factory):
     output = tmp_path_factory.mktemp("curated") / "out"
-    told: list[ShardProgress] = []
-    summary = curate(CONFIG, str(raw), str(output), progress=told.append)
-    return output, summary, told
+    reports: list[ShardProgress] = []
+    summary = curate(CONFIG, str(raw), str(output), progress=reports.append)
+    return output, summary, reports
 
 
 def test_kept_and_rejected_are_what_pillow_and_split_say(raw, curated):
-    """An independent referee: every image decoded, every rule written out again."""
+    """Checks against an independent referee: every image is decoded and every rule is written out again."""
     import io
 
     from PIL import Image
@@ -73,8 +73,8 @@ def test_kept_and_rejected_are_what_pillow_and_split_say(raw, curated):
                 else:
                     expected.append(key)
     output, summary, _ = curated
-    found = [key for path in sorted(output.glob("*.tar")) for key, _ in iterate(path)]
-    assert found == expected
+    keys = [key for path in sorted(output.glob("*.tar")) for key, _ in iterate(path)]
+    assert keys == expected
     assert summary.kept == len(expected)
     assert summary.pairs == 470
     assert summary.rejected == reasons
@@ -88,13 +88,13 @@ def test_bytes_are_those_of_the_raw_shards_and_the_index_leads_to_them(raw, cura
             names = tar.getnames()
             assert names == sorted(names)
             for name in names:
-                ours, theirs = tar.extractfile(name).read(), source.extractfile(name).read()
+                curated_bytes, raw_bytes = tar.extractfile(name).read(), source.extractfile(name).read()
                 if not name.endswith(".json"):
-                    assert ours == theirs
+                    assert curated_bytes == raw_bytes
                     continue
-                metadata = json.loads(ours)
+                metadata = json.loads(curated_bytes)
                 loupe = metadata.pop("loupe")
-                assert metadata == json.loads(theirs)
+                assert metadata == json.loads(raw_bytes)
                 first = min(
                     m.offset_data for m in source.getmembers() if m.name.split(".")[0] == name.split(".")[0]
                 )
@@ -104,12 +104,16 @@ def test_bytes_are_those_of_the_raw_shards_and_the_index_leads_to_them(raw, cura
 
 
 def test_progress_summary_and_report(curated):
-    output, summary, told = curated
+    output, summary, reports = curated
     for phase in ("scan", "stream"):
-        of_phase = [one for one in told if one.phase == phase]
-        assert [one.done for one in of_phase] == [1, 2, 3]
-        assert sorted(one.shard for one in of_phase) == ["00003.tar", "00011.tar", "00012.tar"]
-        assert sum(one.kept for one in of_phase) == summary.kept
+        of_phase = [shard_progress for shard_progress in reports if shard_progress.phase == phase]
+        assert [shard_progress.done for shard_progress in of_phase] == [1, 2, 3]
+        assert sorted(shard_progress.shard for shard_progress in of_phase) == [
+            "00003.tar",
+            "00011.tar",
+            "00012.tar",
+        ]
+        assert sum(shard_progress.kept for shard_progress in of_phase) == summary.kept
     report = json.loads((output / "report.json").read_text())
     assert report["funnel"]["kept"] == summary.kept
     assert report["config_hash"] == config_hash(CONFIG) == summary.config_hash
@@ -120,11 +124,11 @@ def test_progress_summary_and_report(curated):
 def test_another_run_with_another_number_of_workers_gives_the_same_bytes(raw, curated, tmp_path):
     output, _, _ = curated
     curate(CONFIG.model_copy(update={"workers": 1}), str(raw), str(tmp_path / "out"))
-    ours, theirs = tree(tmp_path / "out"), tree(output)
+    again, first = tree(tmp_path / "out"), tree(output)
     for name in ("report.html",):  # names the output folder
-        ours.pop(name)
-        theirs.pop(name)
-    assert ours == theirs
+        again.pop(name)
+        first.pop(name)
+    assert again == first
 
 
 def test_resume_does_what_is_missing_and_nothing_else(raw, curated, tmp_path):
@@ -135,9 +139,9 @@ def test_resume_does_what_is_missing_and_nothing_else(raw, curated, tmp_path):
     (output / "00011.tar").write_bytes(b"half")
     (output / ".00011.tar.0123.partial").write_bytes(b"left by a killed writer")
     before = {path: path.stat().st_mtime_ns for path in output.glob("0000*.tar")}
-    told: list[ShardProgress] = []
-    summary = curate(CONFIG, str(raw), str(output), progress=told.append)
-    assert {one.shard for one in told} == {"00011.tar"}
+    reports: list[ShardProgress] = []
+    summary = curate(CONFIG, str(raw), str(output), progress=reports.append)
+    assert {report.shard for report in reports} == {"00011.tar"}
     assert summary.shards_skipped == 2
     assert summary.pairs == 470
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -211,9 +215,9 @@ SCRIPT = """
 import sys
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.run import curate
-def tell(one):
-    if one.phase == "stream":
-        print("committed", one.shard, flush=True)
+def tell(report):
+    if report.phase == "stream":
+        print("committed", report.shard, flush=True)
 curate(CurateConfig(min_side=200, workers=1), sys.argv[1], sys.argv[2], progress=tell)
 """
 
@@ -248,7 +252,7 @@ def test_a_run_killed_in_the_middle_starts_ray_by_itself_is_quiet_and_is_complet
 
 
 def test_every_flaw_that_one_pair_shows_is_found_and_no_good_pair_is_lost(ray_cluster, tmp_path):
-    """The rendered world says which pairs it spoiled, and how."""
+    """Compares with the icon world's record of the pairs that it damaged, and how."""
     pytest.importorskip("fontawesomefree")
     from pipelines.icon_world import render_world
 
@@ -295,9 +299,9 @@ def test_phrases_are_found_while_curating_and_shown(icon_world, ray_cluster, tmp
     mentions = found = 0
     for _, members in iterate(str(output / "00000.tar")):
         record = json.loads(members["json"])
-        spans = {(one["start"], one["end"]) for one in record["loupe"]["phrases"]}
-        for one in record["loupe"]["phrases"]:
-            assert one["text"] == record["caption"][one["start"] : one["end"]]
+        spans = {(phrase["start"], phrase["end"]) for phrase in record["loupe"]["phrases"]}
+        for phrase in record["loupe"]["phrases"]:
+            assert phrase["text"] == record["caption"][phrase["start"] : phrase["end"]]
         for mention in record["mentions"]:
             mentions += 1
             found += any(end == mention["end"] and start <= mention["start"] for start, end in spans)

@@ -1,7 +1,7 @@
 """Two DeepSpeed processes, with and without accumulation, against plain autograd on the whole batch in one process.
 
-One spawn for each ZeRO stage; inside it every objective of the table is asked in turn. Dropout and stochastic depth
-are on: the reference encodes each micro-batch under the same seed as the ranks do.
+For each ZeRO stage two processes are spawned once; they run every objective of `OBJECTIVES` in turn. Dropout and
+stochastic depth are on: the reference encodes each micro-batch with the same seed as the ranks do.
 """
 
 import os
@@ -18,13 +18,14 @@ from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.training.accumulation import accumulate_gradients, concatenate
 
 PAIRS, TOKENS, VOCABULARY, RANKS = 8, 9, 50, 2
+# Objectives that read the pairs of all ranks; the others read only the pairs of their rank.
 GATHERED = {
     "contrastive",
     "max_pooled",
     "sigmoid",
     "late_interaction",
     "hard_negative",
-}  # the others look at a rank's own pairs
+}
 RECIPE = {
     "model": {
         "projection_dim": 16,
@@ -55,7 +56,7 @@ RECIPE = {
 
 
 def recipe(zero_stage: int, target: str) -> DualEncoderConfig:
-    # At ZeRO 3 all but the temperatures is really partitioned, small as this model is.
+    # With `whole_below` 2, ZeRO 3 partitions all parameters except the temperatures, even in a model this small.
     engine = {"zero_stage": zero_stage, "precision": "fp32", "whole_below": 2}
     changed = {"engine": engine, "supervision": RECIPE["supervision"] | {"target": target}}
     if target == "absence":
@@ -65,7 +66,7 @@ def recipe(zero_stage: int, target: str) -> DualEncoderConfig:
 
 
 def pairs(rows: slice) -> Batch:
-    """Some of eight pairs; captions are cut to the longest of these rows, as a worker's are."""
+    """Return some of eight pairs; captions are cut to the longest of these rows, as on a worker."""
     generator = torch.Generator().manual_seed(3)
     pixels = torch.randn(PAIRS, 3, 32, 32, generator=generator)
     ids = torch.randint(5, VOCABULARY, (PAIRS, TOKENS), generator=generator)
@@ -102,23 +103,23 @@ def context(rank: int) -> StepContext:
 
 def module(config: DualEncoderConfig) -> DualEncoderTask:
     torch.manual_seed(0)
-    made = DualEncoderTask(config, VOCABULARY)
-    # Half a unit for UNSIL from the first step on, so that the parts of the reference need not be seen together.
-    made.suppliers["shapley"].token_unsil.scale.momentum = 1.0
-    made.suppliers["shapley"].token_unsil.scale.mean_square.fill_(0.25)
-    made.suppliers["shapley"].token_unsil.scale.weight.fill_(1.0)
-    return made
+    task = DualEncoderTask(config, VOCABULARY)
+    # The scale of UNSIL is fixed at 1/2, so that the reference can compute the losses of the ranks one after another.
+    task.suppliers["shapley"].token_unsil.scale.momentum = 1.0
+    task.suppliers["shapley"].token_unsil.scale.mean_square.fill_(0.25)
+    task.suppliers["shapley"].token_unsil.scale.weight.fill_(1.0)
+    return task
 
 
-def restore(one: DualEncoderTask, buffers: dict[str, torch.Tensor]) -> None:
-    """Every case starts from the same memory of the supervision."""
-    for key, value in one.named_buffers():
-        if not torch.equal(value, buffers[key]):  # autograd still needs what was only read
+def restore(task: DualEncoderTask, buffers: dict[str, torch.Tensor]) -> None:
+    """Restore the buffers, so that every case starts from the same running averages of the supervision."""
+    for key, value in task.named_buffers():
+        if not torch.equal(value, buffers[key]):  # a buffer that did not change may be needed by autograd
             value.copy_(buffers[key])
 
 
 def cases(chosen: dict) -> list[tuple[str, dict, int]]:
-    return [(name, {name: one}, count) for name, one in chosen.items() for count in (1, 2)] + [
+    return [(name, {name: options}, count) for name, options in chosen.items() for count in (1, 2)] + [
         ("all", chosen, 2)
     ]
 
@@ -134,7 +135,7 @@ def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, ou
     config = recipe(zero_stage, target)
     engine = DeepSpeedEngine(module(config), config)
     chosen = engine.module.objectives
-    found = {}
+    results = {}
     for number, (name, objectives, count) in enumerate(cases(chosen)):
         engine.module.objectives = objectives
         buffers = {key: value.clone() for key, value in engine.module.named_buffers()}
@@ -143,18 +144,18 @@ def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, ou
         loss = values["loss"].detach().clone()
         torch.distributed.all_reduce(loss)
         gradients = {key: safe_get_full_grad(p) for key, p in engine.module.named_parameters()}
-        found[name, count] = {"gradients": gradients, "loss": loss / ranks}
+        results[name, count] = {"gradients": gradients, "loss": loss / ranks}
         engine.step(learning_rate=1e-3 if number == 0 else 0.0, momentum=0.9)
         restore(engine.module, buffers)
         if number == 0:
-            found["weights"] = engine.weights()
+            results["weights"] = engine.weights()
     if rank == 0:
-        torch.save(found, output)
+        torch.save(results, output)
     torch.distributed.destroy_process_group()
 
 
 def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
-    """Gradients by autograd through all micro-batches of all ranks at once; returns the loss."""
+    """Compute gradients by autograd through all micro-batches of all ranks at once; return the loss."""
     alone.zero_grad()
     alone.objectives = objectives
     encoded, whole = [], []
@@ -164,17 +165,19 @@ def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
             encoded.append(alone.encode(part))
             whole.append(part)
     total = 0.0
-    gathered = {name: one for name, one in objectives.items() if name in GATHERED}
+    gathered = {name: options for name, options in objectives.items() if name in GATHERED}
     if gathered:
         alone.objectives = gathered
         total = total + bare_losses(alone, encoded, whole)
-    alone.objectives = {name: one for name, one in objectives.items() if name not in GATHERED}
+    alone.objectives = {name: options for name, options in objectives.items() if name not in GATHERED}
     if alone.objectives:
         buffers = {key: value.clone() for key, value in alone.named_buffers()}
         for rank in range(RANKS):
             torch.manual_seed(seed(rank))
-            mine = slice(rank * count, (rank + 1) * count)
-            values = alone.losses(concatenate(encoded[mine]), concatenate(whole[mine]), context(rank))
+            parts_of_rank = slice(rank * count, (rank + 1) * count)
+            values = alone.losses(
+                concatenate(encoded[parts_of_rank]), concatenate(whole[parts_of_rank]), context(rank)
+            )
             total = total + values["loss"] / RANKS
             restore(alone, buffers)
     total.backward()
@@ -182,7 +185,7 @@ def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
 
 
 def bare_losses(alone: DualEncoderTask, encoded: list, whole: list) -> torch.Tensor:
-    """The gathered objectives on all features, without supervision (it would draw for the whole batch)."""
+    """Return the loss of the gathered objectives on all features; suppliers, which would draw for all, are left out."""
     suppliers = alone.suppliers
     alone.suppliers = torch.nn.ModuleDict()
     loss = alone.losses(concatenate(encoded), concatenate(whole), context(0))["loss"]
@@ -197,23 +200,23 @@ def test_two_ranks_have_the_gradients_of_the_whole_batch(zero_stage: int, target
     output = str(tmp_path / "rank0.pt")
     arguments = (RANKS, str(tmp_path / "store"), zero_stage, target, output)
     mp.start_processes(one_rank, arguments, nprocs=RANKS, start_method="spawn")
-    got = torch.load(output)
+    results = torch.load(output)
 
     alone = module(recipe(zero_stage, target))
     named = dict(alone.named_parameters())
     chosen = alone.objectives
-    silent = set(named)
+    without_gradient = set(named)
     for number, (name, objectives, count) in enumerate(cases(chosen)):
         if number == 1:
-            # The first step was a real one. What is saved as the model is the model after it, in its own shapes.
-            alone.load_state_dict(got["weights"])
+            # Only the first step had a learning rate; the saved weights are those after it, in whole shapes.
+            alone.load_state_dict(results["weights"])
         loss = reference(alone, objectives, count)
-        assert got[name, count]["loss"] == pytest.approx(loss, abs=2e-6, rel=1e-6), (name, count)
+        assert results[name, count]["loss"] == pytest.approx(loss, abs=2e-6, rel=1e-6), (name, count)
         for key, parameter in named.items():
             if parameter.grad is not None:
-                silent.discard(key)
+                without_gradient.discard(key)
                 torch.testing.assert_close(
-                    got[name, count]["gradients"][key],
+                    results[name, count]["gradients"][key],
                     parameter.grad,
                     atol=2e-6,
                     rtol=1e-4,
@@ -223,8 +226,10 @@ def test_two_ranks_have_the_gradients_of_the_whole_batch(zero_stage: int, target
             optimizer = torch.optim.AdamW(alone.parameters(), lr=1e-3, betas=(0.9, 0.999), weight_decay=0)
             optimizer.step()
             for key in ("dual_encoder.logit_scale", "dual_encoder.vision_model.layernorm.bias"):
-                torch.testing.assert_close(got["weights"][key], named[key].detach(), atol=1e-6, rtol=1e-5)
-    assert not {key for key in silent if "pooler" not in key}, "parameters that no objective reached"
+                torch.testing.assert_close(results["weights"][key], named[key].detach(), atol=1e-6, rtol=1e-5)
+    assert not {key for key in without_gradient if "pooler" not in key}, (
+        "parameters that no objective reached"
+    )
 
 
 def one_rank_in_bf16(rank: int, ranks: int, store: str, output: str) -> None:
@@ -233,7 +238,7 @@ def one_rank_in_bf16(rank: int, ranks: int, store: str, output: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
-    found = {}
+    results = {}
     for stage, recomputed in ((1, False), (3, False), (3, True)):
         settings = {"zero_stage": stage, "precision": "bf16", "activation_checkpointing": recomputed}
         config = DualEncoderConfig.model_validate(RECIPE | {"engine": settings})
@@ -243,9 +248,9 @@ def one_rank_in_bf16(rank: int, ranks: int, store: str, output: str) -> None:
             parts = [part.to(engine.device, engine.dtype) for part in micro_batches(rank, 2)]
             losses.append(accumulate_gradients(engine, parts, context(rank))["contrastive_loss"].item())
             losses.append(engine.step(learning_rate=1e-2, momentum=0.9).item())
-        found[stage, recomputed] = losses
+        results[stage, recomputed] = losses
     if rank == 0:
-        torch.save(found, output)
+        torch.save(results, output)
     torch.distributed.destroy_process_group()
 
 
@@ -253,11 +258,11 @@ def test_bf16_learns_and_recomputed_activations_change_nothing(tmp_path) -> None
     output = str(tmp_path / "rank0.pt")
     arguments = (RANKS, str(tmp_path / "store"), output)
     mp.start_processes(one_rank_in_bf16, arguments, nprocs=RANKS, start_method="spawn")
-    found = torch.load(output)
-    for numbers in found.values():
+    results = torch.load(output)
+    for numbers in results.values():
         losses, norms = numbers[::2], numbers[1::2]
         assert losses[-1] < losses[0]
         assert all(0 < norm < float("inf") for norm in norms)
-    # Dropout comes out the same in the forward pass that is done again.
-    assert found[3, True] == pytest.approx(found[3, False], rel=1e-2)
-    assert found[1, False][:2] == pytest.approx(found[3, False][:2], rel=2e-2)
+    # The recomputed forward pass has the same dropout.
+    assert results[3, True] == pytest.approx(results[3, False], rel=1e-2)
+    assert results[1, False][:2] == pytest.approx(results[3, False][:2], rel=2e-2)

@@ -1,4 +1,4 @@
-"""The pass over curated shards and the stage of a dataset, on a local Ray."""
+"""The phrases pass over curated shards, and the phrases stage of a Ray dataset, on a local Ray."""
 
 import hashlib
 import json
@@ -113,11 +113,11 @@ def test_the_same_shards_give_the_same_bytes_with_any_number_of_workers(ray_clus
     for workers in (1, 2):
         phrases_pass(curated, tmp_path / str(workers), PhrasesConfig(workers=workers))
     for shard in range(3):
-        one, two = ((tmp_path / str(workers) / f"{shard:05d}.tar").read_bytes() for workers in (1, 2))
-        assert one == two
+        first, second = ((tmp_path / str(workers) / f"{shard:05d}.tar").read_bytes() for workers in (1, 2))
+        assert first == second
 
 
-def test_what_is_no_output_of_curation_is_refused(ray_cluster, curated, tmp_path):
+def test_input_that_curation_did_not_write_is_refused(ray_cluster, curated, tmp_path):
     with pytest.raises(InputError, match="holds no committed shards"):
         phrases_pass(tmp_path / "nothing", tmp_path / "out")
     with pytest.raises(InputError, match="nothing is overwritten"):

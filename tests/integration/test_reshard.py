@@ -1,7 +1,7 @@
-"""A killed run goes on with another number of workers: the same samples, and losses that stay close.
+"""A killed run resumes with another number of workers: the same samples, and losses that stay close.
 
-The loop and the engine as the workers use them, in spawned processes instead of Ray's. The undisturbed run is one
-plain process without DeepSpeed.
+Loop and engine run as in the workers, but in spawned processes instead of Ray's. The undisturbed run is one process
+without DeepSpeed.
 """
 
 import io
@@ -96,17 +96,17 @@ def losses(run: Path) -> dict[int, float]:
 
 def keys_read(run: Path) -> dict[tuple[str, int], list[str]]:
     """(file's number of ranks, step) → keys of all ranks in rank order."""
-    found: dict[tuple[str, int], list[str]] = {}
+    keys_by_step: dict[tuple[str, int], list[str]] = {}
     for file in sorted((run / "keys").iterdir()):
         ranks = file.stem.rpartition("-")[2]
         for line in file.read_text().splitlines():
             entry = json.loads(line)
-            found.setdefault((ranks, entry["step"]), []).extend(entry["keys"])
-    return found
+            keys_by_step.setdefault((ranks, entry["step"]), []).extend(entry["keys"])
+    return keys_by_step
 
 
 @pytest.mark.parametrize(("stage", "before", "after"), [(0, 2, 1), (1, 1, 2), (2, 2, 1), (3, 2, 1)])
-def test_a_killed_run_goes_on_with_another_number_of_workers(stage, before, after, curated, tmp_path) -> None:
+def test_a_killed_run_resumes_with_another_number_of_workers(stage, before, after, curated, tmp_path) -> None:
     straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
     run_local(prepare_run(recipe(0, 1), curated, str(straight)), lambda _: None)
     with pytest.raises(mp.ProcessExitedException):
@@ -117,16 +117,16 @@ def test_a_killed_run_goes_on_with_another_number_of_workers(stage, before, afte
 
     start(after, stage, curated, disturbed)
     undisturbed = {step: keys for (_, step), keys in keys_read(straight).items()}
-    seen = keys_read(disturbed)
-    assert {step for ranks, step in seen if ranks == str(after)} == set(range(resumed_from.step, STEPS))
-    assert {step for _, step in seen} == set(range(STEPS))
-    for (_, step), keys in seen.items():
+    all_keys = keys_read(disturbed)
+    assert {step for ranks, step in all_keys if ranks == str(after)} == set(range(resumed_from.step, STEPS))
+    assert {step for _, step in all_keys} == set(range(STEPS))
+    for (_, step), keys in all_keys.items():
         assert keys == undisturbed[step]
     assert losses(disturbed) == pytest.approx(losses(straight), rel=2e-4)
     assert read_state(list_checkpoints(disturbed)[-1]).ranks == after
 
 
-def test_reshard_says_what_cannot_be(curated, tmp_path) -> None:
+def test_reshard_refuses_what_does_not_fit(curated, tmp_path) -> None:
     run = tmp_path / "run"
     prepared = prepare_run(recipe(0, 1), curated, str(run))
     write_run_config(prepared)

@@ -1,4 +1,4 @@
-"""A run of two workers killed with SIGKILL goes on to the same losses and samples as an undisturbed one."""
+"""A run of two workers, killed with SIGKILL, resumes to the same losses and samples as an undisturbed run."""
 
 import json
 import os
@@ -75,15 +75,15 @@ def losses(run: Path) -> dict[int, float]:
 
 def keys_read(run: Path) -> dict[int, set[str]]:
     """Step → keys over all ranks; a step done twice must have read the same."""
-    found: dict[int, set[str]] = {}
+    keys_by_step: dict[int, set[str]] = {}
     for file in (run / "keys").iterdir():
-        mine: dict[int, set[str]] = {}
+        keys_of_rank: dict[int, set[str]] = {}
         for line in file.read_text().splitlines():
             entry = json.loads(line)
-            assert mine.setdefault(entry["step"], set(entry["keys"])) == set(entry["keys"])
-        for step, keys in mine.items():
-            found[step] = found.get(step, set()) | keys
-    return found
+            assert keys_of_rank.setdefault(entry["step"], set(entry["keys"])) == set(entry["keys"])
+        for step, keys in keys_of_rank.items():
+            keys_by_step[step] = keys_by_step.get(step, set()) | keys
+    return keys_by_step
 
 
 @pytest.mark.ray

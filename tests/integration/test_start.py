@@ -1,6 +1,6 @@
-"""DeepSpeed ranks branch off a plain run: same weights, same samples, whatever ZeRO does with them.
+"""DeepSpeed ranks branch off a run of one process: same weights and same samples at every ZeRO stage.
 
-The loop and the engine as the workers use them, in spawned processes instead of Ray's.
+Loop and engine run as in the workers, but in spawned processes instead of Ray's.
 """
 
 import io
@@ -86,15 +86,15 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, start: dict
 
 def keys_read(run: Path) -> dict[int, list[str]]:
     """Step → keys of all ranks in rank order."""
-    found: dict[int, list[str]] = {}
+    keys_by_step: dict[int, list[str]] = {}
     for file in sorted((run / "keys").iterdir()):
         for line in map(json.loads, file.read_text().splitlines()):
-            found.setdefault(line["step"], []).extend(line["keys"])
-    return found
+            keys_by_step.setdefault(line["step"], []).extend(line["keys"])
+    return keys_by_step
 
 
 @pytest.mark.parametrize("stage", [1, 3])
-def test_a_branch_on_two_ranks_begins_where_the_plain_run_was(stage, curated, tmp_path):
+def test_a_branch_on_two_ranks_starts_from_the_state_of_the_plain_run(stage, curated, tmp_path):
     straight, branch = tmp_path / "straight", tmp_path / "branch"
     run_local(prepare_run(recipe(0, 1, {}), curated, str(straight)), lambda _: None)
     start = {"weights": str(straight / "checkpoints" / f"step-{BRANCH:08d}"), "step": BRANCH}

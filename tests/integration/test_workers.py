@@ -1,4 +1,4 @@
-"""Ray Train's part: a worker that dies, an elastic range, and a fault that no restart mends."""
+"""Training on Ray Train: a worker that dies, an elastic number of workers, and an error that a restart cannot mend."""
 
 import signal
 import threading
@@ -27,16 +27,16 @@ RECIPE = {
 }
 
 
-def run(planned: PreparedRun) -> list[int]:
+def run(prepared: PreparedRun) -> list[int]:
     from pretrain.training.launch_ray import run_distributed
 
     steps: list[int] = []
-    run_distributed(planned, lambda metrics: steps.append(int(metrics["step"])))
+    run_distributed(prepared, lambda metrics: steps.append(int(metrics["step"])))
     return steps
 
 
 def kill_one_worker(run: Path, killed: list[int]) -> None:
-    """SIGKILL to one training worker, some steps after the first checkpoint."""
+    """Send SIGKILL to one training worker, some steps after the first checkpoint."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and not killed:
         if list_checkpoints(run) and read_metrics(run)[-1]["step"] >= KILLED_AFTER:
@@ -49,14 +49,14 @@ def kill_one_worker(run: Path, killed: list[int]) -> None:
 
 
 @pytest.mark.ray
-def test_a_worker_that_dies_costs_the_steps_since_the_checkpoint(
+def test_after_a_workers_death_the_steps_since_the_checkpoint_are_repeated(
     curated_icons, ray_cluster, tmp_path
 ) -> None:
     folder, killed = tmp_path / "run", []
-    planned = prepare_run(DualEncoderConfig.model_validate(RECIPE), curated_icons, str(folder))
+    prepared = prepare_run(DualEncoderConfig.model_validate(RECIPE), curated_icons, str(folder))
     killer = threading.Thread(target=kill_one_worker, args=(folder, killed))
     killer.start()
-    run(planned)
+    run(prepared)
     killer.join()
     assert killed, "nothing was killed: the run proves nothing"
     assert [line["step"] for line in read_metrics(folder)] == list(range(1, STEPS + 1))
@@ -69,7 +69,7 @@ def test_a_worker_that_dies_costs_the_steps_since_the_checkpoint(
 @pytest.mark.ray
 def test_a_loss_that_is_not_finite_is_raised_once_and_named(curated_icons, ray_cluster, tmp_path) -> None:
     config = RECIPE | {"optimizer": {"learning_rate": 1e30, "clip_norm": 0}}
-    planned = prepare_run(DualEncoderConfig.model_validate(config), curated_icons, str(tmp_path / "run"))
+    prepared = prepare_run(DualEncoderConfig.model_validate(config), curated_icons, str(tmp_path / "run"))
     with pytest.raises(FloatingPointError, match=r"not finite at step \d+; lower optimizer.learning_rate"):
-        run(planned)
+        run(prepared)
     assert not (tmp_path / "run" / "fault.json").exists()

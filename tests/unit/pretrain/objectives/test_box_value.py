@@ -1,4 +1,4 @@
-"""Box ascent's loss: its value, and its gradient against difference quotients."""
+"""The loss of box ascent: its value, and its gradient against difference quotients."""
 
 import pytest
 import torch
@@ -7,20 +7,20 @@ from pretrain.objectives.box_value import BoxValues, box_value_loss
 
 
 def value(masks: torch.Tensor, exponent: float) -> torch.Tensor:
-    """A game that is linear in the mask, so that slopes are known exactly."""
+    """Loss of a game that is linear in the mask, so the slopes are known exactly."""
     slopes = torch.tensor([[0.3, -0.1, 0.2], [0.0, 0.4, -0.2]], dtype=torch.float64)
-    worth = (masks * slopes).sum(-1) + torch.tensor([0.05, -0.02], dtype=torch.float64)
-    return -(worth / masks.sum(-1).clamp(min=1) ** exponent).mean()
+    values = (masks * slopes).sum(-1) + torch.tensor([0.05, -0.02], dtype=torch.float64)
+    return -(values / masks.sum(-1).clamp(min=1) ** exponent).mean()
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_value_and_gradient(exponent):
     masks = torch.tensor([[0.9, 0.8, 0.3], [0.2, 0.9, 0.7]], dtype=torch.float64, requires_grad=True)
     slopes = torch.tensor([[0.3, -0.1, 0.2], [0.0, 0.4, -0.2]])
-    worth = (masks.detach() * slopes).sum(-1) + torch.tensor([0.05, -0.02])
-    got = box_value_loss(BoxValues(masks, worth.float(), slopes), size_exponent=exponent)["box_value_loss"]
-    assert got.item() == pytest.approx(value(masks, exponent).item(), rel=1e-5)
-    got.backward()
+    values = (masks.detach() * slopes).sum(-1) + torch.tensor([0.05, -0.02])
+    loss = box_value_loss(BoxValues(masks, values.float(), slopes), size_exponent=exponent)["box_value_loss"]
+    assert loss.item() == pytest.approx(value(masks, exponent).item(), rel=1e-5)
+    loss.backward()
     for place in [(0, 0), (0, 2), (1, 1)]:
         step = torch.zeros_like(masks).index_put_(
             tuple(torch.tensor([p]) for p in place), torch.tensor(1e-6).double()

@@ -20,12 +20,12 @@ def test_equals_a_loop_over_rows():
         columns = [9.0 * float(images[j] @ texts[i]) for j in range(5)]
         for scores in (rows, columns):
             total -= scores[i] - math.log(sum(math.exp(score) for score in scores))
-    got = contrastive_loss(images, texts, scale)
-    assert got["contrastive_loss"].item() == pytest.approx(total / 10, rel=1e-5)
+    losses = contrastive_loss(images, texts, scale)
+    assert losses["contrastive_loss"].item() == pytest.approx(total / 10, rel=1e-5)
 
 
 def test_accuracy_counts_both_directions():
     images = torch.eye(4)
     texts = torch.eye(4)[[0, 1, 3, 2]]
-    got = contrastive_loss(images, texts, torch.zeros(1))
-    assert got["contrastive_accuracy"].item() == pytest.approx(0.5)
+    losses = contrastive_loss(images, texts, torch.zeros(1))
+    assert losses["contrastive_accuracy"].item() == pytest.approx(0.5)

@@ -50,9 +50,9 @@ def test_one_direction_equals_the_loops(scale):
 def test_both_directions_are_averaged():
     alignment, rows, columns, region_mask, phrase_mask = inputs()
     result = fine_grained_loss(alignment, rows, region_mask, phrase_mask, phrase_targets=columns)
-    one, _ = loops(alignment, rows, region_mask, phrase_mask)
-    other, _ = loops(alignment.mT, columns.mT, phrase_mask, region_mask)
-    assert result["fine_grained_loss"].item() == pytest.approx((one + other) / 2, abs=1e-5)
+    to_phrases, _ = loops(alignment, rows, region_mask, phrase_mask)
+    to_regions, _ = loops(alignment.mT, columns.mT, phrase_mask, region_mask)
+    assert result["fine_grained_loss"].item() == pytest.approx((to_phrases + to_regions) / 2, abs=1e-5)
 
 
 def test_the_gradient_is_softmax_minus_target_and_stays_out_of_padding():

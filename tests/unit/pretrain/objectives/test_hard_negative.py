@@ -17,10 +17,10 @@ def test_equals_the_loops_with_gradients(negatives, combine):
     ours, (x, y) = inputs(), inputs()
     total, active, hinges = 0.0, 0, 0
     for i in range(6):
-        own = x[i] @ y[i]
+        pair_score = x[i] @ y[i]
         for terms in (
-            [torch.clamp(0.2 - own + x[i] @ y[j], min=0) for j in range(6) if j != i],
-            [torch.clamp(0.2 - own + x[j] @ y[i], min=0) for j in range(6) if j != i],
+            [torch.clamp(0.2 - pair_score + x[i] @ y[j], min=0) for j in range(6) if j != i],
+            [torch.clamp(0.2 - pair_score + x[j] @ y[i], min=0) for j in range(6) if j != i],
         ):
             total = total + combine(terms) / 6
             counted = [combine(terms)] if negatives == "max" else terms
@@ -35,11 +35,11 @@ def test_equals_the_loops_with_gradients(negatives, combine):
     assert result["hard_negative_active"].item() == pytest.approx(active / hinges)
 
 
-def test_well_separated_pairs_cost_nothing_and_swapped_ones_do():
+def test_the_loss_is_0_for_well_separated_pairs_and_not_for_swapped_ones():
     e = torch.eye(3)
     assert hard_negative_loss(e, e)["hard_negative_loss"] == 0
     swapped = hard_negative_loss(e, e[[1, 0, 2]], margin=0.2)["hard_negative_loss"]
-    # Two of three pairs: own 0, hardest 1, both directions: 2 × 1.2; the third is right.
+    # Two of the three pairs have score 0 and a hardest negative of 1: 1.2 per direction. The third has loss 0.
     assert swapped.item() == pytest.approx(2 * 2 * 1.2 / 3)
 
 

@@ -1,4 +1,4 @@
-"""Targets are asked for by supplier and type; an objective that asks wrongly is our own mistake, told at once."""
+"""Targets are read by supplier and type; a wrong supplier or type is a programming error and raises at once."""
 
 import pytest
 import torch

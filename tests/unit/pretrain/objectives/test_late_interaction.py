@@ -37,11 +37,11 @@ def test_loss_and_gradients_equal_the_loops():
     x, y, mask, scale = pairs()
     ours = [t.clone().requires_grad_() for t in (x, y, scale)]
     loops = [t.clone().requires_grad_() for t in (x, y, scale)]
-    mine = late_interaction_loss(ours[0], ours[1], mask, ours[2], chunk_elements=200)["late_interaction_loss"]
-    theirs = naive_loss(loops[0], loops[1], mask, loops[2])
-    mine.backward()
-    theirs.backward()
-    torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
+    loss = late_interaction_loss(ours[0], ours[1], mask, ours[2], chunk_elements=200)["late_interaction_loss"]
+    expected = naive_loss(loops[0], loops[1], mask, loops[2])
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=0)
     for a, b in zip(ours, loops, strict=True):
         torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=0)
 

@@ -27,16 +27,18 @@ def test_equals_loops_and_leaves_padding_out():
     mask = torch.tensor([[place < length for place in range(L)] for length in lengths])
     images = [strongest(item.tolist()) for item in patches]
     texts = [strongest(item[:length].tolist()) for item, length in zip(words, lengths, strict=True)]
-    scores = [[9.0 * sum(a * b for a, b in zip(one, two, strict=True)) for two in texts] for one in images]
+    scores = [
+        [9.0 * sum(a * b for a, b in zip(image, text, strict=True)) for text in texts] for image in images
+    ]
     total = 0.0
     for i in range(B):
         for line in (scores[i], [scores[j][i] for j in range(B)]):
             total -= line[i] - math.log(sum(math.exp(value) for value in line))
-    got = max_pooled_loss(patches, words, mask, torch.tensor([math.log(9.0)]))
-    assert got["max_pooled_loss"].item() == pytest.approx(total / (2 * B), rel=1e-5)
+    losses = max_pooled_loss(patches, words, mask, torch.tensor([math.log(9.0)]))
+    assert losses["max_pooled_loss"].item() == pytest.approx(total / (2 * B), rel=1e-5)
     hits = sum(max(range(B), key=lambda j: scores[i][j]) == i for i in range(B))
     hits += sum(max(range(B), key=lambda j: scores[j][i]) == i for i in range(B))
-    assert got["max_pooled_accuracy"].item() == pytest.approx(hits / (2 * B))
+    assert losses["max_pooled_accuracy"].item() == pytest.approx(hits / (2 * B))
 
 
 def test_a_text_without_words_stays_finite():

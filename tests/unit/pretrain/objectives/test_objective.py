@@ -1,4 +1,4 @@
-"""The registry of objectives: each returns its own loss, and names needs that somebody answers."""
+"""The registry of objectives: each returns its loss under its name, and each of its needs exists."""
 
 import pytest
 from small_tasks import at_step, module, recipe, six_pairs
@@ -18,6 +18,6 @@ def test_an_objective_alone_gives_its_loss_under_its_name(name):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_need_is_answered_by_a_supplier_or_the_task(name):
+def test_every_need_is_a_supplier_or_the_logit_bias(name):
     assert set(OBJECTIVES[name].needs) <= {*SUPPLIERS, LOGIT_BIAS}
     assert OBJECTIVES[name].options().weight == 1.0

@@ -1,4 +1,4 @@
-"""The distillation losses against loops and cases that are known."""
+"""The distillation losses against loops and hand-computed cases."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from pretrain.objectives.phrase_attribution import Distillation, generalised_iou, phrase_attribution_loss
 
 
-def told(**changes) -> Distillation:
+def distillation(**changes) -> Distillation:
     """One image, two phrases, four cells: phrase 0 owns cells 0 and 1, phrase 1 owns cell 3."""
     cells = torch.tensor([[[True, True, False, False], [False, False, False, True]]])
     fields = {
@@ -29,58 +29,60 @@ def told(**changes) -> Distillation:
 
 
 def test_a_student_that_agrees_has_no_confidence_or_box_loss():
-    got = phrase_attribution_loss(told())
-    assert got["attribution_confidence_loss"].item() == pytest.approx(math.log1p(math.exp(-9)), rel=1e-2)
-    assert got["attribution_box_loss"].item() == pytest.approx(0, abs=1e-6)
-    assert got["attribution_box_iou"].item() == pytest.approx(1)
+    losses = phrase_attribution_loss(distillation())
+    assert losses["attribution_confidence_loss"].item() == pytest.approx(math.log1p(math.exp(-9)), rel=1e-2)
+    assert losses["attribution_box_loss"].item() == pytest.approx(0, abs=1e-6)
+    assert losses["attribution_box_iou"].item() == pytest.approx(1)
 
 
 def test_alignment_is_infonce_of_objects_and_phrases():
-    got = phrase_attribution_loss(told(), temperature=0.5)["attribution_alignment_loss"].item()
+    loss = phrase_attribution_loss(distillation(), temperature=0.5)["attribution_alignment_loss"].item()
     objects = [[2 / 5**0.5, 1 / 5**0.5, 0, 0], [0, 0, 0, 1.0]]  # weighted by 0.4 and 0.2, then unit length
     phrases = [[2 / 5**0.5, 1 / 5**0.5, 0, 0], [0, 0, 0, 1.0]]
     score = [[sum(a * b for a, b in zip(x, y, strict=True)) / 0.5 for y in phrases] for x in objects]
     expected = (
         sum(math.log(sum(math.exp(score[i][j]) for j in range(2))) - score[i][i] for i in range(2)) / 2
     )  # symmetric, so both directions are the same
-    assert got == pytest.approx(expected, rel=1e-5)
+    assert loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_trusted_phrases_teach():
-    one = told(trusted=torch.tensor([[True, False]]))
-    logits = one.student_logits.clone().requires_grad_()
-    boxes = one.student_boxes.clone().requires_grad_()
-    again = told(trusted=one.trusted, student_logits=logits, student_boxes=boxes)
-    phrase_attribution_loss(again)["phrase_attribution_loss"].backward()
+    first_trusted = distillation(trusted=torch.tensor([[True, False]]))
+    logits = first_trusted.student_logits.clone().requires_grad_()
+    boxes = first_trusted.student_boxes.clone().requires_grad_()
+    with_gradients = distillation(trusted=first_trusted.trusted, student_logits=logits, student_boxes=boxes)
+    phrase_attribution_loss(with_gradients)["phrase_attribution_loss"].backward()
     assert boxes.grad[0, 3].abs().sum() == 0
-    assert logits.grad[0, 3] > 0  # cell 3 is nobody's now: its confidence is to fall
+    assert logits.grad[0, 3] > 0  # cell 3 is in no trusted object: its confidence has to fall
 
 
 def test_the_cell_of_the_centre_alone_learns_the_box():
     logits = torch.tensor([[-1.0, 0.5, 2.0, 9.0]], requires_grad=True)
     boxes = torch.full((1, 4, 4), 0.3, requires_grad=True)
-    # The centre of phrase 0's box lies in cell 1; cell 0 is of the object too and says nothing.
+    # The centre of phrase 0's box lies in cell 1; cell 0 belongs to the object but has no label.
     centred = torch.tensor([[[0.6, 0.25, 0.8, 0.5], [0.75, 0.75, 0.5, 0.5]]])
-    got = phrase_attribution_loss(
-        told(student_logits=logits, student_boxes=boxes, boxes=centred), positives="centre"
+    losses = phrase_attribution_loss(
+        distillation(student_logits=logits, student_boxes=boxes, boxes=centred), positives="centre"
     )
     expected = (math.log1p(math.exp(-0.5)) + math.log1p(math.exp(2.0)) + math.log1p(math.exp(-9.0))) / 3
-    assert got["attribution_confidence_loss"].item() == pytest.approx(expected, rel=1e-5)
-    got["phrase_attribution_loss"].backward()
+    assert losses["attribution_confidence_loss"].item() == pytest.approx(expected, rel=1e-5)
+    losses["phrase_attribution_loss"].backward()
     assert logits.grad[0, 0] == 0
     assert boxes.grad[0].abs().sum(-1).gt(0).tolist() == [False, True, False, True]
 
 
 def test_without_a_trusted_phrase_there_is_no_loss_and_no_nan():
-    silent = told(trusted=torch.zeros(1, 2, dtype=torch.bool), patches=torch.eye(4)[None].requires_grad_())
-    got = phrase_attribution_loss(silent)["phrase_attribution_loss"]
-    got.backward()
-    assert got.item() == 0
-    assert silent.patches.grad.isfinite().all()
+    untrusted = distillation(
+        trusted=torch.zeros(1, 2, dtype=torch.bool), patches=torch.eye(4)[None].requires_grad_()
+    )
+    loss = phrase_attribution_loss(untrusted)["phrase_attribution_loss"]
+    loss.backward()
+    assert loss.item() == 0
+    assert untrusted.patches.grad.isfinite().all()
 
 
 def test_generalised_iou_of_known_boxes():
     a = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.25, 0.5, 0.5, 1.0], [0.125, 0.5, 0.25, 1.0]])
     b = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.5, 0.5, 0.5, 1.0], [0.875, 0.5, 0.25, 1.0]])
-    # the same; half over each other: 1/3, no gap; apart: 0 - half of the whole is empty
+    # equal boxes: 1; half overlapping: IoU 1/3, no empty area in the hull; apart: IoU 0 minus 1/2, the empty share
     torch.testing.assert_close(generalised_iou(a, b), torch.tensor([1.0, 1 / 3, -0.5]))

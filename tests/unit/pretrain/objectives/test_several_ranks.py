@@ -34,7 +34,7 @@ OBJECTIVES = {
     "hard_negative_max": lambda x, y, p, w: hard_negative_loss(x, y),
     "hard_negative_sum": lambda x, y, p, w: hard_negative_loss(x, y, negatives="sum"),
 }
-found = {}
+numbers_by_name = {}
 for name, objective in OBJECTIVES.items():
     weight.grad = scale.grad = bias.grad = None
     result = objective(*(F.normalize(f[share] @ weight, dim=-1) for f in features))
@@ -44,10 +44,10 @@ for name, objective in OBJECTIVES.items():
     if ranks > 1:
         dist.all_reduce(numbers)
         numbers /= ranks  # what the engine does with gradients
-    found[name] = numbers.tolist()
-print(json.dumps(found))
+    numbers_by_name[name] = numbers.tolist()
+print(json.dumps(numbers_by_name))
 if ranks > 1:
-    dist.barrier()  # who leaves first takes the other's connection along
+    dist.barrier()  # a rank that exits first would close the other's connection
     dist.destroy_process_group()
 """
 
@@ -75,7 +75,7 @@ def run(ranks: int, folder: Path) -> dict[str, list[float]]:
 
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory):
-    """Gradients, loss and metrics of each objective: by one rank, by two."""
+    """Gradients, loss and metrics of each objective, computed by one rank and by two."""
     folder = tmp_path_factory.mktemp("ranks")
     return run(1, folder), run(2, folder)
 
@@ -91,5 +91,5 @@ def numbers(tmp_path_factory):
     ],
 )
 def test_gradients_of_two_ranks_are_those_of_the_whole_batch(name, tolerance, numbers):
-    one, two = numbers
-    assert two[name] == pytest.approx(one[name], abs=tolerance, rel=tolerance)
+    by_one_rank, by_two_ranks = numbers
+    assert by_two_ranks[name] == pytest.approx(by_one_rank[name], abs=tolerance, rel=tolerance)

@@ -25,7 +25,7 @@ def batch(images=4, texts=5, patches=6, words=7, dim=8, dtype=torch.float32, see
     y = torch.nn.functional.normalize(torch.randn(texts, words, dim, dtype=dtype), dim=-1)
     image_mask = torch.rand(images, patches) < 0.8
     text_mask = torch.arange(words) < torch.randint(1, words + 1, (texts, 1))
-    image_mask[:, 2] = True  # never an image without patches
+    image_mask[:, 2] = True  # every image keeps a patch
     return x, y, image_mask, text_mask
 
 
@@ -39,8 +39,8 @@ def test_values_and_gradients_equal_the_loops(chunk):
     slopes = torch.randn(2, *ours[0].shape)
     sum((s * w).sum() for s, w in zip(ours, slopes, strict=True)).backward()
     sum((s * w).sum() for s, w in zip(loops, slopes, strict=True)).backward()
-    for mine, theirs in zip((*ours, a.grad, b.grad), (*loops, c.grad, d.grad), strict=True):
-        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
+    for result, expected in zip((*ours, a.grad, b.grad), (*loops, c.grad, d.grad), strict=True):
+        torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
 def test_gradient_agrees_with_finite_differences():
@@ -77,7 +77,7 @@ def test_padding_may_hold_anything():
     assert torch.equal(dirty_y.grad[~text_mask], torch.zeros_like(y[~text_mask]))
 
 
-def test_a_text_without_words_is_similar_to_nothing_and_moves_nothing():
+def test_a_text_without_words_has_similarity_0_and_no_gradient():
     x, y, image_mask, text_mask = batch()
     text_mask[1] = False
     x.requires_grad_(), y.requires_grad_()
@@ -111,7 +111,7 @@ def test_best_match_is_the_maximum_over_all_real_tokens():
 
 
 def peak_bytes(step) -> int:
-    """Most bytes that torch's allocator held at once during `step`, above what it held before."""
+    """Return the peak of bytes allocated by torch during `step`, minus the bytes allocated before."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
         step()
     events = [e for e in recording.profiler.kineto_results.events() if e.name() == "[memory]"]
@@ -127,7 +127,7 @@ def test_the_recorder_of_memory_sees_what_is_allocated():
 
 
 def test_peak_memory_is_under_a_tenth_of_the_whole_tensor():
-    """At the size of a real batch. The naive way holds the whole tensor at least twice: itself and its gradient."""
+    """Uses the size of a real batch. A direct implementation holds the whole tensor twice: value and gradient."""
     size, patches, words = 256, 49, 32
     x, y, image_mask, text_mask = batch(size, size, patches, words, 8)
     x.requires_grad_(), y.requires_grad_()

@@ -1,4 +1,4 @@
-"""The teacher answers from its first step on, and what it teaches is learned."""
+"""The teacher makes targets from its first step on, and the student learns them."""
 
 import pytest
 from small_tasks import at_step, falls, module, recipe, six_pairs, train
@@ -23,6 +23,6 @@ def test_the_teacher_waits_for_its_first_step(batch):
 
 
 def test_alignment_and_the_distilled_regions_are_learned(batch):
-    seen = train(module(recipe({"fine_grained": {}} | TEACHER)), batch, 40)
-    assert falls(seen, "fine_grained_divergence", to=0.9)
-    assert falls(seen, "phrase_attribution_loss", to=0.9)
+    history = train(module(recipe({"fine_grained": {}} | TEACHER)), batch, 40)
+    assert falls(history, "fine_grained_divergence", to=0.9)
+    assert falls(history, "phrase_attribution_loss", to=0.9)

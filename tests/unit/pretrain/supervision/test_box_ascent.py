@@ -1,4 +1,4 @@
-"""Box values: what they are, that they rise where towers are frozen, and the loss made of them."""
+"""Box values against direct evaluation, their rise in training with frozen towers, and the loss made of them."""
 
 import pytest
 import torch
@@ -17,47 +17,47 @@ def batch() -> Batch:
     return six_pairs()
 
 
-def test_box_values_climb_where_towers_rest(batch):
+def test_training_raises_box_values_with_frozen_towers(batch):
     model = module(recipe({"box_value": {"regions": PAIRS, "size_exponent": 0.0}}))
     model.dual_encoder.requires_grad_(False)
     model.eval()
-    seen = train(model, batch, 60)
-    early, late = (sum(row["box_value"] for row in part) / 20 for part in (seen[:20], seen[-20:]))
+    history = train(model, batch, 60)
+    early, late = (sum(row["box_value"] for row in part) / 20 for part in (history[:20], history[-20:]))
     assert late > early
     assert all(weights.grad is None for weights in model.dual_encoder.parameters())
 
 
 def test_the_loss_is_minus_the_value_over_the_size(batch):
     model = module(recipe(CLIMB)).eval()
-    found = supplied(model, "box_ascent", batch, at_step(1)).targets
-    loss = box_value_loss(found, size_exponent=0.5)["box_value_loss"]
-    cells = found.soft_masks.detach().sum(-1).clamp(min=1)
-    assert loss.item() == pytest.approx(-(found.values / cells**0.5).mean().item(), rel=1e-4)
-    assert found.slopes.shape == (4, 16)
-    assert found.slopes.abs().sum() > 0
-    assert not found.slopes.requires_grad
+    box_values = supplied(model, "box_ascent", batch, at_step(1)).targets
+    loss = box_value_loss(box_values, size_exponent=0.5)["box_value_loss"]
+    cells = box_values.soft_masks.detach().sum(-1).clamp(min=1)
+    assert loss.item() == pytest.approx(-(box_values.values / cells**0.5).mean().item(), rel=1e-4)
+    assert box_values.slopes.shape == (4, 16)
+    assert box_values.slopes.abs().sum() > 0
+    assert not box_values.slopes.requires_grad
 
 
-def test_a_box_that_leaves_takes_its_cells_alone(batch):
+def test_with_others_all_the_value_is_what_the_image_loses_without_the_box(batch):
     model = module(recipe({"box_value": {"regions": 4, "others": "all"}})).eval()
-    found = supplied(model, "box_ascent", batch, at_step(1)).targets
+    box_values = supplied(model, "box_ascent", batch, at_step(1)).targets
     everything = torch.ones(16)
-    for place in range(4):
-        mask = found.soft_masks[place].detach()
-        # Which images were looked at is drawn: it has to be the one whose numbers they are.
-        worth = [
+    for box in range(4):
+        mask = box_values.soft_masks[box].detach()
+        # The images are drawn at random: find the one whose value matches.
+        values = [
             value_without(model, batch, row, everything) - value_without(model, batch, row, 1 - mask)
             for row in range(PAIRS)
         ]
-        row = min(range(PAIRS), key=lambda r: abs(worth[r] - float(found.values[place])))
-        assert worth[row] == pytest.approx(float(found.values[place]), abs=1e-5)
+        row = min(range(PAIRS), key=lambda r: abs(values[r] - float(box_values.values[box])))
+        assert values[row] == pytest.approx(float(box_values.values[box]), abs=1e-5)
         cell, step = int((mask - 0.5).abs().argmin()), torch.zeros(16)
         step[cell] = 1e-3
         quotient = (
             value_without(model, batch, row, 1 - mask - step)
             - value_without(model, batch, row, 1 - mask + step)
         ) / -2e-3
-        assert float(found.slopes[place, cell]) == pytest.approx(quotient, rel=0.05, abs=1e-3)
+        assert float(box_values.slopes[box, cell]) == pytest.approx(quotient, rel=0.05, abs=1e-3)
 
 
 def test_no_cell_of_a_box_is_among_the_others(batch):
@@ -68,10 +68,10 @@ def test_no_cell_of_a_box_is_among_the_others(batch):
         return model.region_generator(patches)._replace(soft_masks=torch.ones(PAIRS, 4, 16))
 
     inputs = SupplierInputs(model.dual_encoder, whole_images, features, batch)
-    found = model.suppliers["box_ascent"](inputs, at_step(0)).targets
+    box_values = model.suppliers["box_ascent"](inputs, at_step(0)).targets
     everything = torch.ones(16)
-    whole = [
+    values = [
         value_without(model, batch, row, everything) - value_without(model, batch, row, 0 * everything)
         for row in range(PAIRS)
     ]
-    assert sorted(found.values.tolist()) == pytest.approx(sorted(whole), abs=1e-5)
+    assert sorted(box_values.values.tolist()) == pytest.approx(sorted(values), abs=1e-5)

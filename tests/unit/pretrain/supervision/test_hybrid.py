@@ -1,3 +1,5 @@
+"""The hybrid rule: the selection against plain sorting, warm-up, merging, running averages, and several ranks."""
+
 import json
 import os
 import subprocess
@@ -19,21 +21,23 @@ def generator(seed=0):
 
 
 def by_the_rule(sigma, real, budget, draw):
-    """The rule in a loop: (sampled in order, predicted), by plain Python sorting."""
-    wanted = [k for k in range(len(sigma)) if real[k] and draw[k] <= sigma[k]]
-    others = [k for k in range(len(sigma)) if real[k] and k not in wanted]
+    """Apply the rule by plain Python sorting; return (sampled in order, predicted, number that the rule samples)."""
+    to_sample = [k for k in range(len(sigma)) if real[k] and draw[k] <= sigma[k]]
+    others = [k for k in range(len(sigma)) if real[k] and k not in to_sample]
     padding = [k for k in range(len(sigma)) if not real[k]]
-    by_doubt = lambda group: sorted(group, key=lambda k: -sigma[k])  # noqa: E731
-    sampled = (by_doubt(wanted) + by_doubt(others) + by_doubt(padding))[:budget]
-    return sampled, [real[k] and k not in sampled for k in range(len(sigma))], len(wanted)
+    by_uncertainty = lambda group: sorted(group, key=lambda k: -sigma[k])  # noqa: E731
+    sampled = (by_uncertainty(to_sample) + by_uncertainty(others) + by_uncertainty(padding))[:budget]
+    return sampled, [real[k] and k not in sampled for k in range(len(sigma))], len(to_sample)
 
 
-doubts = st.floats(0.0, 1.0, width=32)
+uncertainties = st.floats(0.0, 1.0, width=32)
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    candidates=st.lists(st.tuples(doubts, st.booleans()), min_size=1, max_size=40, unique_by=lambda c: c[0]),
+    candidates=st.lists(
+        st.tuples(uncertainties, st.booleans()), min_size=1, max_size=40, unique_by=lambda c: c[0]
+    ),
     seed=st.integers(0, 100),
     data=st.data(),
 )
@@ -42,12 +46,14 @@ def test_selection_is_the_rule_and_always_of_the_same_size(candidates, seed, dat
     sigma, real = torch.tensor([c[0] for c in candidates]), torch.tensor([c[1] for c in candidates])
     chosen = select(sigma, budget, generator(seed), 0, real=real)
     draw = torch.rand(len(sigma), generator=generator(seed)).tolist()
-    sampled, predicted, wanted = by_the_rule(sigma.tolist(), real.tolist(), budget, draw)
+    sampled, predicted, to_sample = by_the_rule(sigma.tolist(), real.tolist(), budget, draw)
     assert chosen.sampled.shape == (budget,)
     assert len(set(chosen.sampled.tolist())) == budget
-    # Adding whole numbers to σ rounds it: two doubts closer than that may change places.
-    close = torch.tensor(sampled)
-    assert (chosen.sampled == close).logical_or((sigma[chosen.sampled] - sigma[close]).abs() < 1e-6).all()
+    # Adding whole numbers to σ rounds it: two values closer than the rounding may change places.
+    expected = torch.tensor(sampled)
+    assert (
+        (chosen.sampled == expected).logical_or((sigma[chosen.sampled] - sigma[expected]).abs() < 1e-6).all()
+    )
     if chosen.sampled.tolist() == sampled:
         assert chosen.use_prediction.tolist() == predicted
         assert chosen.sampled_real.tolist() == [real[k].item() for k in sampled]
@@ -55,7 +61,7 @@ def test_selection_is_the_rule_and_always_of_the_same_size(candidates, seed, dat
     kept = sum(real[k].item() for k in sampled)
     assert chosen.metrics["share_sampled"].item() == pytest.approx(kept / count)
     assert chosen.metrics["share_predicted"].item() == pytest.approx((int(real.sum()) - kept) / count)
-    assert chosen.metrics["share_overflow"].item() == pytest.approx(max(0, wanted - budget) / count)
+    assert chosen.metrics["share_overflow"].item() == pytest.approx(max(0, to_sample - budget) / count)
     assert chosen.metrics["mean_sigma"].item() == pytest.approx(sigma[real].sum().item() / count, abs=1e-5)
 
 
@@ -67,12 +73,12 @@ def test_same_count_whatever_the_uncertainty(sigma):
     assert chosen.use_prediction.shape == (4, 5)
 
 
-def test_with_budget_to_spare_the_rule_alone_sets_the_order():
-    """σ of 0.9 against 0.1: over many draws the first half is sampled, and the rule's own share is σ."""
+def test_the_rule_samples_the_uncertain_candidates_first():
+    """σ is 0.9 in the first half and 0.1 in the second: over many draws the share that the rule samples is σ."""
     sigma = torch.cat([torch.full((500,), 0.9), torch.full((500,), 0.1)])
     shares = [select(sigma, 500, generator(s), 0).metrics for s in range(20)]
     overflow = torch.stack([m["share_overflow"] for m in shares]).mean()
-    # Asked for: 450 + 50 in the mean; what exceeds 500 overflows, half the spread of ±9.5 candidates a draw.
+    # The rule samples 450 + 50 on average, with a deviation of 9.5 per draw; what exceeds 500 overflows: 0.4 × 9.5.
     assert overflow.item() == pytest.approx(0.4 * 9.5 / 1000, abs=0.003)
     first = select(sigma, 400, generator(), 0).sampled
     assert (first < 500).all()
@@ -142,7 +148,7 @@ def test_a_budget_that_cannot_be_spent_is_refused(budget):
         select(torch.rand(2, 3), budget, generator(), 0)
 
 
-def test_memory_counts_steps_and_errors_and_survives_a_checkpoint():
+def test_running_averages_follow_the_samples_and_survive_a_checkpoint():
     hybrid = HybridSupervision(3, 40, warmup_steps=2, momentum=0.5)
     stream, errors, squares = generator(), 0.0, 0.0
     for step in range(4):
@@ -183,7 +189,7 @@ def test_a_branch_warms_up_from_its_own_first_step():
     assert [bool(any_predicted) for any_predicted in predicted] == [False, False, True]
 
 
-def test_memory_stays_exact_in_low_precision():
+def test_running_averages_stay_fp32_in_a_bf16_module():
     hybrid = HybridSupervision(1, 2)
     hybrid.squared_error.fill_(1.2345678)
     assert torch.equal(hybrid.bfloat16().squared_error, torch.tensor(1.2345678))
@@ -201,7 +207,7 @@ images, regions, draws = 4, 3, 5
 encoder = torch.nn.Linear(6, 6)
 forwards = []
 
-def sharded(module, inputs):  # a sharded forward gathers its weights: ranks must call it equally often
+def sharded(module, inputs):  # a sharded forward gathers weights: all ranks must call it the same number of times
     dist.all_reduce(torch.zeros(1))
     forwards[-1].append(len(inputs[0]))
 
@@ -211,7 +217,7 @@ stream = torch.Generator().manual_seed(rank)
 shares = []
 for step in range(12):
     forwards.append([])
-    # Rank 0 is sure of everything, rank 1 of nothing; rank 1 also has padding.
+    # Rank 0 has low uncertainties, rank 1 high ones; rank 1 also has padding.
     sigma = torch.full((images, regions), 0.02 if rank == 0 else 0.97) * torch.rand(images, regions)
     real = torch.rand(images, regions) < (1.0 if rank == 0 else 0.5)
     chosen = hybrid.select(sigma, StepContext(step, stream), real)

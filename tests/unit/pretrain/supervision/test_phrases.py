@@ -1,4 +1,4 @@
-"""Phrases as means of their words, and as texts of their own."""
+"""Phrases as means of their word tokens, and as texts of their own."""
 
 import pytest
 import torch
@@ -15,11 +15,11 @@ def batch() -> Batch:
 
 def test_phrase_embeddings_are_means_of_their_words(batch):
     words = torch.randn(PAIRS, 9, 16)
-    got = phrase_embeddings(words, batch.phrase_tokens)
+    embeddings = phrase_embeddings(words, batch.phrase_tokens)
     expected = (words[0, 1] + words[0, 2]) / 2
-    torch.testing.assert_close(got[0, 0], expected / expected.norm())
-    torch.testing.assert_close(got[1, 1], words[1, 4] / words[1, 4].norm())
-    assert not got[2].any()
+    torch.testing.assert_close(embeddings[0, 0], expected / expected.norm())
+    torch.testing.assert_close(embeddings[1, 1], words[1, 4] / words[1, 4].norm())
+    assert not embeddings[2].any()
 
 
 def test_a_phrase_alone_is_framed_and_padded():
@@ -28,6 +28,6 @@ def test_a_phrase_alone_is_framed_and_padded():
     phrases = torch.zeros(1, 3, 7, dtype=torch.bool)
     phrases[0, 0, 2:4] = True
     phrases[0, 1, 1:5] = True
-    got, attention = phrases_alone(ids, mask, phrases, longest=5)
-    assert got[0].tolist() == [[2, 12, 13, 3, 0], [2, 11, 12, 13, 3], [2, 3, 0, 0, 0]]
+    texts, attention = phrases_alone(ids, mask, phrases, longest=5)
+    assert texts[0].tolist() == [[2, 12, 13, 3, 0], [2, 11, 12, 13, 3], [2, 3, 0, 0, 0]]
     assert attention[0].tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]

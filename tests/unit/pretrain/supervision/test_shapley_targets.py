@@ -1,4 +1,4 @@
-"""Shapley supervision: it learns, costs a fixed number of forwards, and disturbs nothing."""
+"""Shapley supervision: it learns, takes a fixed number of forward passes, and does not change the rest of training."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def batch() -> Batch:
 
 
 @pytest.mark.parametrize("context", ["players", "full_text"])
-def test_estimation_without_weight_leaves_training_as_it_was(context, batch):
+def test_suppliers_of_objectives_with_weight_0_do_not_change_training(context, batch):
     alone = two_steps(module(recipe({"contrastive": {}})), batch)
     silent = {name: options | {"weight": 0.0} for name, options in (FINE | TEACHER | CLIMB).items()}
     beside = two_steps(module(recipe({"contrastive": {}} | silent, context=context)), batch)
@@ -41,7 +41,7 @@ def test_estimation_without_weight_leaves_training_as_it_was(context, batch):
 
 
 @pytest.mark.parametrize("name", [*FINE, *TEACHER, *CLIMB])
-def test_each_objective_alone_reaches_what_it_should_teach(name, batch):
+def test_each_objective_alone_has_gradients_in_the_part_that_it_trains(name, batch):
     model = module(recipe({name: (FINE | TEACHER | CLIMB)[name]}))
     model(batch, at_step(0))["loss"].backward()
     reached = {
@@ -59,15 +59,21 @@ def test_each_objective_alone_reaches_what_it_should_teach(name, batch):
         )
 
 
-def test_heads_learn_the_interactions_of_towers_at_rest(batch):
-    # Every cell is a region: the labels of a chosen few would move with the choice.
-    every = {"regions": 16, "suppress_above": None, "budget": None, "evaluations": 24, "context": "full_text"}
-    model = module(recipe({"token_semantics": {}, "unsil": {}}, **every))
+def test_heads_learn_the_interactions_of_frozen_towers(batch):
+    # Every cell is a region: the labels of a selection would change with the selection.
+    settings = {
+        "regions": 16,
+        "suppress_above": None,
+        "budget": None,
+        "evaluations": 24,
+        "context": "full_text",
+    }
+    model = module(recipe({"token_semantics": {}, "unsil": {}}, **settings))
     model.dual_encoder.requires_grad_(False)
     model.eval()  # no stochastic depth: the same regions have the same interactions
-    seen = train(model, batch, 48)
-    assert falls(seen, "token_semantics_divergence", to=0.8)
-    assert falls(seen, "supervision_relative_error", to=0.92)
+    history = train(model, batch, 48)
+    assert falls(history, "token_semantics_divergence", to=0.8)
+    assert falls(history, "supervision_relative_error", to=0.92)
 
 
 def test_the_number_of_forwards_is_fixed_and_known(batch):
@@ -84,33 +90,33 @@ def test_the_number_of_forwards_is_fixed_and_known(batch):
         assert values["supervision_evaluations_per_image"] == pytest.approx(3 * 12 / PAIRS)
 
 
-def test_absence_as_target_is_what_the_image_loses(batch):
+def test_target_absence_is_the_similarity_lost_without_the_region(batch):
     settings = {"target": "absence", "context": "full_text", "size_exponent": 0.5, "budget": None}
     model = module(recipe({"token_semantics": {}}, **settings)).eval()
-    answer = supplied(model, "shapley", batch, at_step(0))
-    seen = answer.targets
-    assert seen.sampled.all()
-    assert float(answer.metrics["supervision_evaluations_per_image"]) == 2 * 4
+    result = supplied(model, "shapley", batch, at_step(0))
+    targets = result.targets
+    assert targets.sampled.all()
+    assert float(result.metrics["supervision_evaluations_per_image"]) == 2 * 4
     scale = float(model.suppliers["shapley"].token_unsil.scale())
     everything = torch.ones(16)
     for row in range(PAIRS):
         for region in range(4):
-            cells = seen.regions.hard_masks[row, region].float()
+            cells = targets.regions.hard_masks[row, region].float()
             lost = value_without(model, batch, row, everything) - value_without(model, batch, row, 1 - cells)
             expected = lost / float(cells.sum()) ** 0.5
-            assert float(seen.token_targets[row, region]) * scale == pytest.approx(expected, abs=2e-4)
+            assert float(targets.token_targets[row, region]) * scale == pytest.approx(expected, abs=2e-4)
 
 
-def test_with_absence_phrases_learn_what_they_lose(batch):
-    """Phrases as texts of their own; regions that were not looked at have no target."""
+def test_with_target_absence_semantic_targets_are_the_similarities_lost(batch):
+    """Phrases are texts of their own; regions that were not sampled have no target."""
     settings = {"target": "absence", "budget": 5, "rows": "shifted", "mode": "sampled"}
     model = module(recipe({"fine_grained": {"both_ways": True}}, **settings)).eval()
     encoder = model.dual_encoder
-    seen = supplied(model, "shapley", batch, at_step(0)).targets
-    assert int(seen.known.sum()) == 5
-    assert torch.equal(seen.known, seen.sampled)
+    targets = supplied(model, "shapley", batch, at_step(0)).targets
+    assert int(targets.known.sum()) == 5
+    assert torch.equal(targets.known, targets.sampled)
     everything = torch.ones(1, 16)
-    for row in seen.known.any(1).nonzero().flatten().tolist():
+    for row in targets.known.any(1).nonzero().flatten().tolist():
         ids, mask = phrases_alone(
             *(part[row : row + 1] for part in (batch.input_ids, batch.attention_mask)),
             batch.phrase_tokens[row : row + 1],
@@ -122,19 +128,19 @@ def test_with_absence_phrases_learn_what_they_lose(batch):
             )
             pixels = batch.pixel_values[row : row + 1]
             whole, _ = encoder.encode_image(pixels, everything)
-        torch.testing.assert_close(seen.phrases[row], phrases, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(targets.phrases[row], phrases, atol=1e-5, rtol=1e-4)
         lost = torch.zeros(4, 3)
-        for region in seen.known[row].nonzero().flatten().tolist():
+        for region in targets.known[row].nonzero().flatten().tolist():
             with torch.no_grad():
                 without, _ = encoder.encode_image(
-                    pixels, 1 - seen.regions.hard_masks[row, region].float()[None]
+                    pixels, 1 - targets.regions.hard_masks[row, region].float()[None]
                 )
             lost[region] = phrases @ (whole - without)[0]
-        known, real = seen.known[row : row + 1], batch.phrase_mask[row : row + 1]
+        known, real = targets.known[row : row + 1], batch.phrase_mask[row : row + 1]
         by_region = row_distributions(lost[None], known, real, "shifted")[0]
         by_phrase = row_distributions(lost.T[None], real, known, "shifted")[0].T
-        torch.testing.assert_close(seen.semantic_targets[row], by_region, atol=5e-3, rtol=1e-2)
-        torch.testing.assert_close(seen.phrase_targets[row], by_phrase, atol=5e-3, rtol=1e-2)
+        torch.testing.assert_close(targets.semantic_targets[row], by_region, atol=5e-3, rtol=1e-2)
+        torch.testing.assert_close(targets.phrase_targets[row], by_phrase, atol=5e-3, rtol=1e-2)
     model.train()
     values = model(batch, at_step(0))
     values["loss"].backward()
@@ -142,14 +148,14 @@ def test_with_absence_phrases_learn_what_they_lose(batch):
     assert all(w.grad is None or w.grad.isfinite().all() for w in model.parameters())
 
 
-def test_boxes_can_be_held_against_the_alignment_loss(batch):
+def test_moves_boxes_false_keeps_the_gradient_from_the_boxes(batch):
     losses, sizes = {}, {}
     for moves in (True, False):
         model = module(recipe({"fine_grained": {"scale": 5.0, "moves_boxes": moves}})).train()
         torch.manual_seed(1)
-        found = model(batch, at_step(0))
-        found["loss"].backward()
-        losses[moves] = found["fine_grained_loss"].item()
+        values = model(batch, at_step(0))
+        values["loss"].backward()
+        losses[moves] = values["fine_grained_loss"].item()
         gradient = model.region_generator.out.weight.grad
         sizes[moves] = 0.0 if gradient is None else gradient[2:4].abs().sum().item()
         assert model.dual_encoder.visual_projection.weight.grad.abs().sum() > 0

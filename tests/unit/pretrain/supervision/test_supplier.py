@@ -1,4 +1,4 @@
-"""What a recipe says to suppliers, and that each is built for those who need it alone."""
+"""The settings of suppliers, and that a supplier is built only when an objective needs it."""
 
 import pytest
 from small_tasks import PAIRS, module, recipe

@@ -1,4 +1,4 @@
-"""Random coalitions in training: how many, from which seed, and never when a model is measured."""
+"""Random coalitions in training: their share and seed, and none in evaluation mode; rates of the heads."""
 
 import torch
 
@@ -39,7 +39,7 @@ def test_share_of_images_and_of_cells():
     # Half of the images stay whole, and a few of the others keep all cells: E[q^16], q uniform on 1/4..1, is 0.078.
     assert abs(whole.float().mean() - (0.5 + 0.5 * 0.078)) < 0.03
     present = keep[~whole].mean(1)
-    assert abs(present.mean() - 0.59) < 0.03  # 0.625 without the whole ones
+    assert abs(present.mean() - 0.59) < 0.03  # 0.625 among the images that lose cells
     assert coalitions(0, masked_share=1.0, masked_least=0.9).mean() > 0.93
 
 

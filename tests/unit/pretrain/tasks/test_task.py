@@ -1,4 +1,4 @@
-"""The halves of a task give the gradients of the whole."""
+"""Encoding and losses in two halves give the gradients of one forward pass."""
 
 from dataclasses import replace
 
@@ -23,9 +23,9 @@ def test_features_and_their_gradients_carry_the_loss_into_the_towers():
     values["loss"].backward()
     gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
     halves(batch, at_step(0), gradients=gradients)["loss"].backward()
-    for (name, one), other in zip(whole.named_parameters(), halves.parameters(), strict=True):
-        if one.grad is not None:
-            torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-4, msg=name)
+    for (name, parameter), other in zip(whole.named_parameters(), halves.parameters(), strict=True):
+        if parameter.grad is not None:
+            torch.testing.assert_close(other.grad, parameter.grad, atol=1e-6, rtol=1e-4, msg=name)
 
 
 def test_the_inner_product_sums_over_the_named_fields():

@@ -1,4 +1,4 @@
-"""Micro-batches leave the gradients of the whole batch, and rows of several parts become one."""
+"""Micro-batches give the gradients of the whole batch, and rows of several parts are concatenated."""
 
 from __future__ import annotations
 
@@ -46,11 +46,13 @@ def test_gradients_of_the_parts_are_those_of_the_whole(count):
     expected = accumulate_gradients(whole, parts_of_six(1), at_step(0))
     values = accumulate_gradients(split, parts_of_six(count), at_step(0))
     assert values["loss"].item() == pytest.approx(expected["loss"].item(), rel=1e-6)
-    for (name, one), other in zip(whole.module.named_parameters(), split.module.parameters(), strict=True):
-        if one.grad is None:
+    for (name, parameter), other in zip(
+        whole.module.named_parameters(), split.module.parameters(), strict=True
+    ):
+        if parameter.grad is None:
             assert other.grad is None or not other.grad.any(), name
         else:
-            torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=1e-4, msg=name)
+            torch.testing.assert_close(other.grad, parameter.grad, atol=1e-6, rtol=1e-4, msg=name)
 
 
 def test_the_generator_of_the_step_and_dropout_follow_from_its_seed():
@@ -59,7 +61,7 @@ def test_the_generator_of_the_step_and_dropout_follow_from_its_seed():
     for seed in (3, 3, 4):
         torch.manual_seed(0)
         dropping = PlainEngine(DualEncoderTask(config, VOCABULARY), config, torch.device("cpu"))
-        torch.manual_seed(seed + 77)  # what torch's own generator held before makes no difference
+        torch.manual_seed(seed + 77)  # the earlier state of torch's global generator must not matter
         losses.append(accumulate_gradients(dropping, parts_of_six(2), at_step(0, seed))["loss"].item())
     assert losses[0] == losses[1]
     assert losses[0] != losses[2]

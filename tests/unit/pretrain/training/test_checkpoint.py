@@ -1,4 +1,4 @@
-"""Checkpoints are whole or absent, and only the newest are kept."""
+"""Checkpoints are complete or absent, only the newest are kept, and the log is cut back to the checkpoint."""
 
 import json
 from pathlib import Path
@@ -34,19 +34,19 @@ def engine(seed: int = 0) -> PlainEngine:
     return PlainEngine(Line(3, 2), config, torch.device("cpu"))
 
 
-def advance(one: PlainEngine, steps: int) -> None:
+def advance(plain_engine: PlainEngine, steps: int) -> None:
     for step in range(steps):
-        one.backward(one.module(torch.full((1, 3), 1.0 + step)).square().sum())
-        one.step(1e-2, 0.9)
+        plain_engine.backward(plain_engine.module(torch.full((1, 3), 1.0 + step)).square().sum())
+        plain_engine.step(1e-2, 0.9)
 
 
-def save_checkpoint(one: PlainEngine, run: Path, state: State, keep: int) -> Path:
-    with CheckpointWriter(one, run, keep) as writer:
+def save_checkpoint(plain_engine: PlainEngine, run: Path, state: State, keep: int) -> Path:
+    with CheckpointWriter(plain_engine, run, keep) as writer:
         writer.save(state)
     return run / "checkpoints" / f"step-{state.step:08d}"
 
 
-def test_a_restored_engine_goes_on_as_if_nothing_had_happened(tmp_path):
+def test_a_restored_engine_continues_to_the_same_weights(tmp_path):
     straight, first = engine(), engine()
     advance(straight, 3)
     advance(first, 3)
@@ -59,23 +59,23 @@ def test_a_restored_engine_goes_on_as_if_nothing_had_happened(tmp_path):
 
 
 def test_only_the_newest_are_kept_and_an_unfinished_one_is_not_seen(tmp_path):
-    one = engine()
+    plain_engine = engine()
     for step in (1, 2, 10):
-        save_checkpoint(one, tmp_path, State(step, 1, "abc"), keep=2)
-    (tmp_path / "checkpoints" / "step-00000011").mkdir()  # no state.json: nothing says that it is whole
+        save_checkpoint(plain_engine, tmp_path, State(step, 1, "abc"), keep=2)
+    (tmp_path / "checkpoints" / "step-00000011").mkdir()  # no state.json: it is not complete
     (tmp_path / "checkpoints" / ".step-00000012.partial").mkdir()
     assert [read_state(folder).step for folder in list_checkpoints(tmp_path)] == [2, 10]
 
 
-def test_checkpoints_that_others_start_from_stay(tmp_path):
-    one = engine()
-    with CheckpointWriter(one, tmp_path, keep=1, always=(2, 5)) as writer:
+def test_checkpoints_of_the_steps_always_are_kept(tmp_path):
+    plain_engine = engine()
+    with CheckpointWriter(plain_engine, tmp_path, keep=1, always=(2, 5)) as writer:
         for step in range(1, 8):
             writer.save(State(step, 1, "abc"))
     assert [read_state(folder).step for folder in list_checkpoints(tmp_path)] == [2, 5, 7]
 
 
-def test_an_unfinished_save_is_written_anew(tmp_path):
+def test_an_unfinished_save_is_replaced(tmp_path):
     stale = tmp_path / "checkpoints" / ".step-00000004.partial"
     stale.mkdir(parents=True)
     (stale / "old").write_text("from a killed run")
@@ -94,22 +94,22 @@ def test_metrics_after_the_checkpoint_are_dropped_and_a_cut_line_is_not_read(tmp
     assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2]
 
 
-def test_what_is_written_later_is_what_was_saved(tmp_path):
-    one = engine()
-    before = one.module.weight.detach().clone()
-    with CheckpointWriter(one, tmp_path, keep=2) as writer:
+def test_the_thread_writes_the_weights_as_they_were_at_save(tmp_path):
+    plain_engine = engine()
+    before = plain_engine.module.weight.detach().clone()
+    with CheckpointWriter(plain_engine, tmp_path, keep=2) as writer:
         writer.save(State(1, 1, "abc"))
-        advance(one, 3)  # the thread may still be writing
+        advance(plain_engine, 3)  # the thread may still be writing
         writer.save(State(4, 1, "abc"))
     first, second = list_checkpoints(tmp_path)
     assert torch.equal(load_file(first / "model.safetensors")["weight"], before)
-    assert torch.equal(load_file(second / "model.safetensors")["weight"], one.module.weight)
+    assert torch.equal(load_file(second / "model.safetensors")["weight"], plain_engine.module.weight)
 
 
-def test_a_write_that_fails_is_not_silent(tmp_path):
-    one = engine()
-    writer = CheckpointWriter(one, tmp_path, keep=1)
-    one.weights = lambda: {"weight": "no tensor"}
+def test_a_failed_write_raises_in_finish(tmp_path):
+    plain_engine = engine()
+    writer = CheckpointWriter(plain_engine, tmp_path, keep=1)
+    plain_engine.weights = lambda: {"weight": "no tensor"}
     writer.save(State(1, 1, "abc"))
     with pytest.raises(Exception, match="str"):
         writer.finish()

@@ -1,4 +1,4 @@
-"""A branch of a run: its weights, its place in the data and in the schedule, and how it is resumed."""
+"""A branch of a run: its initial weights, its step in the data and in the schedule, and how it resumes."""
 
 import io
 import json
@@ -47,7 +47,7 @@ def data(tmp_path_factory) -> str:
     return str(folder)
 
 
-def planned(data: str, run: Path, **sections) -> PreparedRun:
+def prepared(data: str, run: Path, **sections) -> PreparedRun:
     config = {
         "model": MODEL,
         "supervision": SUPERVISION,
@@ -66,9 +66,9 @@ def planned(data: str, run: Path, **sections) -> PreparedRun:
 
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory) -> Path:
-    """A run of ten steps that nothing interrupted; its checkpoint of step 6 stays."""
+    """An uninterrupted run of ten steps, whose checkpoint of step 6 is kept."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    launch_local.run_local(planned(data, run), lambda _: None)
+    launch_local.run_local(prepared(data, run), lambda _: None)
     return run
 
 
@@ -82,7 +82,7 @@ def keys_by_step(run: Path) -> dict[int, list[str]]:
 
 
 def test_a_branch_reads_what_the_uninterrupted_run_read_at_the_same_rates(data, whole, tmp_path):
-    launch_local.run_local(planned(data, tmp_path / "branch", start=branch_of(whole)), lambda _: None)
+    launch_local.run_local(prepared(data, tmp_path / "branch", start=branch_of(whole)), lambda _: None)
     straight, branched = keys_by_step(whole), keys_by_step(tmp_path / "branch")
     assert sorted(branched) == list(range(BRANCH, STEPS))
     assert branched == {step: straight[step] for step in range(BRANCH, STEPS)}
@@ -93,7 +93,7 @@ def test_a_branch_reads_what_the_uninterrupted_run_read_at_the_same_rates(data, 
     assert sorted(after) == list(range(BRANCH + 1, STEPS + 1))
     for step, line in after.items():
         assert line["train/learning_rate"] == before[step]["train/learning_rate"]
-    # The first loss is that of the same weights on the same pairs; from then on the fresh optimiser differs.
+    # The first loss has the same weights and pairs; later ones differ because the optimiser is new.
     assert after[BRANCH + 1]["train/loss"] == pytest.approx(before[BRANCH + 1]["train/loss"], rel=1e-6)
     assert after[BRANCH + 1]["train/gradient_norm"] == pytest.approx(
         before[BRANCH + 1]["train/gradient_norm"], rel=1e-4
@@ -101,30 +101,30 @@ def test_a_branch_reads_what_the_uninterrupted_run_read_at_the_same_rates(data, 
 
 
 def test_a_branch_begins_with_the_checkpoints_weights_and_its_own_new_heads(data, whole, tmp_path):
-    branch = planned(data, tmp_path / "branch", start=branch_of(whole), objectives=TAUGHT)
-    there = load_file(whole / "checkpoints" / f"step-{BRANCH:08d}" / "model.safetensors")
-    own = build_first_module(branch).state_dict()
-    assert all(torch.equal(own[name], value) for name, value in there.items())
-    fresh = build_first_module(planned(data, tmp_path / "scratch", objectives=TAUGHT)).state_dict()
-    heads = [name for name in own if not name.startswith("dual_encoder.")]
+    branch = prepared(data, tmp_path / "branch", start=branch_of(whole), objectives=TAUGHT)
+    saved = load_file(whole / "checkpoints" / f"step-{BRANCH:08d}" / "model.safetensors")
+    initial = build_first_module(branch).state_dict()
+    assert all(torch.equal(initial[name], value) for name, value in saved.items())
+    fresh = build_first_module(prepared(data, tmp_path / "scratch", objectives=TAUGHT)).state_dict()
+    heads = [name for name in initial if not name.startswith("dual_encoder.")]
     assert any(name.startswith("region_generator.") for name in heads)
-    assert all(torch.equal(own[name], fresh[name]) for name in heads)
+    assert all(torch.equal(initial[name], fresh[name]) for name in heads)
 
 
 def test_heads_that_both_have_are_taken_over(data, tmp_path):
-    launch_local.run_local(planned(data, tmp_path / "taught", objectives=TAUGHT), lambda _: None)
+    launch_local.run_local(prepared(data, tmp_path / "taught", objectives=TAUGHT), lambda _: None)
     start = branch_of(tmp_path / "taught")
-    there = load_file(Path(start["weights"]) / "model.safetensors")
-    both = build_first_module(planned(data, tmp_path / "both", objectives=TAUGHT, start=start)).state_dict()
-    assert set(both) == set(there)
-    assert all(torch.equal(both[name], value) for name, value in there.items())
-    plain = build_first_module(planned(data, tmp_path / "plain", start=start)).state_dict()
-    assert all(torch.equal(value, there[name]) for name, value in plain.items())
+    saved = load_file(Path(start["weights"]) / "model.safetensors")
+    both = build_first_module(prepared(data, tmp_path / "both", objectives=TAUGHT, start=start)).state_dict()
+    assert set(both) == set(saved)
+    assert all(torch.equal(both[name], value) for name, value in saved.items())
+    plain = build_first_module(prepared(data, tmp_path / "plain", start=start)).state_dict()
+    assert all(torch.equal(value, saved[name]) for name, value in plain.items())
 
 
 def test_a_resumed_branch_goes_on_from_its_own_checkpoint_and_needs_its_start_no_more(data, whole, tmp_path):
     shutil.copytree(whole, tmp_path / "whole")
-    branch = planned(data, tmp_path / "branch", start=branch_of(tmp_path / "whole"))
+    branch = prepared(data, tmp_path / "branch", start=branch_of(tmp_path / "whole"))
     launch_local.run_local(branch, lambda _: None)
     losses = {line["step"]: line["train/loss"] for line in read_metrics(tmp_path / "branch")}
     assert [read_state(folder).step for folder in list_checkpoints(tmp_path / "branch")] == [8, 10]
@@ -132,7 +132,7 @@ def test_a_resumed_branch_goes_on_from_its_own_checkpoint_and_needs_its_start_no
     shutil.rmtree(tmp_path / "whole")
     shutil.rmtree(tmp_path / "branch" / "checkpoints" / "step-00000010")
     launch_local.run_local(
-        planned(data, tmp_path / "branch", start=branch_of(tmp_path / "whole")), lambda _: None
+        prepared(data, tmp_path / "branch", start=branch_of(tmp_path / "whole")), lambda _: None
     )
     again = {line["step"]: line["train/loss"] for line in read_metrics(tmp_path / "branch")}
     assert again == pytest.approx(losses)
@@ -143,9 +143,9 @@ def test_a_run_stands_for_its_newest_checkpoint(whole):
 
 
 def test_a_recipe_without_a_start_keeps_the_hash_of_its_runs(data, whole, tmp_path):
-    plain = planned(data, tmp_path / "a")
-    assert planned(data, tmp_path / "b", start={"weights": None, "step": 0}).config_hash == plain.config_hash
-    assert planned(data, tmp_path / "c", start=branch_of(whole)).config_hash != plain.config_hash
+    plain = prepared(data, tmp_path / "a")
+    assert prepared(data, tmp_path / "b", start={"weights": None, "step": 0}).config_hash == plain.config_hash
+    assert prepared(data, tmp_path / "c", start=branch_of(whole)).config_hash != plain.config_hash
 
 
 @pytest.mark.parametrize(
@@ -159,21 +159,21 @@ def test_a_recipe_without_a_start_keeps_the_hash_of_its_runs(data, whole, tmp_pa
         ({"schedule": {"steps": BRANCH}}, "start.step is 6, the run has 6 steps"),
     ],
 )
-def test_a_start_that_cannot_be_is_one_line(data, whole, tmp_path, sections, message):
+def test_a_start_that_does_not_fit_is_refused_in_one_line(data, whole, tmp_path, sections, message):
     with pytest.raises(InputError, match=message) as refused:
-        planned(data, tmp_path / "branch", **({"start": branch_of(whole)} | sections))
+        prepared(data, tmp_path / "branch", **({"start": branch_of(whole)} | sections))
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "branch").exists()
 
 
-def test_broken_weights_are_one_line(data, whole, tmp_path):
+def test_broken_weights_are_refused_in_one_line(data, whole, tmp_path):
     broken = tmp_path / "step-00000006"
     shutil.copytree(whole / "checkpoints" / "step-00000006", broken)
     (broken / "model.safetensors").write_bytes(b"cut short")
     with pytest.raises(InputError, match="cannot be read"):
-        planned(data, tmp_path / "branch", start={"weights": str(broken), "step": BRANCH})
+        prepared(data, tmp_path / "branch", start={"weights": str(broken), "step": BRANCH})
 
 
-def test_steps_are_not_skipped_without_weights():
+def test_start_step_is_refused_without_weights():
     with pytest.raises(ValueError, match=r"start.step is 5 without start.weights"):
         DualEncoderConfig.model_validate({"start": {"step": 5}})

@@ -1,4 +1,4 @@
-"""A short run in one plain process leaves what it should behind, and stops where it should."""
+"""A short run in one process: its log, trace and checkpoints, and how a loss that is not finite stops it."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ from pretrain.training.setup import PreparedRun, build_module, build_reader, pre
 
 @pytest.fixture
 def prepare(tmp_path):
-    """Function: schedule and other sections → a prepared run of 12 steps on 16 pairs."""
+    """Return a function: schedule and other sections → a prepared run of 12 steps on 16 pairs."""
     data = sixteen_pairs(tmp_path / "curated")
 
     def make(schedule: dict, **sections: dict) -> PreparedRun:
@@ -31,7 +31,7 @@ def run_of(run: PreparedRun) -> Path:
     return Path(run.folder)
 
 
-def test_tensorboard_says_what_the_log_says_and_a_trace_is_there(prepare):
+def test_tensorboard_equals_the_log_and_the_trace_is_written(prepare):
     run = prepare({"profile": True})
     reported = []
     launch_local.run_local(run, reported.append)
@@ -46,23 +46,23 @@ def test_tensorboard_says_what_the_log_says_and_a_trace_is_there(prepare):
     assert steps == {f"ProfilerStep#{number}" for number in range(4, 10)}  # counted from 0: steps 5 to 10
 
 
-def test_minutes_bring_checkpoints_between_the_steps_that_do(prepare):
+def test_checkpoint_minutes_adds_checkpoints_before_checkpoint_every(prepare):
     run = prepare(
         {"log_every": 12, "checkpoint_every": 100, "checkpoint_minutes": 1e-6, "keep_checkpoints": 100}
     )
     launch_local.run_local(run, lambda _: None)
-    # A step's wish is heard in the next one.
+    # The wish of a step is read during the next step.
     assert [read_state(folder).step for folder in list_checkpoints(run_of(run))][:2] == [2, 4]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_before_anything_of_it_is_kept(prepare, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_of_it_is_written(prepare, monkeypatch):
     run = prepare({"checkpoint_every": 2, "keep_checkpoints": 100})
     losses, calls = DualEncoderTask.losses, []
 
     def broken(self, features, batch, step):
         calls.append(batch)
-        found = losses(self, features, batch, step)
-        return {name: value * float("nan") for name, value in found.items()} if len(calls) == 6 else found
+        values = losses(self, features, batch, step)
+        return {name: value * float("nan") for name, value in values.items()} if len(calls) == 6 else values
 
     monkeypatch.setattr(DualEncoderTask, "losses", broken)
     with pytest.raises(FloatingPointError, match="contrastive_loss.* not finite at step 6"):
@@ -72,9 +72,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_of_it_is_kept(p
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_accumulation_learns_what_the_whole_batch_teaches(precision, prepare, tmp_path):
-    """Loss and weights after some steps, dropout off; the plain engine's own two passes."""
-    seen = {}
+def test_accumulation_gives_the_losses_and_weights_of_the_whole_batch(precision, prepare, tmp_path):
+    """Compares losses and weights after some steps of the plain engine, without dropout."""
+    results = {}
     for accumulation in (1, 2, 4):
         run = prepare(
             {"steps": 3, "log_every": 1},
@@ -83,20 +83,20 @@ def test_accumulation_learns_what_the_whole_batch_teaches(precision, prepare, tm
             engine={"precision": precision},
         )
         engine = launch_local.PlainEngine(build_module(run.config), run.config)
-        found = []
+        losses = []
         (tmp_path / f"run{accumulation}").mkdir()
         launch_local.train(
             engine,
             build_reader(run, 0, 1),
             replace(run, folder=str(tmp_path / f"run{accumulation}")),
-            lambda metrics, found=found: found.append(metrics["train/loss"]),
+            lambda metrics, losses=losses: losses.append(metrics["train/loss"]),
         )
-        seen[accumulation] = found, torch.cat([p.detach().flatten() for p in engine.module.parameters()])
+        results[accumulation] = losses, torch.cat([p.detach().flatten() for p in engine.module.parameters()])
     tolerance = 1e-5 if precision == "fp32" else 2e-2
     for accumulation in (2, 4):
-        assert seen[accumulation][0] == pytest.approx(seen[1][0], rel=tolerance)
-        if precision == "fp32":  # AdamW's first steps are signs: a gradient of nothing may go either way
-            assert (seen[accumulation][1] - seen[1][1]).abs().mean() < 1e-6
+        assert results[accumulation][0] == pytest.approx(results[1][0], rel=tolerance)
+        if precision == "fp32":  # AdamW's first steps depend on signs: a gradient near 0 may have either sign
+            assert (results[accumulation][1] - results[1][1]).abs().mean() < 1e-6
 
 
 def test_relative_paths_hold_for_workers_in_another_folder(prepare, monkeypatch, tmp_path):

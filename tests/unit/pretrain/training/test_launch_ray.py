@@ -1,4 +1,4 @@
-"""What crosses between driver and workers as plain values: the run, its faults, its metrics."""
+"""What driver and workers exchange as plain values: the run, its faults, its metrics."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from data_filters.errors import InputError
 from pretrain.training import launch_ray
 
 
-def test_a_run_survives_the_way_to_a_worker(tmp_path):
+def test_a_run_equals_its_copy_on_a_worker(tmp_path):
     data = sixteen_pairs(tmp_path / "curated")
     prepared = small_run(data, tmp_path / "run", {}, objectives={"contrastive": {}, "unsil": {}})
     values = launch_ray._portable(prepared)
@@ -33,10 +33,12 @@ def test_new_lines_of_metrics_reach_the_driver_once(tmp_path):
     reported = []
     with launch_ray._following(tmp_path, reported.append, seconds=0.01):
         with log.open("a") as file:
-            file.write('{"step": 2}\n{"st')  # the last line is not whole yet
+            file.write('{"step": 2}\n{"st')  # the last line is not complete yet
         deadline = time.monotonic() + 10
         while not reported and time.monotonic() < deadline:
             time.sleep(0.01)
         with log.open("a") as file:
             file.write('ep": 3}\n')
-    assert reported == [{"step": 2}, {"step": 3}], "step 1 was there before, step 3 came on leaving"
+    assert reported == [{"step": 2}, {"step": 3}], (
+        "step 1 was logged before, step 3 comes when the context closes"
+    )

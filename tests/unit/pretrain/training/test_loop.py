@@ -1,4 +1,4 @@
-"""The loop logs, saves and resumes at the steps that the recipe names, and reads what the order of samples says."""
+"""The loop logs, saves and resumes at the steps of the recipe, and reads samples in the order of the data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def data(tmp_path_factory) -> str:
 
 
 def run(prepared: PreparedRun) -> tuple[PlainEngine, list[dict[str, float]]]:
-    """The engine after the run, and what it reported."""
+    """Return the engine after the run, and the metrics that it reported."""
     Path(prepared.folder).mkdir(exist_ok=True)
     engine = PlainEngine(build_first_module(prepared), prepared.config, torch.device("cpu"))
     reported: list[dict[str, float]] = []
@@ -62,7 +62,7 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(data, tmp_path):
 
 
 def stop_after(prepared: PreparedRun, step: int) -> None:
-    """Run until a report of `step` raises, as a plug that is pulled."""
+    """Run until the report of `step` raises, to stop the run at that point."""
     Path(prepared.folder).mkdir(exist_ok=True)
     engine = PlainEngine(build_first_module(prepared), prepared.config, torch.device("cpu"))
 

@@ -1,3 +1,5 @@
+"""The meter: which step is the slowest, and which time counts as part of it."""
+
 import time
 
 import pytest
@@ -20,17 +22,17 @@ def test_the_slowest_step_is_the_one_that_took_longest():
     assert metrics["train/step_seconds"] == pytest.approx(elapsed / 3, rel=0.1)
 
 
-def test_what_is_waited_for_before_reading_counts_to_the_last_step():
+def test_waiting_before_read_counts_as_part_of_the_last_step():
     meter = Meter()
     meter.record({}, images=1, waited=0.0)
     meter.record({}, images=1, waited=0.0)
-    time.sleep(0.05)  # a device that is still at work
+    time.sleep(0.05)  # stands for a device that is still working
     metrics = meter.read(CPU)
     assert metrics["train/slowest_step_seconds"] >= 0.05
     assert metrics["train/slowest_step_seconds"] >= metrics["train/step_seconds"]
 
 
-def test_every_stretch_has_its_own_slowest_step_and_one_without_steps_has_none():
+def test_each_read_has_its_own_slowest_step_and_none_without_steps():
     meter = Meter()
     time.sleep(0.05)
     meter.record({}, images=1, waited=0.0)

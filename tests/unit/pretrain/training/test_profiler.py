@@ -1,4 +1,4 @@
-"""The trace holds the steps that it names, and nothing is written before they are done."""
+"""The trace holds exactly the traced steps, and is written only after the last of them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What `loupe reshard` refuses, and what it leaves alone."""
+"""What `loupe reshard` refuses, and which checkpoints it does not change."""
 
 import pytest
 from small_runs import sixteen_pairs, small_run

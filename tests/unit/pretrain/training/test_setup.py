@@ -1,4 +1,4 @@
-"""What can be refused is refused before a worker starts, and the record of a run holds all of it."""
+"""Input that does not fit is refused before a worker starts; RUN/config.json holds the whole recipe and data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def data(tmp_path_factory) -> str:
 
 def test_epochs_become_whole_steps(data, tmp_path):
     schedule = {"steps": None, "epochs": 2.6}
-    assert small_run(data, tmp_path / "run", schedule).total_steps == 10  # 4 steps an epoch, rounded down
+    assert small_run(data, tmp_path / "run", schedule).total_steps == 10  # 4 steps per epoch, rounded down
     assert small_run(data, tmp_path / "run", {"steps": None, "epochs": 0.1}).total_steps == 1
 
 
@@ -85,11 +85,11 @@ def test_the_hash_follows_the_data(data, tmp_path):
 
 
 def test_a_module_is_the_same_on_every_rank_and_follows_the_seed():
-    one, again, other = (build_module(small_recipe({}, seed=seed)) for seed in (1, 1, 2))
-    for name, value in one.state_dict().items():
+    first, again, other = (build_module(small_recipe({}, seed=seed)) for seed in (1, 1, 2))
+    for name, value in first.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
     assert not torch.equal(
-        one.dual_encoder.visual_projection.weight, other.dual_encoder.visual_projection.weight
+        first.dual_encoder.visual_projection.weight, other.dual_encoder.visual_projection.weight
     )
 
 

@@ -1,4 +1,4 @@
-"""The settings that DeepSpeed is given; what it makes of them is tested on several ranks in tests/integration."""
+"""The settings that DeepSpeed gets; its behaviour on several ranks is tested in tests/integration."""
 
 import pytest
 from small_runs import small_recipe

@@ -1,4 +1,4 @@
-"""The plain engine against torch's own optimiser, and what its checkpoints refuse."""
+"""The plain engine against torch's optimiser, and the checkpoints that it refuses."""
 
 from __future__ import annotations
 
