@@ -33,7 +33,7 @@ class ImageTowerConfig(Section):
         0.25,
         ge=0,
         lt=1,
-        description="fewest cells such an image keeps, as a share; how many is uniform above",
+        description="smallest share of cells that such an image keeps; its share is uniform from this to 1",
     )
 
     @model_validator(mode="after")
@@ -152,13 +152,13 @@ class DataConfig(Section):
         (0.75, 1.3333), description="aspect ratio range of the random crop"
     )
     flip: bool = Field(
-        False, description="mirror half of the images whose caption says neither left nor right"
+        False, description="mirror half of the images whose captions do not contain left or right"
     )
     phrase_share: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="share of captions that are replaced by one of their phrases; 0: none. Zero-shot prompts are short",
+        description="share of captions replaced by one of their phrases, for short zero-shot prompts; 0: none",
     )
     max_phrases: int = Field(
         8, ge=0, description="slots for phrases per caption; further phrases are left out"
@@ -231,7 +231,7 @@ class ScheduleConfig(Section):
     checkpoint_minutes: float | None = Field(
         None,
         gt=0,
-        description="minutes after which a checkpoint is due before that; null: steps alone",
+        description="minutes after the last checkpoint when another is due; null: only by steps",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     keep_checkpoints: int = Field(
@@ -239,7 +239,7 @@ class ScheduleConfig(Section):
     )
     keep_steps: tuple[int, ...] = Field(
         (),
-        description="steps after which a checkpoint is written and kept for good: where others start",
+        description="steps after which a checkpoint is written and never deleted: other runs can start there",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     log_keys: bool = Field(
@@ -264,7 +264,9 @@ class StartConfig(Section):
         description="local path of a run (its newest checkpoint) or of one checkpoint; null: random weights",
     )
     step: int = Field(
-        0, ge=0, description="steps that count as done: place in the data and in the learning rate's cycle"
+        0,
+        ge=0,
+        description="steps that count as done: position in the data and in the learning rate schedule",
     )
 
     @model_validator(mode="after")
@@ -282,7 +284,9 @@ class WorkersConfig(Section):
 
     count: int = Field(1, ge=1, description="worker processes, one per GPU; the most, if `minimum` is given")
     minimum: int | None = Field(
-        None, ge=1, description="fewest workers to go on with when machines are lost; null: exactly `count`"
+        None,
+        ge=1,
+        description="fewest workers with which a run continues when machines are lost; null: exactly `count`",
     )
     gpu: bool = Field(False, description="one GPU per worker (nccl); otherwise CPU (gloo)")
     cpus_per_worker: float = Field(1, gt=0, description="CPU cores that Ray sets aside for a worker")
@@ -294,7 +298,10 @@ class SupervisionConfig(Section):
 
     regions: int = Field(8, ge=1, description="regions per image, the most confident boxes")
     suppress_above: float | None = Field(
-        0.6, gt=0, le=1, description="IoU above which a box yields; null: never"
+        0.6,
+        gt=0,
+        le=1,
+        description="IoU above which the less confident of two boxes is left out; null: never",
     )
     head_width: int = Field(256, ge=8, description="hidden width of the proxy heads")
     unsil_body: Literal["mlp_attention", "conv1d", "transformer"] = Field(
@@ -303,9 +310,7 @@ class SupervisionConfig(Section):
     mode: Literal["hybrid", "sampled"] = Field(
         "hybrid", description="hybrid: UNSIL predicts what it is certain of; sampled: every target is sampled"
     )
-    budget: int | None = Field(
-        4, ge=1, description="regions sampled per step on each worker; null: every one"
-    )
+    budget: int | None = Field(4, ge=1, description="regions sampled per step on each worker; null: all")
     evaluations: int = Field(
         24, ge=12, description="coalitions evaluated for each sampled region; target absence: always 2"
     )

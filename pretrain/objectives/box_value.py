@@ -19,7 +19,7 @@ from pretrain.objectives.objective import Objective, ObjectiveOptions
 class BoxValueOptions(ObjectiveOptions):
     """How many boxes are evaluated per step, which other cells are present, and how a box's size divides its value."""
 
-    regions: int = Field(4, ge=1, description="boxes per step on each worker, each of another image")
+    regions: int = Field(4, ge=1, description="boxes per step on each worker, each of a different image")
     size_exponent: float = Field(
         0.5, ge=0, le=2, description="a box's value is divided by its cells to this power"
     )
