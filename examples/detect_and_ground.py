@@ -60,9 +60,7 @@ def rounded(box: tuple[float, float, float, float]) -> tuple[int, ...]:
     return tuple(round(value) for value in box)
 
 
-def draw(
-    image: Image.Image, boxes: list[tuple[tuple[float, float, float, float], str, str]]
-) -> Image.Image:
+def draw(image: Image.Image, boxes: list[tuple[tuple[float, float, float, float], str, str]]) -> Image.Image:
     """A copy of the image, small ones enlarged, with the boxes (box, label, colour) drawn on it."""
     scale = max(1, 448 // max(image.size))
     copy = image.convert("RGB").resize((image.width * scale, image.height * scale))
