@@ -45,7 +45,9 @@ def main() -> None:
             print(f"  {detection.score:.2f}  {detection.text}  {rounded(detection.box)}")
         print(f"  {grounded.score:.2f}  {grounded.text!r}  {rounded(grounded.box)}")
         with Image.open(picture) as image:
-            drawing = draw(image, [(d.box, d.text, "lime") for d in detections] + [(grounded.box, "", "red")])
+            drawing = draw(
+                image, [(d.box, d.text, "green") for d in detections] + [(grounded.box, "", "red")]
+            )
         drawing.save(options.output / f"{picture.stem}.png")
 
     cosines = model.rank(pictures, [options.text])[:, 0]
@@ -65,10 +67,11 @@ def draw(image: Image.Image, boxes: list[tuple[tuple[float, float, float, float]
     scale = max(1, 448 // max(image.size))
     copy = image.convert("RGB").resize((image.width * scale, image.height * scale))
     pen = ImageDraw.Draw(copy)
-    for (left, top, width, height), label, colour in boxes:
+    for line, ((left, top, width, height), label, colour) in enumerate(boxes):
         corners = (left * scale, top * scale, (left + width) * scale, (top + height) * scale)
         pen.rectangle(corners, outline=colour, width=3)
-        pen.text((corners[0] + 4, corners[1] + 2), label, fill=colour)
+        # A line of its own for each label: boxes often coincide.
+        pen.text((corners[0] + 5, corners[1] + 4 + 12 * line), label, fill=colour)
     return copy
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
-from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.util.typing import ExtensionMetadata
+    from typer._click.core import Command
 
-Command = TyperCommand | TyperGroup
 Parameter = TyperArgument | TyperOption
 
 
@@ -36,8 +36,8 @@ def sections(command: Command, name: str) -> Iterator[str]:
 
     if isinstance(command, RegistryHelp):
         command.fill_help()  # help texts that name what registries hold
-    subcommands: dict[str, Command] = getattr(command, "commands", {})
-    parameters = [parameter for parameter in command.params if parameter.name != "help"]
+    subcommands = command.commands if isinstance(command, TyperGroup) else {}
+    parameters = [p for p in command.params if isinstance(p, Parameter) and p.name != "help"]
     usage = " ".join([name, *(piece for parameter in parameters if (piece := usage_of(parameter)))])
     yield f"## `{name}`"
     yield (command.help or "").strip()
