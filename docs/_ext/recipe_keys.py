@@ -31,13 +31,15 @@ class RecipeKeys(SphinxDirective):
         module, _, name = self.arguments[0].partition(":")
         thing = getattr(import_module(module), name)
         attribute = self.arguments[1] if len(self.arguments) > 1 else ""
+        # The text has to begin with a heading: what stands before the first one is placed behind all sections.
         if isinstance(thing, Mapping):
-            text = "\n\n".join(
-                f"## `{entry}`\n\n{tables(getattr(value, attribute), '###')}"
+            parts = [
+                f"## {code(entry)}\n\n{tables(getattr(value, attribute), '###')}"
                 for entry, value in thing.items()
-            )
+            ]
         else:
-            text = tables(thing, "##")
+            parts = ["## Top-level keys", tables(thing, "##")]
+        text = "\n\n".join(parts)
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
