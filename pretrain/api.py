@@ -79,7 +79,7 @@ class Loupe:
         picture = _open(image)
         pixels = self.encoder.pixels([picture])
         embedded = self.encoder.texts([text])
-        # Among the region head's boxes, absence tells more than presence alone (tests/bench/RESULTS.md).
+        # Among the region head's boxes, absence tells more than presence alone (tests/bench/results).
         how = "alone" if self.encoder.region_generator is None else "dropped"
         boxes = ground(self.encoder, self._proposer, pixels, embedded, self._options, how)
         part = embed_boxes(self.encoder, pixels, boxes, chunk=self._options.chunk)
