@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -73,7 +72,7 @@ def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, note: bars.update(task, completed=done, total=total, note=note)
 
 
-def table(values: dict[str, Any], title: str | None = None) -> None:
+def table(values: Mapping[str, object], title: str | None = None) -> None:
     """Nested results as rows `name  value`, on standard output."""
     rows = Table(title=title, show_header=False, box=None, pad_edge=False)
     for name, value in _flat("", values):
@@ -81,7 +80,17 @@ def table(values: dict[str, Any], title: str | None = None) -> None:
     Console().print(rows)
 
 
-def _flat(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output: the first column is text, the others are numbers, aligned to the right."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for place, title in enumerate(head):
+        grid.add_column(title, justify="right" if place else "left")
+    for row in rows:
+        grid.add_row(*row)
+    Console().print(grid)
+
+
+def _flat(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for name, value in values.items():
         full = f"{prefix}.{name}" if prefix else str(name)
         if isinstance(value, dict):
