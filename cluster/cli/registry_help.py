@@ -1,4 +1,4 @@
-"""Help texts that name what registries hold, such as `one of {evaluation_tasks}`.
+"""Help texts that name what registries hold, such as `{evaluation_tasks}`.
 
 The registries are read when the help of that one command is printed: most of them import torch.
 """
@@ -6,7 +6,7 @@ The registries are read when the help of that one command is printed: most of th
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
@@ -32,17 +32,12 @@ def registry_names(placeholder: str) -> list[str]:
 
 
 def fill(text: str | None) -> str | None:
-    """`text` with each `{placeholder}` of REGISTRIES replaced by the names, as `a, b or c`."""
+    """`text` with each `{placeholder}` of REGISTRIES replaced by the names, as `a, b, c`."""
     for placeholder in REGISTRIES:
         mark = f"{{{placeholder}}}"
         if text is not None and mark in text:
-            text = text.replace(mark, _listed(registry_names(placeholder)))
+            text = text.replace(mark, ", ".join(registry_names(placeholder)))
     return text
-
-
-def _listed(names: Iterable[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 class RegistryHelp(TyperCommand):
