@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cluster.ablation.cells import JOB, RESULT, read_json, write_json
+from cluster.ablation.cells import JOB, RESULT, read_json
 from cluster.console import progress, training_lines
 from data_filters.errors import InputError
+from pipelines.common.files import write_json
 
 
 def run_cell(folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from cluster.ablation.plan import AblationPlan, Evaluation, as_yaml
 from cluster.options import keyword_options
 from data_filters.errors import InputError
+from pipelines.common.files import write_json
 from pretrain.config import PretrainConfig
 from pretrain.evaluation.tasks import get_task
 from pretrain.training.setup import plan_run
@@ -204,15 +205,3 @@ def short_hash(value: Any) -> str:
 def read_json(path: Path) -> Any:
     """What a file holds; None where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

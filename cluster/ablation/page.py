@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.ablation.cells import write_json, write_text
 from cluster.ablation.picture import draw_table
 from cluster.ablation.plan import AblationPlan
 from cluster.ablation.table import Table, as_json, as_markdown, as_texts
+from pipelines.common.files import write_json, write_text
 from pipelines.common.html.page import page, settings, table
 
 SPREAD = "mean ± standard deviation over seeds (n − 1)"

@@ -5,10 +5,10 @@ from typing import Any
 
 from data_filters.errors import InputError
 from data_filters.sample import CAPTION_EXTENSION, METADATA_EXTENSION, image_member
+from pipelines.common.files import filesystem
 from pipelines.curate.scan import Unit
 from pipelines.shards.manifest import committed_shards, read_manifests
 from pipelines.shards.reader import group, walk
-from pipelines.shards.storage import filesystem
 from pipelines.shards.tar_format import BrokenShard
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from data_filters.errors import InputError
 from pipelines.common.config import config_hash
+from pipelines.common.files import absolute
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision, Funnel, add_funnels, decide, funnel_from_json
 from pipelines.curate.inputs import check_output, find_units, require_pairs
@@ -24,7 +25,6 @@ from pipelines.curate.write import stream
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import for_each, running_ray
 from pipelines.shards.manifest import check_same_config, read_manifests
-from pipelines.shards.storage import absolute
 
 __all__ = ["CurateSummary", "InputError", "ShardProgress", "TooManyBadSamples", "curate"]
 

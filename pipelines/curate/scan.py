@@ -23,8 +23,8 @@ from fsspec.implementations.local import LocalFileSystem
 from data_filters import SCORES, Facts, score
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, sample_from_members
+from pipelines.common.files import filesystem, join, remove_file, write_parquet
 from pipelines.shards.reader import group, read_members, walk
-from pipelines.shards.storage import filesystem, join, write_table
 from pipelines.shards.tar_format import BrokenShard, Member
 
 SCAN_VERSION = 1
@@ -166,12 +166,10 @@ def save_scan(found: Scanned, output: str) -> None:
     """Write the quarantine (when there is any), then the sidecar, whose presence says that both are done."""
     quarantine = join(output, QUARANTINE, f"{found.unit.name}.parquet")
     if found.quarantine:
-        write_table(quarantine, pa.Table.from_pylist(found.quarantine, schema=QUARANTINE_SCHEMA))
+        write_parquet(quarantine, pa.Table.from_pylist(found.quarantine, schema=QUARANTINE_SCHEMA))
     else:
-        fs, path = filesystem(quarantine)
-        with contextlib.suppress(FileNotFoundError):
-            fs.rm_file(path)
-    write_table(_sidecar(found.unit, output), found.table())
+        remove_file(quarantine)
+    write_parquet(_sidecar(found.unit, output), found.table())
 
 
 def load_scan(unit: Unit, output: str) -> Scanned | None:

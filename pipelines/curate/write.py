@@ -8,9 +8,7 @@ in the same place: between `read_members` and `_with_facts`.
 """
 
 import base64
-import contextlib
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache
@@ -25,6 +23,7 @@ from data_filters.sample import (
     sample_from_members,
 )
 from pipelines.common.config import config_hash, output_settings
+from pipelines.common.files import join, remove_file, remove_partials, write_json
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision, Rejected
 from pipelines.curate.scan import QUARANTINE, READ_AHEAD, Scanned, Unit
@@ -32,7 +31,7 @@ from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.records import phrase_records
 from pipelines.shards.manifest import write_manifest
 from pipelines.shards.reader import read_members
-from pipelines.shards.storage import filesystem, index_name, join, remove_partials, write_file
+from pipelines.shards.storage import index_name
 from pipelines.shards.tar_format import Member
 from pipelines.shards.writer import write_shard
 
@@ -171,11 +170,9 @@ def _write_examples(unit: Unit, decision: Decision, output: str, config: CurateC
         )
     uri = join(output, EXAMPLES, f"{unit.name}.json")
     if examples:
-        write_file(uri, json.dumps(examples, ensure_ascii=True, indent=1).encode())
-        return
-    fs, path = filesystem(uri)
-    with contextlib.suppress(FileNotFoundError):
-        fs.rm_file(path)
+        write_json(uri, examples, ensure_ascii=True, end="")
+    else:
+        remove_file(uri)
 
 
 def _thumbnail(data: bytes) -> str:

@@ -13,16 +13,15 @@ from multiprocessing import get_context
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from data_filters.errors import InputError
+from pipelines.common.files import join, write_json, write_parquet
 from pipelines.icon_world.flaws import BLOCK, REPEATED, flawed_members, plan_flaws
 from pipelines.icon_world.glyphs import require_font
 from pipelines.icon_world.render import encode_jpeg, paint
 from pipelines.icon_world.sample import World, sample_key
 from pipelines.icon_world.scene import SINGLE_SHARE
 from pipelines.icon_world.vocabulary import NAMES, first_names
-from pipelines.shards.storage import join
 from pipelines.shards.writer import write_shard
 
 _HELD_BACK = 512  # test and unseen pairs, where none are asked for and the world is no smaller
@@ -119,8 +118,7 @@ def render_world(
     if flaws:
         columns = list(zip(*found, strict=True)) or [()] * 4
         table = pa.table([pa.array(column, pa.string()) for column in columns], schema=_GROUND_TRUTH)
-        with fsspec.open(join(output, "ground_truth.parquet"), "wb") as file:
-            pq.write_table(table, file)
+        write_parquet(join(output, "ground_truth.parquet"), table, compression="snappy")
     flaw_counts = dict(sorted(Counter(flaw for _, _, flaw, _ in found).items()))
     record = {
         "version": 1,
@@ -132,8 +130,7 @@ def render_world(
         "pairs": counts,
         "flaws": flaw_counts,
     }
-    with fsspec.open(join(output, "world.json"), "wb") as file:
-        file.write(json.dumps(record, indent=1).encode())
+    write_json(join(output, "world.json"), record, ensure_ascii=True, end="")
     return WorldSummary(
         output=output,
         pairs=counts,

@@ -5,9 +5,9 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from data_filters.sample import sample_from_members
+from pipelines.common.files import join, write_text
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import iterate
-from pipelines.shards.storage import join, write_file
 
 Span = tuple[int, int]
 PHRASES_PAGE = "phrases.html"
@@ -83,5 +83,5 @@ def write_phrases_page(output: str, count: int = SHOWN) -> str | None:
     if not captions:
         return None
     page = phrases_page(captions, found, title=f"Phrases of {len(captions)} captions")
-    write_file(join(output, PHRASES_PAGE), page.encode("utf-8", "replace"))
+    write_text(join(output, PHRASES_PAGE), page, errors="replace")
     return join(output, PHRASES_PAGE)

@@ -19,6 +19,7 @@ from data_filters.errors import InputError
 from data_filters.phrases import PhraseExtractor
 from data_filters.sample import BrokenSample, Sample, dump_metadata, sample_from_members
 from pipelines.common.config import config_hash
+from pipelines.common.files import filesystem, join
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.records import BATCH, annotate, phrase_records
 from pipelines.ray_tasks import quiet_data, running_ray
@@ -30,7 +31,6 @@ from pipelines.shards.manifest import (
     write_manifest,
 )
 from pipelines.shards.reader import iterate
-from pipelines.shards.storage import filesystem, join
 from pipelines.shards.writer import write_shard
 
 Progress = Callable[[int, int], None]  # (shards done, shards in all)

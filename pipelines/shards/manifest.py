@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from data_filters.errors import InputError
 from pipelines.common.config import config_hash, output_settings
-from pipelines.shards.storage import filesystem, join, write_file
+from pipelines.common.files import filesystem, join, write_json
 
 VERSION = 1
 
@@ -64,8 +64,7 @@ def manifest_uri(output: str, name: str) -> str:
 
 def write_manifest(output: str, name: str, manifest: dict[str, Any]) -> None:
     """Commit a unit. Everything that the manifest names must be there already."""
-    text = json.dumps({"version": VERSION, **manifest}, indent=1, ensure_ascii=False, sort_keys=True)
-    write_file(manifest_uri(output, name), (text + "\n").encode("utf-8"))
+    write_json(manifest_uri(output, name), {"version": VERSION, **manifest}, sort_keys=True)
 
 
 def read_manifests(output: str) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,8 @@ from typing import cast
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.shards.storage import coalesce, filesystem, index_name, open_at_random
+from pipelines.common.files import filesystem
+from pipelines.shards.storage import coalesce, index_name, open_at_random
 from pipelines.shards.tar_format import BrokenShard, Member, parse_members
 from pipelines.shards.writer import INDEX_SCHEMA
 

@@ -16,7 +16,8 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.shards.storage import filesystem, index_name, partial_name
+from pipelines.common.files import filesystem, partial_name
+from pipelines.shards.storage import index_name
 from pipelines.shards.tar_format import BLOCK, Member, split_name
 
 RECORD = 20 * BLOCK  # tar files are padded to whole records

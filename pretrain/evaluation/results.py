@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_filters.errors import InputError
+from pipelines.common import files
 
 METRICS = "metrics.json"
 _OWN = ("examples", "detections", "ground_truth")
@@ -49,7 +50,4 @@ def write_metrics(output: str, metrics: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    files.write_json(path, value, indent=2)

@@ -16,6 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from data_filters.errors import InputError
+from pipelines.common import files
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.model_card import CardFace, write_model_card
 from pretrain.export.run_folder import (
@@ -133,7 +134,7 @@ def max_tokens(source: Source) -> int:
 
 def write_json(path: Path, value: object) -> None:
     """Readable JSON with a line break at its end."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write_json(path, value, indent=2)
 
 
 def _write_record(summary: ExportSummary, run: RunFolder, folder: Path, face: CardFace) -> None:

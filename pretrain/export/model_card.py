@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.common.files import write_text
 from pretrain.export.scores import flat_scores, flat_yardsticks, meanings, said, way_of
 
 _BEGIN, _END = "<!-- scores -->", "<!-- end of scores -->"
@@ -114,9 +115,7 @@ def add_scores(export: str, results: list[Mapping[str, Any]]) -> None:
     if held_against:
         rows += ["", "For comparison, what no model earned:", "", "| task | data | yardstick | value |"]
         rows += ["|---|---|---|---|", *held_against, "", f"{meanings(results)}."]
-    temporary = path.with_name(".README.md.partial")
-    temporary.write_text("\n".join([head + _BEGIN, *rows, _END + tail]), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "\n".join([head + _BEGIN, *rows, _END + tail]))
 
 
 def _lines(result: Mapping[str, Any], values: list[tuple[str, float]]) -> list[str]:

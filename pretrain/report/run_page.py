@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from pipelines.common.files import write_text
 from pipelines.common.html.page import cards, page
 from pretrain.report.curves import curves
 from pretrain.report.examples import example_sections
@@ -50,9 +50,5 @@ def write_report(
             ("Recipe", recipe(learned) if learned else ""),
         ],
     )
-    target = Path(output_html)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.partial")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(target)
+    write_text(output_html, content)
     return output_html
