@@ -1,4 +1,4 @@
-"""One cell of an ablation in a process of its own: train, export, evaluate; what is done is not done again.
+"""One cell of an ablation in a process of its own: train, export, evaluate. Finished steps are not repeated.
 
 python -m cluster.ablation.cell_process CELL
 """
@@ -15,27 +15,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cluster.ablation.cells import JOB, RESULT, read_json
+from cluster.ablation.records import JOB, RESULT, Job, TrainingCosts, read_json
 from cluster.console import progress, training_lines
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
 
 
-def run_cell(folder: Path) -> dict[str, Any]:
-    """Do what `job.json` asks, and write `result.json` last; its content is returned."""
-    with _alone(folder):
-        job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+def run_cell(folder: Path) -> None:
+    """Do what `job.json` asks, and write `result.json` (a `Result`) last.
+
+    Raises InputError when another process works on the cell, or the job does not fit its data.
+    """
+    with _locked(folder):
+        job: Job = json.loads((folder / JOB).read_text(encoding="utf-8"))
         if not (folder / "export" / "export.json").is_file():
             _train(job, folder)
         (folder / "evaluation").mkdir(exist_ok=True)
-        scores = {one["name"]: _evaluate(one, folder) for one in job["evaluations"]}
-        result = {name: job[name] for name in ("row", "seed", "identity", "steps", "start")}
-        result |= {"training": training_costs(folder / "run"), "evaluations": scores}
+        scores = {
+            evaluation["name"]: _evaluate(dict(evaluation), folder) for evaluation in job["evaluations"]
+        }
+        result = {
+            "row": job["row"],
+            "seed": job["seed"],
+            "identity": job["identity"],
+            "steps": job["steps"],
+            "start": job["start"],
+            "training": training_costs(folder / "run"),
+            "evaluations": scores,
+        }
         write_json(folder / RESULT, result)
-        return result
 
 
-def _train(job: dict[str, Any], folder: Path) -> None:
+def _train(job: Job, folder: Path) -> None:
+    """Train in this process, or go on where an earlier one stopped, then export."""
     from pretrain.config import PretrainConfig
     from pretrain.export.hugging_face import export_run
     from pretrain.training.launch_local import run_local
@@ -69,7 +81,7 @@ def _evaluate(one: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def flat_numbers(metrics: dict[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    """(a.b, number) of nested metrics; what is said of single classes is left out."""
+    """Yield (dotted name, number) of nested metrics; numbers of single classes are left out."""
     for name, value in metrics.items():
         if isinstance(value, dict) and name != "per_class":
             yield from flat_numbers(value, f"{above}{name}.")
@@ -77,8 +89,8 @@ def flat_numbers(metrics: dict[str, Any], above: str = "") -> Iterator[tuple[str
             yield f"{above}{name}", value
 
 
-def training_costs(run: Path) -> dict[str, float]:
-    """Seconds a step by the clock and of CPU time, medians over what this run logged; how many steps it took."""
+def training_costs(run: Path) -> TrainingCosts:
+    """Wall-clock and CPU seconds per step, medians over the steps that this run logged, and how many steps it took."""
     from pretrain.training.metrics import read_metrics
 
     lines = read_metrics(run)
@@ -91,8 +103,8 @@ def training_costs(run: Path) -> dict[str, float]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuse a cell that another process works on. The system lets go of it when this one ends, however it ends."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the cell's lock; the system releases it when this process ends. Raises InputError where another has it."""
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,7 +116,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Exit codes as those of the command: 2 for wrong input, 1 for a failure; the last line says why."""
+    """Run the cell of argument 1. Exit codes: 0 done, 2 wrong input, 1 a failure; the last line says why."""
     try:
         run_cell(Path(sys.argv[1]))
     except InputError as error:
