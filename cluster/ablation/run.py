@@ -48,8 +48,8 @@ def run_ablation(
 ) -> Outcome:
     """Run the cells that `output` does not hold yet, `jobs` at the same time; write the results after each cell.
 
-    The results are ablation.json, .md, .svg and .html in `output`. Rows that the wanted ones start from run as well. The
-    table holds every finished cell of the plan's rows in `output`, from earlier calls too. A cell that fails stops only
+    The results are ablation.json, .md, .svg and .html in `output`; the table holds every finished cell of the plan's
+    rows there, from earlier calls too. Rows that the wanted ones start from run as well. A cell that fails stops only
     those that start from it.
 
     Raises InputError, before anything runs, where ablation plan, data and folder do not fit.

@@ -1,15 +1,17 @@
-"""Bad input to the command: one clear line, exit code 2, nothing written or changed."""
+"""Exit codes and errors: bad input is one clear line, exit code 2, nothing written or changed."""
 
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from cluster import cli
+from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
 
 
@@ -143,5 +145,33 @@ def test_help_needs_no_heavy_import():
         [sys.executable, "-c", probe], capture_output=True, text=True, env=os.environ, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("curate", "pretrain", "export", "evaluate", "demo", "world"):
+    for command in ("curate", "pretrain", "export", "evaluate", "demo", "world", "recipes"):
         assert command in done.stdout
+
+
+def test_the_version_is_that_of_the_project():
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cluster.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"loupe {project['version']}\n"
+
+
+def test_an_input_error_that_caused_another_error_is_the_users(monkeypatch, capsys, ground):
+    import pretrain.export as exporting
+
+    def fail(*_: str, **__: str | None) -> None:
+        try:
+            raise InputError("width is 3; allowed are 8 and more")
+        except InputError as error:
+            raise RuntimeError("a worker failed") from error
+
+    monkeypatch.setitem(exporting.FORMATS, "huggingface", fail)
+    code, errors = run(monkeypatch, capsys, "export", "otherrun", "--output", "out")
+    assert (code, errors) == (2, "loupe: width is 3; allowed are 8 and more\n")
+
+
+def test_verbose_shows_the_traceback(monkeypatch, capsys, ground):
+    code, errors = run(monkeypatch, capsys, "-v", "export", "nowhere", "--output", "out")
+    assert code == 2
+    assert "Traceback" in errors
