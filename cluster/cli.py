@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from cluster.registry_help import RegistryHelp
+from pretrain.export import FORMATS
+
 app = typer.Typer(
     name="loupe",
     help="Curate web image-text pairs and pretrain fine-grained vision-language models on Ray.",
@@ -162,7 +165,7 @@ def export(
     run: Annotated[str, typer.Argument(help="output folder of loupe pretrain")],
     output: Output,
     checkpoint: Annotated[str | None, typer.Option(help="its name, step-00000100; else the newest")] = None,
-    format: Annotated[str, typer.Option(help="huggingface, open-clip or onnx")] = "huggingface",
+    format: Annotated[str, typer.Option(help=" or ".join(FORMATS))] = "huggingface",
     as_json: Json = False,
 ) -> None:
     """Turn a run's checkpoint into a folder that others open: transformers, open_clip or onnxruntime."""
@@ -171,18 +174,23 @@ def export(
     _tell(vars(get_format(format)(run, output, checkpoint=checkpoint)), as_json)
 
 
-@app.command()
+class EvaluateHelp(RegistryHelp):
+    """Help of `loupe evaluate` with the names of the tasks."""
+
+    registries = {"task": "pretrain.evaluation.tasks:TASKS"}
+
+
+@app.command(cls=EvaluateHelp)
 def evaluate(
     export: Annotated[str, typer.Argument(help="folder that loupe export wrote")],
     data: Annotated[str, typer.Option(help="folder or URI of shards, raw or curated")],
     output: Output,
-    task: Annotated[
-        str,
-        typer.Option(help="retrieval, classification, linear-probe, detection, grounding or alignment"),
-    ] = "retrieval",
+    task: Annotated[str, typer.Option(help="what is measured")] = "retrieval",
     gallery: Annotated[int | None, typer.Option(help="only the first N images")] = None,
     batch_size: Annotated[int | None, typer.Option(help="images a forward pass; else the task's own")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N; else cuda where the machine has it")
+    ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of the task's own options")
     ] = None,
@@ -190,14 +198,14 @@ def evaluate(
 ) -> None:
     """Measure an export zero-shot; writes OUTPUT/metrics.json."""
     from cluster.console import progress
-    from cluster.options import keyword_options
-    from pretrain.evaluation.tasks import get_task
+    from pipelines.common.explain import from_assignments
+    from pretrain.evaluation.runner import options_of, run_evaluation
 
-    run_task = get_task(task)
-    common = {"gallery": gallery, "device": device} | ({"batch_size": batch_size} if batch_size else {})
-    options = keyword_options(run_task, sets, {"gallery", "device", "batch_size", "progress"})
+    given = {"gallery": gallery, "batch_size": batch_size, "device": device}
+    assignments = [f"{name}={value}" for name, value in given.items() if value is not None]
+    options = from_assignments(options_of(task), [*(sets or []), *assignments])
     with progress("evaluating") as tick:
-        metrics = run_task(export, data, output, **common, **options, progress=tick)
+        metrics = run_evaluation(task, export, data, output, options=options, progress=tick)
     _tell(metrics, as_json)
 
 

@@ -36,7 +36,6 @@ EVALUATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "alignment": ("alignment", "test", {"gallery": 32, "examples": 4}),
 }
 """What the demo measures: name → (task, split, options)."""
-_HEADLINES = ("mAP@0.3", "mAP@0.5", "accuracy@0.5", "accuracy@0.3", "text_blind", "chance", "grid_bound")
 
 
 def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str, Any]:
@@ -45,6 +44,7 @@ def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str
     A step that is done already is not done again. Returns the scores and the seconds of each step.
     """
     from pipelines.ray_tasks import running_ray
+    from pretrain.evaluation.runner import headline_numbers
 
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str
     timed("export", lambda: _export(folder / "run", folder / "export"))
     metrics = timed("evaluate", lambda: _evaluate(folder / "export", folder / "world", folder / "evaluation"))
     timed("report", lambda: _report(folder, metrics))
-    shown = {name: _headline(values) for name, values in metrics.items()}
+    shown = {name: headline_numbers(values) for name, values in metrics.items()}
     result = {**shown, "seconds": seconds | {"total": round(sum(seconds.values()), 1)}}
     (folder / "metrics.json").write_text(json.dumps(result, indent=1))
     return result | {"report": str(folder / "report.html")}
@@ -115,22 +115,14 @@ def _export(run: Path, export: Path) -> None:
 
 
 def _evaluate(export: Path, world: Path, output: Path) -> dict[str, dict[str, Any]]:
-    from pretrain.evaluation.tasks import get_task
+    from pretrain.evaluation.runner import run_evaluation
 
     scores = {}
     for name, (task, split, options) in EVALUATIONS.items():
         with progress(f"{name}, {split}") as tick:
-            run = get_task(task)
-            scores[name] = run(str(export), str(world / split), str(output / name), **options, progress=tick)
+            data, folder = str(world / split), str(output / name)
+            scores[name] = run_evaluation(task, str(export), data, folder, options=options, progress=tick)
     return scores
-
-
-def _headline(values: dict[str, Any]) -> dict[str, Any]:
-    """What the console shows of an evaluation; all of it lies in its metrics.json."""
-    if values["task"] == "retrieval":
-        return {way: values[way]["R@1"] for way in ("image_to_text", "text_to_image")}
-    pointing = [name for name in values if name.startswith(("pointing", "phrase_of"))]
-    return {name: values[name] for name in (*_HEADLINES, *pointing) if name in values}
 
 
 def _report(folder: Path, metrics: dict[str, dict[str, Any]]) -> None:

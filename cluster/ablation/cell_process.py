@@ -48,17 +48,18 @@ def _train(job: dict[str, Any], folder: Path) -> None:
 
 def _evaluate(one: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The scores of an evaluation: {task, split, title, scores}; from its record where there is one."""
-    from pretrain.evaluation.tasks import get_task
+    from pretrain.evaluation.runner import run_evaluation
 
     file = folder / "evaluation" / f"{one['name']}.json"
     record = read_json(file)
     if record is None or record["identity"] != one["identity"]:
         with progress(one["name"]) as tick:
-            metrics = get_task(one["task"])(
+            metrics = run_evaluation(
+                one["task"],
                 str(folder / "export"),
                 one["data"],
                 str(folder / "evaluation" / one["name"]),
-                **one["options"],
+                options=one["options"],
                 progress=tick,
             )
         record = {"identity": one["identity"], "metrics": metrics}

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cluster.ablation.plan import AblationPlan
-
-SHOWN = {
-    "retrieval": {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"},
-    "classification": {"top1": "top-1"},
-    "linear-probe": {"top1": "linear probe"},
-    "detection": {"mAP@0.3": "mAP@0.3", "mAP@0.5": "mAP@0.5"},
-    "grounding": {"accuracy@0.5": "grounding@0.5"},
-}
-"""Task → its metrics that have a column, with the column's name."""
+from pretrain.evaluation.tasks import TASKS
 
 YARDSTICKS = {"grid_bound": "the grid's upper bound", "chance": "chance"}
 """What tasks measure beside the model, with the name of its line; of the metric at IoU 0.5."""
@@ -34,7 +26,7 @@ class Column:
 
     @property
     def name(self) -> str:
-        return SHOWN[self.task][self.metric] if self.task in SHOWN else COSTS[self.metric]
+        return TASKS[self.task].columns[self.metric] if self.task in TASKS else COSTS[self.metric]
 
 
 @dataclass(frozen=True)
@@ -54,6 +46,11 @@ class Table:
     lines: tuple[Line, ...]
 
 
+def columns_of(task: str) -> Mapping[str, str]:
+    """The metrics of a task that have a column, with the column's title; none for a task that is not known."""
+    return TASKS[task].columns if task in TASKS else {}
+
+
 def make_table(plan: AblationPlan, results: Sequence[dict[str, Any]]) -> Table:
     """Lines in the plan's order, each row's baselines below it, yardsticks last; rows without a result are left out."""
     lines = [line for row in plan.rows for line in _lines_of(plan, row, results)]
@@ -62,7 +59,7 @@ def make_table(plan: AblationPlan, results: Sequence[dict[str, Any]]) -> Table:
         Column(one.task, one.split, metric): None
         for row in plan.rows
         for one in plan.evaluations_of(row)
-        for metric in SHOWN.get(one.task, {})
+        for metric in columns_of(one.task)
     }
     costs = [Column("", "", metric) for metric in COSTS]
     columns = tuple(column for column in [*wanted, *costs] if column in used)
@@ -81,7 +78,7 @@ def _lines_of(plan: AblationPlan, row: str, results: Sequence[dict[str, Any]]) -
     }
     for one in plan.evaluations_of(row):
         line = found.setdefault(one.title, {})
-        for metric in SHOWN.get(one.task, {}):
+        for metric in columns_of(one.task):
             scores = {
                 seed: result["evaluations"][one.name]["scores"][metric]
                 for seed, result in own.items()
