@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import traceback
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -177,7 +177,7 @@ def export(
 class EvaluateHelp(RegistryHelp):
     """Help of `loupe evaluate` with the names of the tasks."""
 
-    registries = {"task": "pretrain.evaluation.tasks:TASKS"}
+    registries: ClassVar = {"task": "pretrain.evaluation.tasks:TASKS"}
 
 
 @app.command(cls=EvaluateHelp)

@@ -81,9 +81,7 @@ class Loupe:
         detections = detect(_open(image))
         return [
             Finding(names[name], float(score), tuple(box.tolist()))
-            for box, score, name in zip(
-                detections.boxes, detections.scores, detections.classes, strict=True
-            )
+            for box, score, name in zip(detections.boxes, detections.scores, detections.classes, strict=True)
             if score >= threshold
         ]
 

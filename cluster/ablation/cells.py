@@ -177,7 +177,7 @@ def check_folder(cells: Sequence[Cell]) -> None:
 
 
 def check_evaluations(plan: AblationPlan) -> None:
-    """Check the task and the options of every evaluation, before hours of training. Raises InputError naming the row."""
+    """Check task and options of every evaluation, before hours of training. Raises InputError naming the row."""
     every = {id(one): (row, one) for row in plan.rows for one in plan.evaluations_of(row)}
     for row, one in every.values():
         try:

@@ -10,7 +10,7 @@ from typing import Any
 from data_filters.errors import InputError
 
 METRICS = "metrics.json"
-_LEFT_BY_INTERRUPTED = ("examples", "detections", "ground_truth")
+_FILES = ("examples", "detections", "ground_truth")
 
 
 def claim_output(output: str, identity: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ def claim_output(output: str, identity: Mapping[str, Any]) -> None:
     file = folder / METRICS
     if not file.is_file():
         # An interrupted evaluation leaves examples and detections without metrics.json, which is written last.
-        if folder.is_dir() and any(not path.name.lstrip(".").startswith(_LEFT_BY_INTERRUPTED) for path in folder.iterdir()):
+        if folder.is_dir() and any(not path.name.lstrip(".").startswith(_FILES) for path in folder.iterdir()):
             raise InputError(
                 f"output {output!r} is not empty and holds no {METRICS}; give a new or empty folder"
             )

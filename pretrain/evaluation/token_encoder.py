@@ -23,7 +23,7 @@ from pretrain.models.region_generator import RegionGenerator
 
 
 class StockDualEncoder(DualEncoder):
-    """Our forward pass, with masks, on the modules of a stock VisionTextDualEncoderModel, which are shared, not copied."""
+    """Our forward pass, which takes masks, on the shared modules of a stock VisionTextDualEncoderModel."""
 
     def __init__(self, stock: VisionTextDualEncoderModel) -> None:
         nn.Module.__init__(self)

@@ -15,7 +15,7 @@ _BEGIN, _END = "<!-- scores -->", "<!-- end of scores -->"
 
 @dataclass(frozen=True)
 class CardTexts:
-    """The parts of a card that depend on the format: the library that opens it, as a sentence and as code, and limits."""
+    """The parts of a card that depend on the format: the library, how it opens the folder, limits."""
 
     library: str
     opens_with: str

@@ -137,7 +137,9 @@ def _write(source: Source, folder: Path, _: Path) -> Written:
     save_tokenizer(source, folder)
     save_image_processor(source, folder)
     write_json(folder / "onnx.json", _description(source, graphs))
-    difference = float(torch.tensor(differences).max())  # unlike Python's max, this returns NaN if there is one
+    difference = float(
+        torch.tensor(differences).max()
+    )  # unlike Python's max, this returns NaN if there is one
     return Written(accept(difference, str(folder)), region_head=bool(source.region_weights))
 
 

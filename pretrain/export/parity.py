@@ -72,7 +72,8 @@ def run_embeddings(
 
 
 def stock_embeddings(
-    stock: VisionTextDualEncoderModel, pixels: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    stock: VisionTextDualEncoderModel, pixels: Tensor, ids: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
     """Unit-length image and text embeddings as the stock model computes them."""
     image = stock.get_image_features(pixel_values=pixels).pooler_output
     text = stock.get_text_features(input_ids=ids, attention_mask=mask).pooler_output

@@ -59,7 +59,7 @@ def split_yardstick(name: str) -> tuple[str, str] | None:
 
 
 def way_of(result: Mapping[str, Any]) -> str:
-    """The way in which a task was done, where it has several: where boxes or features came from, how pairs were scored."""
+    """The way in which a task was done, where it has several: source of boxes or features, scoring of pairs."""
     ways = [result.get("proposals"), result.get("features"), result.get("scoring")]
     return ", ".join(str(way).replace("_", " ") for way in ways if way and way != "global")
 

@@ -70,7 +70,7 @@ def _attend(
     window: int,
     shift: int,
 ) -> Float[Tensor, "B S S W"]:
-    """Attention inside windows of the map shifted by (shift, shift); cells that the shift made neighbours do not attend."""
+    """Attention inside windows of the map shifted by (shift, shift), masked across the edges that the shift joined."""
     side = x.shape[1]
     padding = -side % window
     x = F.pad(x.roll((-shift, -shift), (1, 2)), (0, 0, 0, padding, 0, padding))

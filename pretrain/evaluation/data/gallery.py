@@ -17,6 +17,7 @@ from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.metrics.recall import ranks
 
+
 @dataclass(frozen=True)
 class GalleryTexts:
     """T captions of a gallery. `text_owner` is the number of each one's image, `skipped` counts samples by reason."""

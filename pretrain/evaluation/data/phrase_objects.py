@@ -63,8 +63,8 @@ def read_phrases(picture: Picture, most: int) -> CaptionedImage:
     have (the icon world); with neither, the words of the caption that are no function words: finding noun phrases is
     part of curation and is not repeated here.
 
-    A phrase names the object of the one mention that it contains or lies in. Without mentions it names all objects of the
-    one category (`boxes`, COCO) whose name stands in it, in the singular or with an s.
+    A phrase names the object of the one mention that it contains or lies in. Without mentions it names all objects of
+    the one category (`boxes`, COCO) whose name stands in it, in the singular or with an s.
 
     Raises ValueError when the phrases are not those of this caption.
     """
@@ -108,7 +108,9 @@ def _is_function(caption: str, span: Span) -> bool:
 
 def _mentioned(span: Span, mentions: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
     """The object of the one mention that overlaps the span, if either holds the other."""
-    overlapping = [(start, end, number) for start, end, number in mentions if start < span[1] and span[0] < end]
+    overlapping = [
+        (start, end, number) for start, end, number in mentions if start < span[1] and span[0] < end
+    ]
     if len(overlapping) != 1:
         return ()
     start, end, number = overlapping[0]

@@ -50,9 +50,7 @@ def read_objects(metadata: Mapping[str, Any], width: int, height: int) -> tuple[
     if isinstance(metadata.get("objects"), list):
         rows = [(known["name"], known["box"], False) for known in metadata["objects"]]
     elif isinstance(metadata.get("boxes"), list):
-        rows = [
-            (known["category"], known["bbox"], bool(known.get("iscrowd"))) for known in metadata["boxes"]
-        ]
+        rows = [(known["category"], known["bbox"], bool(known.get("iscrowd"))) for known in metadata["boxes"]]
     else:
         return None
     return tuple(

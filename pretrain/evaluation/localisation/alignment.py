@@ -122,7 +122,7 @@ def token_interactions(
     budget: int,
     chunk: int,
 ) -> MergedEstimate:
-    """I([R]) and φ([R]) of each region among the other cells (and words), from `budget` coalitions per region; [1, M]."""
+    """I([R]) and φ([R]) of each region among the other cells (and words), from `budget` coalitions each; [1, M]."""
     words = word_tokens(encoder, [sample.caption])
     pixels = encoder.pixels([sample.image])
     game = TokenGame(
@@ -141,16 +141,14 @@ class WordMaps:
     texts: list[str]
     maps: Float[np.ndarray, "W C"]
     best: Int[np.ndarray, " C"]
-    """Number in `texts` of the word that each patch is most similar to, of all words of the caption; -1: another word."""
+    """Number in `texts` of the word that each patch is most similar to, of all words of the caption; -1: none."""
 
 
 def word_maps(encoder: TokenEncoder, sample: CaptionedImage, most: int) -> WordMaps:
     """Maps of the caption's first `most` content words that lie within the text tower's token limit."""
     words = word_tokens(encoder, [sample.caption])
     patches = encoder.patches(encoder.pixels([sample.image]))[0]
-    spans = [
-        Phrase(sample.caption[slice(*span)], span) for span in content_words(sample.caption, most)
-    ]
+    spans = [Phrase(sample.caption[slice(*span)], span) for span in content_words(sample.caption, most)]
     kept, pooled = _pooled(words, tuple(spans))
     real = words.mask[0]
     nearest = (patches @ words.tokens[0, real].T).argmax(1).cpu()

@@ -36,9 +36,7 @@ class ProposalOptions(Section):
     suppress_above: float = Field(
         0.7, ge=0, le=1, description="IoU above which the less confident of two boxes goes (regions)"
     )
-    chunk: int = Field(
-        256, ge=1, description="masked copies per forward pass", json_schema_extra=NOT_IN_HASH
-    )
+    chunk: int = Field(256, ge=1, description="masked copies per forward pass", json_schema_extra=NOT_IN_HASH)
 
 
 def proposal_options(given: Mapping[str, object]) -> ProposalOptions:

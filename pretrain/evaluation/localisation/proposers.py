@@ -29,7 +29,9 @@ def propose_regions(
 ) -> Candidates:
     """The region head's most confident boxes, the same for every text. Raises InputError without a region head."""
     if encoder.region_generator is None:
-        from pretrain.evaluation.localisation import PROPOSERS  # not at the top: that module lists this function
+        from pretrain.evaluation.localisation import (
+            PROPOSERS,  # not at the top: that module lists this function
+        )
 
         others = [name for name, proposer in PROPOSERS.items() if proposer is not propose_regions]
         raise InputError(

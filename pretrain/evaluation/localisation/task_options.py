@@ -25,7 +25,7 @@ class LocalisationOptions(ExampleOptions, ProposalOptions):
     )
 
     def for_proposals(self) -> ProposalOptions:
-        """The options of the proposer; masked copies go through the model `batch_size` at a time unless `chunk` is set."""
+        """The options of the proposer, with `batch_size` masked copies per forward pass unless `chunk` is set."""
         values = self.model_dump(include=set(ProposalOptions.model_fields))
         if "chunk" not in self.model_fields_set:
             values["chunk"] = self.batch_size
@@ -39,5 +39,6 @@ class SceneOptions(LocalisationOptions):
         "alone", description=f"what of a box is compared with a text: {', '.join(EMBEDDINGS)}"
     )
     images: str | None = Field(
-        None, description="folder of image files or shards for data in COCO's format; null: the folder of the JSON"
+        None,
+        description="folder of image files or shards for data in COCO's format; null: the folder of the JSON",
     )

@@ -87,7 +87,7 @@ def average_precision(
 
 @dataclass
 class _ClassRecord:
-    """The detections of one class: a row per detection, a column per threshold; `objects` is the number of true ones."""
+    """Detections of one class, a row each and a column per threshold, and the number of its true objects."""
 
     scores: list[np.ndarray]
     right: list[np.ndarray]

@@ -78,7 +78,9 @@ def show_alignment(
         "alignment": _rounded(aligned.alignment),
         "semantic_interactions": _rounded(semantic_pairs(aligned, settings), 6),
         "picture": f"{PICTURES}/{place}.jpg",
-        "maps": _write_maps(folder, place, sample, encoder.grid, phrases, aligned.attributions, maps_of_words),
+        "maps": _write_maps(
+            folder, place, sample, encoder.grid, phrases, aligned.attributions, maps_of_words
+        ),
     }
     return entry, draw_boxes(sample.image, boxes, labels, SIDE)
 

@@ -59,7 +59,7 @@ def draw_boxes(
 
 
 def draw_cells(image: Image.Image, numbers: Int[np.ndarray, "rows columns"], side: int) -> Image.Image:
-    """The image in gray; a cell with a number from 0 up is tinted in that number's colour and shows it, counted from 1."""
+    """The image in gray; a cell with a number from 0 up is tinted in its colour and shows it, counted from 1."""
     gray = resized(image, side).convert("L").convert("RGB")
     picture = Image.blend(gray, Image.new("RGB", gray.size), 0.25)
     pen = ImageDraw.Draw(picture, "RGBA")

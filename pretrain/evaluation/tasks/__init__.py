@@ -32,7 +32,5 @@ def get_task(name: str) -> AnyTask:
     if name not in TASKS:
         near = get_close_matches(name, TASKS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(
-            f"task is {name!r}; allowed are {', '.join(TASKS)}{hint}; set --task to one of them"
-        )
+        raise InputError(f"task is {name!r}; allowed are {', '.join(TASKS)}{hint}; set --task to one of them")
     return TASKS[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
@@ -34,13 +34,17 @@ def read_keys(keys: object) -> tuple[str, ...]:
     """Keys from a list, or from one text with commas. Raises ValueError on a key that is no text."""
     if keys is None:
         return ()
-    listed_keys = keys.split(",") if isinstance(keys, str) else keys if isinstance(keys, list | tuple) else [keys]
-    for key in listed_keys:
-        if not isinstance(key, str):
-            raise ValueError(
-                f"keys has {key!r}, a number; put it in quotes, as in --set 'keys=\"000042\"'"
-            )
-    return tuple(key.strip() for key in listed_keys)
+    values: list[object] = [keys]
+    if isinstance(keys, str):
+        values = [*keys.split(",")]
+    elif isinstance(keys, list | tuple):
+        values = [*keys]
+    texts = []
+    for value in values:
+        if not isinstance(value, str):
+            raise ValueError(f"keys has {value!r}, a number; put it in quotes, as in --set 'keys=\"000042\"'")
+        texts.append(value.strip())
+    return tuple(texts)
 
 
 class AlignmentOptions(LocalisationOptions):
@@ -48,7 +52,8 @@ class AlignmentOptions(LocalisationOptions):
 
     regions: int = Field(8, ge=1, description="most regions per image")
     keys: Annotated[tuple[str, ...], BeforeValidator(read_keys)] = Field(
-        (), description="keys of the samples to show, a list or one text with commas; none: evenly spaced ones"
+        (),
+        description="keys of the samples to show, a list or one text with commas; none: evenly spaced ones",
     )
     scale: float | None = Field(
         None,
@@ -97,7 +102,7 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
     Where the data say what phrases name (`mentions` of `objects`, or COCO's `boxes` whose category stands in the
     phrase), over all samples of the gallery, as fractions from 0 to 1:
 
-    - `pointing_word_patch`: phrases whose most similar cell is one of their object's (`metrics.alignment.cells_inside`);
+    - `pointing_word_patch`: phrases whose most similar cell is one of their object's (`cells_inside`);
     - `pointing_attribution`: the same of the attributions;
     - `phrase_of_region`: regions on an object (IoU 0.5) whose best phrase names it, of those with a choice.
 
@@ -106,7 +111,7 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
     """
 
     options = AlignmentOptions
-    headlines = {
+    headlines: ClassVar = {
         name: name
         for name in (
             "pointing_word_patch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -54,8 +54,8 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
     """
 
     options = ClassificationOptions
-    columns = {"top1": "top-1"}
-    headlines = {"top1": "top1", "chance": "chance"}
+    columns: ClassVar = {"top1": "top-1"}
+    headlines: ClassVar = {"top1": "top1", "chance": "chance"}
     chief = "top1"
     remark = "Zero-shot from the classes' names, in percent; ties count against the model."
 
@@ -73,7 +73,9 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
         options, encoder = evaluation.options, evaluation.encoder
         stream = LabelledStream(evaluation.data, options.classes)
         texts = class_embeddings(encoder, stream.names, options.templates)
-        classified = ClassifiedImages(stream.names, EvenlySpaced(options.examples if evaluation.output else 0))
+        classified = ClassifiedImages(
+            stream.names, EvenlySpaced(options.examples if evaluation.output else 0)
+        )
         done = 0
         for batch in batches(islice(stream, options.gallery), options.batch_size):
             scores = encoder.embed_images([labelled.image for labelled in batch]) @ texts.T

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -69,12 +69,10 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
     """
 
     options = DetectionOptions
-    columns = {"mAP@0.3": "mAP@0.3", "mAP@0.5": "mAP@0.5"}
-    headlines = {name: name for name in ("mAP@0.3", "mAP@0.5", "chance", "grid_bound")}
+    columns: ClassVar = {"mAP@0.3": "mAP@0.3", "mAP@0.5": "mAP@0.5"}
+    headlines: ClassVar = {name: name for name in ("mAP@0.3", "mAP@0.5", "chance", "grid_bound")}
     chief = "mAP@0.5"
-    remark = (
-        "All objects of the data's classes, found by the classes' names alone; mean average precision in percent."
-    )
+    remark = "All objects of the data's classes, found by the classes' names alone; mean average precision in percent."
 
     def needs_tokens(self, options: DetectionOptions) -> bool:
         """Boxes come from patch tokens and masked images."""
@@ -161,16 +159,12 @@ def _add_scene(
     truth = np.array([known.box for known in scene.objects]).reshape(-1, 4)
     true_classes = np.array([detected.numbers[known.name] for known in scene.objects], dtype=int)
     crowd = np.array([known.crowd for known in scene.objects], dtype=bool)
-    detected.scorer.add(
-        detections.boxes, detections.scores, detections.classes, truth, true_classes, crowd
-    )
+    detected.scorer.add(detections.boxes, detections.scores, detections.classes, truth, true_classes, crowd)
     boxes = random_boxes(len(detections.boxes), generator) * np.tile(scene.image.size, 2)
     classes = generator.integers(0, len(detected.names), len(boxes))
     detected.luck.add(boxes, generator.random(len(boxes)), classes, truth, true_classes, crowd)
     detected.bounds.append(best_cell_box(truth[~crowd], grid, scene.image.size))
-    detected.instances.add(
-        scene, detections.boxes, detections.scores, detections.classes, true_classes
-    )
+    detected.instances.add(scene, detections.boxes, detections.scores, detections.classes, true_classes)
     if detected.examples.wanted():
         detected.examples.keep(_example(detected.images, scene, detections, detected.names))
     detected.images += 1
@@ -182,9 +176,7 @@ def _example(place: int, scene: Scene, detections: Detections, names: Sequence[s
     lines: list[LabelledBox] = [(known.box, TRUTH, "") for known in scene.objects]
     entries = []
     drawn: list[Float[np.ndarray, "4"]] = []
-    shown = zip(
-        detections.boxes[:SHOWN], detections.scores[:SHOWN], detections.classes[:SHOWN], strict=True
-    )
+    shown = zip(detections.boxes[:SHOWN], detections.scores[:SHOWN], detections.classes[:SHOWN], strict=True)
     for box, score, name in shown:
         same_class = np.array([known.name == names[name] for known in scene.objects], dtype=bool)
         right = bool((iou(box[None], truth[same_class]) >= 0.5).any())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -47,8 +48,8 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
     """
 
     options = GroundingOptions
-    columns = {"accuracy@0.5": "grounding@0.5"}
-    headlines = {
+    columns: ClassVar = {"accuracy@0.5": "grounding@0.5"}
+    headlines: ClassVar = {
         name: name for name in ("accuracy@0.5", "accuracy@0.3", "text_blind", "chance", "grid_bound")
     }
     chief = "accuracy@0.5"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import fsspec
 import torch
@@ -33,7 +33,8 @@ class LinearProbeOptions(EvaluationOptions):
     """What is fitted on what. `gallery` bounds training images and test images each."""
 
     train: str | None = Field(
-        None, description="training images; null: DATA/train, else three fifths of the data by a checksum of keys"
+        None,
+        description="training images; null: DATA/train, else three fifths of the data by a checksum of keys",
     )
     features: Annotated[str, one_of((POOLED, EMBEDDING))] = Field(
         POOLED,
@@ -70,8 +71,8 @@ class LinearProbe(EvaluationTask[LinearProbeOptions, SplitFeatures]):
     """
 
     options = LinearProbeOptions
-    columns = {"top1": "linear probe"}
-    headlines = {"top1": "top1", "chance": "chance"}
+    columns: ClassVar = {"top1": "linear probe"}
+    headlines: ClassVar = {"top1": "top1", "chance": "chance"}
     chief = "top1"
     remark = "A linear classifier on frozen features, in percent."
 
@@ -115,9 +116,7 @@ def _embed_splits(
     evaluation: Evaluation[LinearProbeOptions], train_data: str, test_data: str
 ) -> SplitFeatures:
     options = evaluation.options
-    streams = {
-        uri: LabelledStream(uri, options.classes) for uri in dict.fromkeys((train_data, test_data))
-    }
+    streams = {uri: LabelledStream(uri, options.classes) for uri in dict.fromkeys((train_data, test_data))}
     names = sorted({name for stream in streams.values() for name in stream.names})
     number = {name: place for place, name in enumerate(names)}
     vectors: dict[str, list[Tensor]] = {TRAIN: [], VALIDATION: [], TEST: []}

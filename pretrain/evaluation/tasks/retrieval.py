@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -21,9 +21,7 @@ SCORINGS = (GLOBAL, LATE_INTERACTION)
 class RetrievalOptions(ExampleOptions):
     """How images and texts are compared."""
 
-    examples: int = Field(
-        6, ge=0, description="example queries each way", json_schema_extra=NOT_IN_HASH
-    )
+    examples: int = Field(6, ge=0, description="example queries each way", json_schema_extra=NOT_IN_HASH)
     scoring: Annotated[str, one_of(SCORINGS)] = Field(
         GLOBAL,
         description="global: cosine of the two embeddings; late_interaction: mean of the best match of every patch, "
@@ -57,8 +55,8 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
     """
 
     options = RetrievalOptions
-    columns = {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"}
-    headlines = {"image_to_text": "image_to_text.R@1", "text_to_image": "text_to_image.R@1"}
+    columns: ClassVar = {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"}
+    headlines: ClassVar = {"image_to_text": "image_to_text.R@1", "text_to_image": "text_to_image.R@1"}
     remark = "Zero-shot, in percent; ties count against the model."
 
     def needs_tokens(self, options: RetrievalOptions) -> bool:
