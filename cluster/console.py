@@ -1,4 +1,4 @@
-"""What a person sees: bars on a terminal, plain lines when piped, tables at the end."""
+"""Progress as bars on a terminal and as plain lines when piped; tables of results."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from rich.progress import (
 )
 from rich.table import Table
 
-PLAIN_SECONDS = 10.0  # between two lines when nobody watches
+PLAIN_SECONDS = 10.0  # between two lines where standard error is no terminal
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, total) that draws how far the work is; on standard error."""
+def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a function of (done, total; None: unknown) that shows on standard error how far the work is."""
     with _bar(what) as update:
         yield lambda done, total: update(done, total, "")
 
 
 @contextmanager
 def training_lines(total_steps: int) -> Iterator[tuple[Callable[[dict[str, float]], None], dict[str, float]]]:
-    """Yields a function that shows a step's metrics, and the dictionary that holds the newest ones."""
+    """Yield a function that shows the metrics of a step, and the dictionary that holds the newest ones."""
     last: dict[str, float] = {}
     with _bar("training") as update:
         update(0, total_steps, "starting workers")
@@ -47,17 +47,20 @@ def training_lines(total_steps: int) -> Iterator[tuple[Callable[[dict[str, float
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
+def _bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Yield a function of (done, total, note): a bar on a terminal, else a line every PLAIN_SECONDS."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        spoken = [time.monotonic() - PLAIN_SECONDS]
+        printed = time.monotonic() - PLAIN_SECONDS
 
-        def say(done: int, total: int, note: str) -> None:
-            if time.monotonic() - spoken[0] >= PLAIN_SECONDS or done == total:
-                spoken[0] = time.monotonic()
-                print(f"{what}: {done} of {total}  {note}".rstrip(), file=sys.stderr, flush=True)
+        def print_line(done: int, total: int | None, note: str) -> None:
+            nonlocal printed
+            if time.monotonic() - printed >= PLAIN_SECONDS or done == total:
+                printed = time.monotonic()
+                of_total = "" if total is None else f" of {total}"
+                print(f"{what}: {done}{of_total}  {note}".rstrip(), file=sys.stderr, flush=True)
 
-        yield say
+        yield print_line
         return
     columns = (
         TextColumn("{task.description}"),
@@ -91,6 +94,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _flat(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield (dotted name, value) of nested values."""
     for name, value in values.items():
         full = f"{prefix}.{name}" if prefix else str(name)
         if isinstance(value, dict):

@@ -40,7 +40,6 @@ EVALUATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "alignment": ("alignment", "test", {"gallery": 32, "examples": 4}),
 }
 """The evaluations of the demo: name → (task, split, options)."""
-_HEADLINES = ("mAP@0.3", "mAP@0.5", "accuracy@0.5", "accuracy@0.3", "text_blind", "chance", "grid_bound")
 
 
 def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str, Any]:
@@ -49,6 +48,7 @@ def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str
     Steps whose results are there are not repeated. Returns the scores and the seconds that each step took.
     """
     from pipelines.ray_tasks import running_ray
+    from pretrain.evaluation.runner import headline_numbers
 
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str
     timed("export", lambda: _export(folder / "run", folder / "export"))
     metrics = timed("evaluate", lambda: _evaluate(folder / "export", folder / "world", folder / "evaluation"))
     timed("report", lambda: _report(folder, metrics))
-    shown = {name: _headline(values) for name, values in metrics.items()}
+    shown = {name: headline_numbers(values) for name, values in metrics.items()}
     result = {**shown, "seconds": seconds | {"total": round(sum(seconds.values()), 1)}}
     (folder / "metrics.json").write_text(json.dumps(result, indent=1))
     return result | {"report": str(folder / "report.html")}
@@ -122,23 +122,16 @@ def _export(run: Path, export: Path) -> None:
     export_run(str(run), str(export))
 
 
-def _evaluate(export: Path, world: Path, output: Path) -> dict[str, dict[str, Any]]:
-    from pretrain.evaluation.tasks import get_task
+def _evaluate(export: Path, world: Path, output: Path) -> dict[str, Metrics]:
+    """The metrics of every evaluation of the demo by its name."""
+    from pretrain.evaluation.runner import run_evaluation
 
     scores = {}
     for name, (task, split, options) in EVALUATIONS.items():
         with progress(f"{name}, {split}") as tick:
-            run = get_task(task)
-            scores[name] = run(str(export), str(world / split), str(output / name), **options, progress=tick)
+            data, folder = str(world / split), str(output / name)
+            scores[name] = run_evaluation(task, str(export), data, folder, options=options, progress=tick)
     return scores
-
-
-def _headline(values: Metrics) -> Metrics:
-    """The metrics of an evaluation that the console shows; its metrics.json holds all of them."""
-    if values["task"] == "retrieval":
-        return {way: values[way]["R@1"] for way in ("image_to_text", "text_to_image")}
-    pointing = [name for name in values if name.startswith(("pointing", "phrase_of"))]
-    return {name: values[name] for name in (*_HEADLINES, *pointing) if name in values}
 
 
 def _report(folder: Path, metrics: dict[str, Metrics]) -> None:

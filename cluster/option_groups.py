@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-
-from pydantic import BaseModel
 
 from data_filters.errors import InputError
 from pipelines.common.options import ANY_NAME, ANY_PLACE, OptionDescription, describe
@@ -35,24 +33,18 @@ def option_groups() -> list[OptionGroup]:
     from pipelines.curate.config import CurateConfig
     from pipelines.phrases.config import PhrasesConfig
     from pretrain.config import PretrainConfig
+    from pretrain.evaluation.tasks import TASKS
 
     return [
         OptionGroup("curation", "loupe curate RECIPE", describe(CurateConfig)),
         OptionGroup("phrases", "loupe phrases --set", describe(PhrasesConfig)),
         OptionGroup("pretraining", "loupe pretrain RECIPE", describe(PretrainConfig)),
-        *_evaluation_groups(),
+        *(
+            OptionGroup(f"evaluation.{name}", f"loupe evaluate --task {name} --set", describe(task.options))
+            for name, task in TASKS.items()
+        ),
         OptionGroup("ablation", "loupe ablate PLAN", describe(AblationPlan)),
     ]
-
-
-def _evaluation_groups() -> Iterator[OptionGroup]:
-    """A group for each evaluation task that says its options by a typed class."""
-    from pretrain.evaluation.tasks import TASKS
-
-    for name, task in TASKS.items():
-        options = getattr(task, "options", None)
-        if isinstance(options, type) and issubclass(options, BaseModel):
-            yield OptionGroup(f"evaluation.{name}", f"loupe evaluate --task {name} --set", describe(options))
 
 
 def find_options(groups: list[OptionGroup], wanted: str) -> list[OptionGroup]:

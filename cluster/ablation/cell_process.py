@@ -10,12 +10,20 @@ import json
 import statistics
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from cluster.ablation.records import JOB, RESULT, Job, TrainingCosts, read_json
+from cluster.ablation.records import (
+    JOB,
+    RESULT,
+    EvaluationJob,
+    EvaluationScores,
+    Job,
+    Result,
+    TrainingCosts,
+    read_json,
+)
 from cluster.console import progress, training_lines
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
@@ -31,10 +39,8 @@ def run_cell(folder: Path) -> None:
         if not (folder / "export" / "export.json").is_file():
             _train(job, folder)
         (folder / "evaluation").mkdir(exist_ok=True)
-        scores = {
-            evaluation["name"]: _evaluate(dict(evaluation), folder) for evaluation in job["evaluations"]
-        }
-        result = {
+        scores = {evaluation["name"]: _evaluate(evaluation, folder) for evaluation in job["evaluations"]}
+        result: Result = {
             "row": job["row"],
             "seed": job["seed"],
             "identity": job["identity"],
@@ -59,31 +65,37 @@ def _train(job: Job, folder: Path) -> None:
     export_run(str(folder / "run"), str(folder / "export"))
 
 
-def _evaluate(one: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The scores of an evaluation: {task, split, title, scores}; from its record where there is one."""
-    from pretrain.evaluation.tasks import get_task
+def _evaluate(evaluation: EvaluationJob, folder: Path) -> EvaluationScores:
+    """The scores of an evaluation, from its record where there is one."""
+    from pretrain.evaluation.runner import run_evaluation
 
-    file = folder / "evaluation" / f"{one['name']}.json"
+    name = evaluation["name"]
+    file = folder / "evaluation" / f"{name}.json"
     record = read_json(file)
-    if record is None or record["identity"] != one["identity"]:
-        with progress(one["name"]) as tick:
-            metrics = get_task(one["task"])(
+    if record is None or record["identity"] != evaluation["identity"]:
+        with progress(name) as tick:
+            metrics = run_evaluation(
+                evaluation["task"],
                 str(folder / "export"),
-                one["data"],
-                str(folder / "evaluation" / one["name"]),
-                **one["options"],
+                evaluation["data"],
+                str(folder / "evaluation" / name),
+                options=evaluation["options"],
                 progress=tick,
             )
-        record = {"identity": one["identity"], "metrics": metrics}
+        record = {"identity": evaluation["identity"], "metrics": metrics}
         write_json(file, record)
-    scores = dict(flat_numbers(record["metrics"]))
-    return {"task": one["task"], "split": one["split"], "title": one["title"], "scores": scores}
+    return {
+        "task": evaluation["task"],
+        "split": evaluation["split"],
+        "title": evaluation["title"],
+        "scores": dict(flat_numbers(record["metrics"])),
+    }
 
 
-def flat_numbers(metrics: dict[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
+def flat_numbers(metrics: Mapping[str, object], above: str = "") -> Iterator[tuple[str, float]]:
     """Yield (dotted name, number) of nested metrics; numbers of single classes are left out."""
     for name, value in metrics.items():
-        if isinstance(value, dict) and name != "per_class":
+        if isinstance(value, Mapping) and name != "per_class":
             yield from flat_numbers(value, f"{above}{name}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{above}{name}", value

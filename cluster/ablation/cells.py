@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.ablation.plan import AblationPlan, Evaluation, as_yaml
+from cluster.ablation.plan import AblationPlan, Evaluation
 from cluster.ablation.records import JOB, RESULT, Job, Result, read_json
-from cluster.options import keyword_options
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
 from pretrain.config import PretrainConfig
-from pretrain.evaluation.tasks import get_task
+from pretrain.evaluation.runner import check_options
 from pretrain.training.setup import plan_run
 
 
@@ -184,12 +183,11 @@ def check_folder(cells: Sequence[Cell]) -> None:
 
 
 def check_evaluations(plan: AblationPlan) -> None:
-    """Refuse options that a task does not know, before hours of training. Raises InputError."""
+    """Check task and options of every evaluation, before hours of training. Raises InputError naming the row."""
     every = {id(one): (row, one) for row in plan.rows for one in plan.evaluations_of(row)}
     for row, one in every.values():
-        sets = [f"{key}={as_yaml(value)}" for key, value in one.options.items()]
         try:
-            keyword_options(get_task(one.task), sets, {"progress"})
+            check_options(one.task, one.options)
         except InputError as error:
             raise InputError(f"row {row}, evaluation {one.name}: {error}") from error
 

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.ablation.plan import AblationPlan
 from cluster.ablation.records import Result
-
-SHOWN = {
-    "retrieval": {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"},
-    "classification": {"top1": "top-1"},
-    "linear-probe": {"top1": "linear probe"},
-    "detection": {"mAP@0.3": "mAP@0.3", "mAP@0.5": "mAP@0.5"},
-    "grounding": {"accuracy@0.5": "grounding@0.5"},
-}
-"""Task → its metrics that have a column, with the column's name."""
+from pretrain.evaluation.tasks import TASKS
 
 YARDSTICKS = {"grid_bound": "the grid's upper bound", "chance": "chance"}
 """Reference values that tasks measure for the metric at IoU 0.5 → the name of their line."""
@@ -35,7 +27,7 @@ class Column:
     @property
     def name(self) -> str:
         """The column's heading."""
-        return SHOWN[self.task][self.metric] if self.task in SHOWN else COSTS[self.metric]
+        return TASKS[self.task].columns[self.metric] if self.task in TASKS else COSTS[self.metric]
 
 
 @dataclass(frozen=True)
@@ -57,6 +49,11 @@ class Table:
     lines: tuple[Line, ...]
 
 
+def columns_of(task: str) -> Mapping[str, str]:
+    """The metrics of a task that have a column, with the column's title; none for a task that is not known."""
+    return TASKS[task].columns if task in TASKS else {}
+
+
 def make_table(ablation_plan: AblationPlan, results: Sequence[Result]) -> Table:
     """The table of these results: rows in the plan's order, baselines below their row, references last.
 
@@ -68,7 +65,7 @@ def make_table(ablation_plan: AblationPlan, results: Sequence[Result]) -> Table:
         Column(evaluation.task, evaluation.split, metric): None
         for row in ablation_plan.rows
         for evaluation in ablation_plan.evaluations_of(row)
-        for metric in SHOWN.get(evaluation.task, {})
+        for metric in columns_of(evaluation.task)
     }
     costs = [Column("", "", metric) for metric in COSTS]
     columns = tuple(column for column in [*wanted, *costs] if column in used)
@@ -91,7 +88,7 @@ def _lines_of(ablation_plan: AblationPlan, row: str, results: Sequence[Result]) 
     }
     for evaluation in ablation_plan.evaluations_of(row):
         values = lines.setdefault(evaluation.title, {})
-        for metric in SHOWN.get(evaluation.task, {}):
+        for metric in columns_of(evaluation.task):
             scores = {
                 seed: result["evaluations"][evaluation.name]["scores"][metric]
                 for seed, result in by_seed.items()

@@ -19,7 +19,9 @@ def evaluate(
     batch_size: Annotated[
         int | None, typer.Option(help="images per forward pass; else the task's own")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N")] = "cpu",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N; else cuda where the machine has it")
+    ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of the task's own options")
     ] = None,
@@ -27,12 +29,12 @@ def evaluate(
 ) -> None:
     """Measure an export zero-shot; writes OUTPUT/metrics.json."""
     from cluster.console import progress
-    from cluster.options import keyword_options
-    from pretrain.evaluation.tasks import get_task
+    from pipelines.common.explain import from_assignments
+    from pretrain.evaluation.runner import options_of, run_evaluation
 
-    run_task = get_task(task)
-    common = {"gallery": gallery, "device": device} | ({"batch_size": batch_size} if batch_size else {})
-    options = keyword_options(run_task, sets, {"gallery", "device", "batch_size", "progress"})
+    given = {"gallery": gallery, "batch_size": batch_size, "device": device}
+    assignments = [f"{name}={value}" for name, value in given.items() if value is not None]
+    options = from_assignments(options_of(task), [*(sets or []), *assignments])
     with progress("evaluating") as tick:
-        metrics = run_task(export, data, output, **common, **options, progress=tick)
+        metrics = run_evaluation(task, export, data, output, options=options, progress=tick)
     print_result(metrics, as_json)

@@ -52,7 +52,7 @@ def ablate(
     from cluster.ablation.run import run_ablation
     from cluster.ablation.table import as_json as table_as_json
     from cluster.ablation.table import as_markdown
-    from cluster.options import integers, words
+    from cluster.cli.lists import integers, words
     from cluster.recipes import load_recipe
     from cluster.shipped import ABLATIONS
 

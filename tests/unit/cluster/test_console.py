@@ -12,6 +12,12 @@ def test_progress_without_a_terminal_is_the_first_and_the_last_line(capsys):
     assert captured.err.splitlines() == ["curating: 1 of 5", "curating: 5 of 5"]
 
 
+def test_a_total_that_is_unknown_is_left_out(capsys):
+    with progress("evaluating") as tick:
+        tick(3, None)
+    assert capsys.readouterr().err == "evaluating: 3\n"
+
+
 def test_training_lines_keep_the_newest_metrics(capsys):
     with training_lines(2) as (report, last):
         for step, loss in ((1, 0.5), (2, 0.25)):

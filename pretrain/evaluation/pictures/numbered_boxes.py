@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image, ImageDraw, ImageFont
 
-Color = tuple[int, int, int]
+from pretrain.evaluation.pictures.drawing import Color, resized
+
 _Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 
 DISTINCT: tuple[Color, ...] = (
@@ -25,18 +26,10 @@ DISTINCT: tuple[Color, ...] = (
     (215, 215, 215),
     (110, 160, 130),
 )
-"""Colours to tell things apart; with more things than colours they come round again."""
-
+"""Colours that can be told apart; with more things than colours they are used again."""
 
 _DARK = "#202020"
 _TAG = 17  # px, height of a label
-
-
-def resized(image: Image.Image, side: int) -> Image.Image:
-    """The image with its longer side `side` px long."""
-    scale = side / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
 def draw_boxes(
@@ -44,7 +37,7 @@ def draw_boxes(
 ) -> Image.Image:
     """The image with each box (left, top, width, height in px of the image) and its label on a tag.
 
-    The first boxes lie on top. A tag stands above its box, or where another one is already: below it, or inside.
+    The first boxes lie on top. A tag stands above its box, or, where another tag is already, below it or inside.
     """
     picture = resized(image, side)
     pen = ImageDraw.Draw(picture)
@@ -90,19 +83,22 @@ def draw_cells(image: Image.Image, numbers: Int[np.ndarray, "rows columns"], sid
     return picture
 
 
-def _free_place(box: np.ndarray, width: float, size: tuple[int, int], taken: list[_Rectangle]) -> _Rectangle:
-    """A tag's place at the box's left end: the first that meets no other tag, else the last."""
+def _free_place(
+    box: Float[np.ndarray, "4"], width: float, size: tuple[int, int], taken: list[_Rectangle]
+) -> _Rectangle:
+    """A place for a tag at the left end of a box (left, top, right, bottom): the first free one, else the last."""
     left = min(max(box[0], 0), max(size[0] - width, 0))
     places = []
     for wanted in (box[1] - _TAG, box[3], box[1], box[3] - _TAG):
         top = min(max(wanted, 0), size[1] - 1 - _TAG)
         places.append((left, top, left + width, top + _TAG))
-    free = [place for place in places if not any(_meet(place, other) for other in taken)]
+    free = [place for place in places if not any(_overlap(place, other) for other in taken)]
     return (free or places)[0 if free else -1]
 
 
-def _meet(one: _Rectangle, other: _Rectangle) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlap(first: _Rectangle, second: _Rectangle) -> bool:
+    across = first[0] < second[2] and second[0] < first[2]
+    return across and first[1] < second[3] and second[1] < first[3]
 
 
 def _color(number: int) -> Color:

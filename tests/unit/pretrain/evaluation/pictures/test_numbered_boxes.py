@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pretrain.evaluation.pictures.numbers import DISTINCT, draw_boxes, draw_cells
+from pretrain.evaluation.pictures.numbered_boxes import DISTINCT, draw_boxes, draw_cells
 
 
 def near(pixel, color, tolerance=12):
