@@ -1,8 +1,8 @@
-"""Phase A: look at every pair of a raw shard once, decode nothing, and write down what was seen.
+"""Phase A: read every pair of a raw shard once, decode no pixels, and store facts and scores.
 
-`OUTPUT/scan/NAME.parquet` holds one row per readable pair: where its members lie, the image's header, the scores
-of the filters, hashes. It knows no limits, so it outlives a change of recipe. What cannot be read goes to
-`OUTPUT/quarantine/NAME.parquet`.
+`OUTPUT/scan/NAME.parquet` (the sidecar) holds one row per readable pair: where its members lie, the image's header,
+hashes, the scores of the filters. It depends on no limit, so it stays valid when the recipe changes. What cannot be
+read goes to `OUTPUT/quarantine/NAME.parquet`.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
-from data_filters import SCORES, Facts, score
+from data_filters import Facts, score, score_names
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import filesystem, join, remove_file, write_parquet
@@ -33,17 +33,14 @@ QUARANTINE = "quarantine"
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
 
 _MEMBERS = pa.list_(pa.struct([("extension", pa.string()), ("offset", pa.int64()), ("length", pa.int64())]))
-SCAN_SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("members", _MEMBERS),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("format", pa.string()),
-        ("image_hash", pa.string()),
-        ("caption_hash", pa.string()),
-        *((name, pa.float64()) for name in SCORES),
-    ]
+_FACTS = (
+    ("key", pa.string()),
+    ("members", _MEMBERS),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("format", pa.string()),
+    ("image_hash", pa.string()),
+    ("caption_hash", pa.string()),
 )
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -57,6 +54,15 @@ QUARANTINE_SCHEMA = pa.schema(
 )
 
 
+# A pair or a quarantined sample by column name, as `pyarrow.Table.to_pylist` gives it.
+Row = dict[str, Any]
+
+
+def scan_schema() -> pa.Schema:
+    """The columns of the sidecar: facts about the pair, then every score of the filters."""
+    return pa.schema([*_FACTS, *((name, pa.float64()) for name in score_names())])
+
+
 @dataclass(frozen=True)
 class Unit:
     """A raw shard to curate: `name` without `.tar`, `size` in bytes."""
@@ -67,28 +73,28 @@ class Unit:
 
     @property
     def shard(self) -> str:
-        """The shard's file name: what samples call their source, wherever the shard lies."""
+        """The shard's file name, which curated samples name as their source."""
         return f"{self.name}.tar"
 
 
 @dataclass
 class Scanned:
-    """What a scan found, in memory."""
+    """The result of a scan: the pairs (columns of `scan_schema`) and what could not be read (QUARANTINE_SCHEMA)."""
 
     unit: Unit
     sha256: str
-    pairs: list[dict[str, Any]] = field(default_factory=list)
-    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    pairs: list[Row] = field(default_factory=list)
+    quarantine: list[Row] = field(default_factory=list)
 
     def table(self) -> pa.Table:
         """The pairs with the facts about the shard as metadata."""
         about = {"version": SCAN_VERSION, "sha256": self.sha256, **asdict(self.unit)}
-        schema = SCAN_SCHEMA.with_metadata({b"loupe": json.dumps(about).encode()})
+        schema = scan_schema().with_metadata({b"loupe": json.dumps(about).encode()})
         return pa.Table.from_pylist(self.pairs, schema=schema)
 
 
 def scan(unit: Unit) -> Scanned:
-    """Read a raw shard once. Damage of any kind ends in `quarantine`, never in an error."""
+    """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error."""
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
             found = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
@@ -108,8 +114,8 @@ def scan(unit: Unit) -> Scanned:
     return found
 
 
-def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> dict[str, Any]:
-    """The row of one pair. Raises BrokenSample."""
+def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> Row:
+    """Read a pair and make its row. Raises BrokenSample."""
     sample = sample_from_members(key, contents)
     if sample.image is None:
         raise BrokenSample("no_image", f"members are {', '.join(sorted(contents))}")
@@ -129,7 +135,7 @@ def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> dict[s
 
 
 def _batches(path: str, found: Scanned) -> Iterator[list[tuple[str, list[Member]]]]:
-    """Whole samples, a bounded number of bytes at a time; a broken tar ends them and is written down."""
+    """Yield whole samples in batches of about READ_AHEAD bytes; damage of the tar ends them and is quarantined."""
     batch: list[tuple[str, list[Member]]] = []
     held = 0
     try:
@@ -146,8 +152,8 @@ def _batches(path: str, found: Scanned) -> Iterator[list[tuple[str, list[Member]
     yield batch
 
 
-def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: Exception) -> dict[str, Any]:
-    # The name of the local copy would differ from run to run.
+def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: Exception) -> Row:
+    # A broken shard's own text holds the path of the local copy, which differs from run to run.
     text = f"{error.reason} at byte {error.offset}" if isinstance(error, BrokenShard) else str(error)
     return {
         "shard": unit.shard,
@@ -163,7 +169,7 @@ def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: E
 
 
 def save_scan(found: Scanned, output: str) -> None:
-    """Write the quarantine (when there is any), then the sidecar, whose presence says that both are done."""
+    """Write the quarantine (when there is any), then the sidecar; a sidecar that exists means that both are done."""
     quarantine = join(output, QUARANTINE, f"{found.unit.name}.parquet")
     if found.quarantine:
         write_parquet(quarantine, pa.Table.from_pylist(found.quarantine, schema=QUARANTINE_SCHEMA))
@@ -173,7 +179,7 @@ def save_scan(found: Scanned, output: str) -> None:
 
 
 def load_scan(unit: Unit, output: str) -> Scanned | None:
-    """What an earlier scan of the same shard (same place, same size) wrote; None when there is none."""
+    """Read the result of an earlier scan of the same shard (same URI, same size); None when there is none."""
     table = _read(_sidecar(unit, output))
     if table is None:
         return None
@@ -181,7 +187,7 @@ def load_scan(unit: Unit, output: str) -> Scanned | None:
     wanted = {"version": SCAN_VERSION, **asdict(unit)}
     if any(about.get(name) != value for name, value in wanted.items()):
         return None
-    if not set(SCAN_SCHEMA.names) <= set(table.column_names):  # a score was added since
+    if not set(scan_schema().names) <= set(table.column_names):  # a score was added since
         return None
     bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
     return Scanned(unit, about["sha256"], table.to_pylist(), [] if bad is None else bad.to_pylist())
@@ -201,7 +207,7 @@ def _read(uri: str) -> pa.Table | None:
 
 @contextlib.contextmanager
 def _local_copy(uri: str) -> Iterator[str]:
-    """A local path with the bytes of `uri`: a shard far away is fetched once, in one sequential read."""
+    """A local path with the bytes of `uri`: a remote shard is fetched once, in one sequential read."""
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         yield path

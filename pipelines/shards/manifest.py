@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from data_filters.errors import InputError
-from pipelines.common.config import config_hash, output_settings
+from pipelines.common.config import config_hash, differences, output_settings
 from pipelines.common.files import filesystem, join, write_json
 
 VERSION = 1
@@ -95,15 +95,12 @@ def check_same_config(output: str, manifests: dict[str, dict[str, Any]], config:
     for manifest in manifests.values():
         theirs = manifest["config_hash"]
         if theirs != mine:
-            changed = _differences(manifest.get("config", {}), output_settings(config))
+            changed = ", ".join(
+                f"{key} {there} there, {here} here"
+                for key, there, here in differences(manifest.get("config", {}), output_settings(config))
+            )
             raise InputError(
                 f"output {output} holds results of config {theirs}, this run has config {mine}"
                 f"{f' ({changed})' if changed else ''}; choose another output folder, "
                 "or take the recipe that made it, or delete the folder"
             )
-
-
-def _differences(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
-    """`min_side 200 there, 64 here`, for every setting that decides what comes out and differs."""
-    pairs = [(name, theirs.get(name), mine.get(name)) for name in sorted({*theirs, *mine})]
-    return ", ".join(f"{name} {there} there, {here} here" for name, there, here in pairs if there != here)
