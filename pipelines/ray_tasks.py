@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.curate.scan import Unit
+from pipelines.curate.unit import Unit
 
-Result = dict[str, Any]
+Result = dict[str, Any]  # what a task hands back; JSON
+Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
 
 
 def for_each(

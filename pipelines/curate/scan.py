@@ -1,96 +1,52 @@
-"""Phase A: read every pair of a raw shard once, decode no pixels, and store facts and scores.
+"""Phase A: reads every pair of a raw shard once, decodes no pixels, and records facts and scores.
 
-`OUTPUT/scan/NAME.parquet` (the sidecar) holds one row per readable pair: where its members lie, the image's header,
-hashes, the scores of the filters. It depends on no limit, so it stays valid when the recipe changes. What cannot be
-read goes to `OUTPUT/quarantine/NAME.parquet`.
+The result depends on no limit, so it stays valid when the recipe changes. `sidecar.py` stores it.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import posixpath
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
-from data_filters import Facts, score, score_names
+from data_filters import Facts, score
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, sample_from_members
-from pipelines.common.files import filesystem, join, remove_file, write_parquet
+from pipelines.common.files import filesystem
+from pipelines.curate.unit import Unit
 from pipelines.shards.reader import group, read_members, walk
 from pipelines.shards.tar_format import BrokenShard, Member
 
-SCAN_VERSION = 1
-SCAN = "scan"
-QUARANTINE = "quarantine"
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
-
-_MEMBERS = pa.list_(pa.struct([("extension", pa.string()), ("offset", pa.int64()), ("length", pa.int64())]))
-_FACTS = (
-    ("key", pa.string()),
-    ("members", _MEMBERS),
-    ("width", pa.int32()),
-    ("height", pa.int32()),
-    ("format", pa.string()),
-    ("image_hash", pa.string()),
-    ("caption_hash", pa.string()),
-)
-QUARANTINE_SCHEMA = pa.schema(
-    [
-        ("shard", pa.string()),
-        ("offset", pa.int64()),
-        ("key", pa.string()),
-        ("stage", pa.string()),
-        ("reason", pa.string()),
-        ("exception", pa.string()),
-    ]
-)
-
 
 # A pair or a quarantined sample by column name, as `pyarrow.Table.to_pylist` gives it.
 Row = dict[str, Any]
 
 
-def scan_schema() -> pa.Schema:
-    """The columns of the sidecar: facts about the pair, then every score of the filters."""
-    return pa.schema([*_FACTS, *((name, pa.float64()) for name in score_names())])
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A raw shard to curate: `name` without `.tar`, `size` in bytes."""
-
-    name: str
-    uri: str
-    size: int
-
-    @property
-    def shard(self) -> str:
-        """The shard's file name, which curated samples name as their source."""
-        return f"{self.name}.tar"
-
-
 @dataclass
 class Scanned:
-    """The result of a scan: the pairs (columns of `scan_schema`) and what could not be read (QUARANTINE_SCHEMA)."""
+    """The result of a scan: the readable pairs, and the samples that could not be read.
+
+    Their columns are those of `sidecar.scan_schema` and `sidecar.QUARANTINE_SCHEMA`.
+    """
 
     unit: Unit
     sha256: str
     pairs: list[Row] = field(default_factory=list)
     quarantine: list[Row] = field(default_factory=list)
 
-    def table(self) -> pa.Table:
-        """The pairs with the facts about the shard as metadata."""
-        about = {"version": SCAN_VERSION, "sha256": self.sha256, **asdict(self.unit)}
-        schema = scan_schema().with_metadata({b"loupe": json.dumps(about).encode()})
-        return pa.Table.from_pylist(self.pairs, schema=schema)
+
+def members_of(row: Row) -> list[Member]:
+    """Where the members of a scanned pair lie in its raw shard."""
+    return [Member(row["key"], m["extension"], m["offset"], m["length"]) for m in row["members"]]
 
 
 def scan(unit: Unit) -> Scanned:
@@ -163,46 +119,6 @@ def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: E
         "reason": reason,
         "exception": f"{type(error).__name__}: {text}",
     }
-
-
-# --- the sidecar ---------------------------------------------------------------------------------------------
-
-
-def save_scan(found: Scanned, output: str) -> None:
-    """Write the quarantine (when there is any), then the sidecar; a sidecar that exists means that both are done."""
-    quarantine = join(output, QUARANTINE, f"{found.unit.name}.parquet")
-    if found.quarantine:
-        write_parquet(quarantine, pa.Table.from_pylist(found.quarantine, schema=QUARANTINE_SCHEMA))
-    else:
-        remove_file(quarantine)
-    write_parquet(_sidecar(found.unit, output), found.table())
-
-
-def load_scan(unit: Unit, output: str) -> Scanned | None:
-    """Read the result of an earlier scan of the same shard (same URI, same size); None when there is none."""
-    table = _read(_sidecar(unit, output))
-    if table is None:
-        return None
-    about = json.loads((table.schema.metadata or {}).get(b"loupe", b"{}"))
-    wanted = {"version": SCAN_VERSION, **asdict(unit)}
-    if any(about.get(name) != value for name, value in wanted.items()):
-        return None
-    if not set(scan_schema().names) <= set(table.column_names):  # a score was added since
-        return None
-    bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
-    return Scanned(unit, about["sha256"], table.to_pylist(), [] if bad is None else bad.to_pylist())
-
-
-def _sidecar(unit: Unit, output: str) -> str:
-    return join(output, SCAN, f"{unit.name}.parquet")
-
-
-def _read(uri: str) -> pa.Table | None:
-    fs, path = filesystem(uri)
-    if not fs.exists(path):
-        return None
-    with fs.open(path, "rb") as file:
-        return pq.read_table(file)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from data_filters.errors import InputError
 from pipelines.common.config import config_hash, differences, output_settings
 from pipelines.common.files import filesystem, join, write_json
+from pipelines.shards.storage import index_name
+from pipelines.shards.writer import ShardInfo
 
 VERSION = 1
 
@@ -60,6 +62,18 @@ def committed_shards(uri: str | os.PathLike[str]) -> list[CommittedShard]:
 def manifest_uri(output: str, name: str) -> str:
     """Where the manifest of unit `name` lies."""
     return join(output, MANIFESTS, f"{name}.json")
+
+
+def output_entry(written: ShardInfo) -> dict[str, object]:
+    """What a manifest's `outputs` says of one written shard."""
+    tar = posixpath.basename(written.uri)
+    return {
+        "tar": tar,
+        "index": index_name(tar),
+        "samples": written.samples,
+        "size": written.size,
+        "sha256": written.sha256,
+    }
 
 
 def write_manifest(output: str, name: str, manifest: dict[str, Any]) -> None:
