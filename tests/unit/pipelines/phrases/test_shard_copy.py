@@ -18,7 +18,7 @@ from pipelines.shards.writer import write_shard
 CONFIG = PhrasesConfig(workers=3)
 SAMPLES = [
     ("a", {"jpg": b"\xff", "txt": b"a red dog", "json": b'{"z": 1, "loupe": {"scores": {}, "phrases": []}}'}),
-    ("b", {"txt": b"running", "JSON": b'{"k": "\xc3\xa9"}', "cls": b"7"}),
+    ("b", {"txt": b"!?", "JSON": b'{"k": "\xc3\xa9"}', "cls": b"7"}),
     ("c", {"txt": b"two cats"}),
     ("d", {"txt": b"two cats", "json": b"{broken"}),
     ("e", {"jpg": b"no caption"}),
