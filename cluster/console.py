@@ -84,10 +84,12 @@ def table(values: Mapping[str, object], title: str | None = None) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output: the first column is text, the others are numbers, aligned to the right."""
+    """Print a table on standard output; columns of numbers are aligned to the right."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for place, title in enumerate(head):
-        grid.add_column(title, justify="right" if place else "left")
+        cells = [row[place] for row in rows if row[place]]
+        numbers = bool(cells) and all(cell[0].isdigit() for cell in cells)
+        grid.add_column(title, justify="right" if numbers else "left")
     for row in rows:
         grid.add_row(*row)
     Console().print(grid)

@@ -10,7 +10,7 @@ from cluster.cli.parameters import Json, Output, Sets
 from cluster.cli.results import print_json, print_result
 
 if TYPE_CHECKING:
-    from pipelines.curate.run import CurateSummary
+    from pipelines.curate.summary import CurateSummary
 
 
 def curate(
@@ -48,30 +48,10 @@ def print_funnel(summary: CurateSummary) -> None:
     """Print a line for each filter, then what was kept of what and where the report is."""
     from cluster.console import print_table
 
-    print_table(*funnel_table(summary))
-    unreadable = ", ".join(f"{reason} {count}" for reason, count in summary.quarantined.items())
-    if unreadable:
-        typer.echo(f"could not be read: {unreadable}")
+    print_table(*summary.funnel_table())
     share = f" ({100 * summary.kept / summary.pairs:.1f}%)" if summary.pairs else ""
     place = "nothing written (dry run)" if summary.report is None else f"report: {summary.report}"
     typer.echo(f"kept {summary.kept:,} of {summary.pairs:,} pairs{share}; {place}")
-
-
-def funnel_table(summary: CurateSummary) -> tuple[list[str], list[list[str]]]:
-    """(head, rows) of the funnel, a row for each filter in the order in which they judge."""
-    head = ["filter", "limit", "judged", "dropped", "dropped, %", "by no other filter"]
-    rows = [
-        [
-            count.name,
-            f"{count.limit_name} {count.limit:g}",
-            f"{count.seen:,}",
-            f"{count.rejected_in_order:,}",
-            f"{100 * count.rejected_in_order / count.seen:.1f}" if count.seen else "",
-            f"{count.rejected_alone:,}",
-        ]
-        for count in summary.funnel.filters
-    ]
-    return head, rows
 
 
 def phrases(

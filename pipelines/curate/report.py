@@ -9,8 +9,8 @@ from data_filters import get_filter
 from pipelines.common.config import config_hash, output_settings
 from pipelines.common.files import filesystem, join, write_json, write_text
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import FilterCounts, Funnel
-from pipelines.curate.write import EXAMPLES
+from pipelines.curate.examples import EXAMPLES
+from pipelines.curate.funnel import FilterCounts, Funnel
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
 

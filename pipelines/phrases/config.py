@@ -1,21 +1,16 @@
-"""What the phrases of captions are found with. Closed: an unknown key is an error."""
+"""The settings of finding phrases in captions. Closed: an unknown key is an error."""
 
-from typing import Any
+from pydantic import Field, field_validator
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from data_filters.phrases import EXTRACTORS, PhraseExtractor, load_extractor
+from data_filters.phrases.options import LEVELS, PhraseOptions
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
 
-from data_filters.phrases import EXTRACTORS, PhraseExtractor, PhraseOptions, load_extractor
-from data_filters.phrases.options import LEVELS
-
-# Such a field changes how a run goes, not what comes out: it stays outside the config hash.
-_OPERATIONAL: dict[str, Any] = {"affects_output": False}
 _PLAIN = PhraseOptions()
 
 
-class PhrasesConfig(BaseModel):
+class PhrasesConfig(Section):
     """Parser and options; each field but the first two and `workers` is one of PhraseOptions, where it is explained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     extractor: str = Field("noun_chunks", description=f"how phrases are found: {', '.join(EXTRACTORS)}")
     model: str = Field(
@@ -37,13 +32,13 @@ class PhrasesConfig(BaseModel):
         None, description="path of a list of contentless phrases, one a line; null for the shipped one"
     )
     batch_size: int = Field(
-        _PLAIN.batch_size, ge=1, description="captions parsed together", json_schema_extra=_OPERATIONAL
+        _PLAIN.batch_size, ge=1, description="captions parsed together", json_schema_extra=NO_EFFECT_ON_OUTPUT
     )
     workers: int | None = Field(
         None,
         ge=1,
         description="parsers at work at the same time, each with its own model; null takes one per CPU",
-        json_schema_extra=_OPERATIONAL,
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
 
     @field_validator("extractor")

@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from data_filters.errors import InputError
-from pipelines.common.config import config_hash, output_settings
+from pipelines.common.config import config_hash, differences, output_settings
 from pipelines.common.files import filesystem, join, write_json
+from pipelines.shards.storage import index_name
+from pipelines.shards.writer import ShardInfo
 
 VERSION = 1
 
@@ -62,6 +64,18 @@ def manifest_uri(output: str, name: str) -> str:
     return join(output, MANIFESTS, f"{name}.json")
 
 
+def output_entry(written: ShardInfo) -> dict[str, object]:
+    """What a manifest's `outputs` says of one written shard."""
+    tar = posixpath.basename(written.uri)
+    return {
+        "tar": tar,
+        "index": index_name(tar),
+        "samples": written.samples,
+        "size": written.size,
+        "sha256": written.sha256,
+    }
+
+
 def write_manifest(output: str, name: str, manifest: dict[str, Any]) -> None:
     """Commit a unit. Everything that the manifest names must be there already."""
     write_json(manifest_uri(output, name), {"version": VERSION, **manifest}, sort_keys=True)
@@ -95,15 +109,12 @@ def check_same_config(output: str, manifests: dict[str, dict[str, Any]], config:
     for manifest in manifests.values():
         theirs = manifest["config_hash"]
         if theirs != mine:
-            changed = _differences(manifest.get("config", {}), output_settings(config))
+            changed = ", ".join(
+                f"{key} {there} there, {here} here"
+                for key, there, here in differences(manifest.get("config", {}), output_settings(config))
+            )
             raise InputError(
                 f"output {output} holds results of config {theirs}, this run has config {mine}"
                 f"{f' ({changed})' if changed else ''}; choose another output folder, "
                 "or take the recipe that made it, or delete the folder"
             )
-
-
-def _differences(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
-    """`min_side 200 there, 64 here`, for every setting that decides what comes out and differs."""
-    pairs = [(name, theirs.get(name), mine.get(name)) for name in sorted({*theirs, *mine})]
-    return ", ".join(f"{name} {there} there, {here} here" for name, there, here in pairs if there != here)

@@ -6,18 +6,20 @@ from collections.abc import Callable, Collection
 
 from pydantic import AfterValidator, Field
 
-from pipelines.common.config import NOT_IN_HASH, Section
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
 
 
 class EvaluationOptions(Section):
     """What every evaluation can be told. A task's own options extend it."""
 
     gallery: int | None = Field(None, ge=1, description="number of images, the first of the data; null: all")
-    batch_size: int = Field(64, ge=1, description="images per forward pass", json_schema_extra=NOT_IN_HASH)
+    batch_size: int = Field(
+        64, ge=1, description="images per forward pass", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
     device: str | None = Field(
         None,
         description="cpu, cuda or cuda:N; null: cuda where the machine has it, else cpu",
-        json_schema_extra=NOT_IN_HASH,
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
 
 
@@ -28,7 +30,7 @@ class ExampleOptions(EvaluationOptions):
         8,
         ge=0,
         description="number of examples with pictures, evenly spaced over the data; 0: none",
-        json_schema_extra=NOT_IN_HASH,
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
 from PIL import Image
 
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample, Sample, sample_from_members
-from pipelines.shards.manifest import committed_shards
+from pipelines.shards.listing import Kind
+from pipelines.shards.listing import find_shards as listed
 from pipelines.shards.reader import iterate, read_index, read_members
 from pipelines.shards.tar_format import BrokenShard
 from pretrain.data.samples.images import decode
@@ -102,23 +101,17 @@ def iterate_metadata(shards: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def find_shards(uri: str) -> list[str]:
-    """The tars of a folder: those its manifests name, else (raw shards) every `*.tar`; or the one tar given.
+    """The tars that a folder, one .tar or a pattern names, see `pipelines.shards.listing`.
 
     Raises InputError when there is none.
     """
-    fs, path = fsspec.url_to_fs(uri)
-    if path.endswith(".tar") and fs.isfile(path):
-        return [uri]
-    if not fs.isdir(path):
-        raise InputError(
-            f"data is {uri!r}, which is not there; give a folder of shards (raw or curated) or one .tar"
-        )
-    committed = committed_shards(uri)
-    if committed:
-        return [shard.uri for shard in committed]
-    if fs.isdir(posixpath.join(path, "manifests")):
+    listing = listed(uri)
+    if listing.shards:
+        return listing.uris
+    if listing.kind is Kind.COMMITTED:
         raise InputError(f"data is {uri!r}, whose manifests name no shard; let `loupe curate` finish first")
-    names = sorted(posixpath.basename(name) for name in fs.ls(path, detail=False) if name.endswith(".tar"))
-    if not names:
+    if listing.kind is Kind.FOLDER:
         raise InputError(f"data is {uri!r}, which holds no .tar; give a folder of shards (raw or curated)")
-    return [f"{uri.rstrip('/')}/{name}" for name in names if not name.startswith(".")]
+    raise InputError(
+        f"data is {uri!r}, which is not there; give a folder of shards (raw or curated) or one .tar"
+    )

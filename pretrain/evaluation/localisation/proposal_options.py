@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipelines.common.config import NOT_IN_HASH, Section, output_settings
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section, output_settings
 from pipelines.common.explain import validate
 from pretrain.evaluation.options import one_of
 
@@ -36,7 +36,9 @@ class ProposalOptions(Section):
     suppress_above: float = Field(
         0.7, ge=0, le=1, description="IoU above which the less confident of two boxes goes (regions)"
     )
-    chunk: int = Field(256, ge=1, description="masked copies per forward pass", json_schema_extra=NOT_IN_HASH)
+    chunk: int = Field(
+        256, ge=1, description="masked copies per forward pass", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
 
 
 def proposal_options(given: Mapping[str, object]) -> ProposalOptions:

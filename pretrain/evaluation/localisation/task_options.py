@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipelines.common.config import NOT_IN_HASH
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.evaluation.localisation import EMBEDDINGS, PROPOSERS
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.options import ExampleOptions, one_of
@@ -16,7 +16,7 @@ class LocalisationOptions(ExampleOptions, ProposalOptions):
     """Where boxes come from. `batch_size` counts masked images."""
 
     batch_size: int = Field(
-        256, ge=1, description="masked images per forward pass", json_schema_extra=NOT_IN_HASH
+        256, ge=1, description="masked images per forward pass", json_schema_extra=NO_EFFECT_ON_OUTPUT
     )
     proposals: Annotated[str | None, one_of(PROPOSERS)] = Field(
         None,

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipelines.common.config import NOT_IN_HASH
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.evaluation.data.gallery import Gallery, embed_gallery
 from pretrain.evaluation.data.token_gallery import TokenGallery, embed_token_gallery
 from pretrain.evaluation.metrics.recall import recall
@@ -21,7 +21,9 @@ SCORINGS = (GLOBAL, LATE_INTERACTION)
 class RetrievalOptions(ExampleOptions):
     """How images and texts are compared."""
 
-    examples: int = Field(6, ge=0, description="example queries each way", json_schema_extra=NOT_IN_HASH)
+    examples: int = Field(
+        6, ge=0, description="example queries each way", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
     scoring: Annotated[str, one_of(SCORINGS)] = Field(
         GLOBAL,
         description="global: cosine of the two embeddings; late_interaction: mean of the best match of every patch, "

@@ -41,11 +41,13 @@ def test_a_table_has_dotted_names(capsys):
 
 
 def test_columns_of_numbers_end_at_the_same_place(capsys):
-    print_table(["filter", "judged"], [["small_image", "2,000"], ["few_words", "7"]])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split() for line in lines] == [
-        ["filter", "judged"],
-        ["small_image", "2,000"],
-        ["few_words", "7"],
-    ]
-    assert len({len(line) for line in lines}) == 1
+    print_table(
+        ["filter", "rule", "judged"],
+        [["small_image", "above 2 px", "2,000"], ["few_words", "from 3", "7"], ["kept", "", ""]],
+    )
+    head, small, few, kept = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert kept == "kept"
+    assert head.split() == ["filter", "rule", "judged"]
+    assert small.split() == ["small_image", "above", "2", "px", "2,000"]
+    assert few.index("from 3") == small.index("above 2 px") == head.index("rule")
+    assert len(few) == len(small) == len(head)
