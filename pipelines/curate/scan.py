@@ -12,7 +12,6 @@ import posixpath
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
@@ -21,22 +20,16 @@ from data_filters import Facts, score
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import filesystem
-from pipelines.curate.unit import Unit
+from pipelines.curate.unit import Row, Unit
 from pipelines.shards.reader import group, read_members, walk
 from pipelines.shards.tar_format import BrokenShard, Member
 
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
 
-# A pair or a quarantined sample by column name, as `pyarrow.Table.to_pylist` gives it.
-Row = dict[str, Any]
-
 
 @dataclass
 class Scanned:
-    """The result of a scan: the readable pairs, and the samples that could not be read.
-
-    Their columns are those of `sidecar.scan_schema` and `sidecar.QUARANTINE_SCHEMA`.
-    """
+    """The result of a scan: the readable pairs, and the samples that could not be read."""
 
     unit: Unit
     sha256: str

@@ -9,7 +9,6 @@ Phrases are found here, in the captions of the kept pairs.
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
 
 from data_filters.phrases import PhraseExtractor
 from data_filters.sample import METADATA_EXTENSION, dump_metadata, parse_metadata, sample_from_members
@@ -18,18 +17,17 @@ from pipelines.common.files import join, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
-from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
+from pipelines.curate.scan import READ_AHEAD, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
-from pipelines.curate.unit import Unit
+from pipelines.curate.unit import Row, Unit
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.shards.manifest import output_entry, write_manifest
+from pipelines.shards.manifest import Manifest, output_entry, write_manifest
 from pipelines.shards.reader import read_members
 from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
 from pipelines.shards.writer import write_shard
 
 
-# Any: a manifest is JSON.
-def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig) -> dict[str, Any]:
+def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
     """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar."""
     unit = found.unit
     remove_partials(output, unit.name)
