@@ -31,12 +31,12 @@ class Constituency:
 
     def __call__(self, captions: Iterable[str]) -> list[list[Characters]]:
         """Find the character spans (start, end) of the phrases, one list per caption, in order."""
-        found = []
+        phrases = []
         with self.nlp.memory_zone():
             for doc, limit in parse(self.nlp, captions, self.options):
                 spans = choose(words_of(doc), np_constituents(doc), self.options, self.stop)
-                found.append([span for span in spans if span[1] < limit])
-        return found
+                phrases.append([span for span in spans if span[1] < limit])
+        return phrases
 
 
 def load_benepar(model: str) -> Language:

@@ -44,13 +44,13 @@ class NounChunks:
 
     def __call__(self, captions: Iterable[str]) -> list[list[Span]]:
         """Find the character spans (start, end) of the phrases, one list per caption, in order."""
-        found = []
+        phrases = []
         # Without the zone spaCy keeps every word that it has seen: gigabytes over the captions of a web corpus.
         with self.nlp.memory_zone():
             for doc, limit in parse(self.nlp, captions, self.options):
                 spans = choose(words_of(doc), noun_phrases(doc, self.labels), self.options, self.stop)
-                found.append([span for span in spans if span[1] < limit])
-        return found
+                phrases.append([span for span in spans if span[1] < limit])
+        return phrases
 
 
 def load_pipeline(model: str, keep: tuple[str, ...] = NEEDED) -> Language:

@@ -80,7 +80,7 @@ def words_of(doc: Doc) -> Words:
 def noun_phrases(doc: Doc, labels: Labels) -> Iterator[NounPhrase]:
     """Find every noun phrase of a parsed document, in the order of the heads; no head lies in another base part."""
     pos = [token.pos for token in doc]
-    found: list[NounPhrase] = []
+    phrases: list[NounPhrase] = []
     inside = [False] * len(pos)
     for head in range(len(pos)):
         if pos[head] not in NOMINAL:
@@ -104,11 +104,11 @@ def noun_phrases(doc: Doc, labels: Labels) -> Iterator[NounPhrase]:
             elif child.dep_ not in PASSED_OVER:
                 break
         end = trim(pos, start, end)[1]
-        found.append(NounPhrase(start, base_end, end, head))
+        phrases.append(NounPhrase(start, base_end, end, head))
         for i in range(start, base_end):
             if i != head:
                 inside[i] = True
-    return (phrase for phrase in found if not inside[phrase.head])
+    return (phrase for phrase in phrases if not inside[phrase.head])
 
 
 def _name_end(part: int, doc: Doc, labels: Labels) -> int:

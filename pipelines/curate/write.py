@@ -27,9 +27,9 @@ from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phra
 from pipelines.shards.writer import write_shard
 
 
-def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
+def stream(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
     """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar."""
-    unit = found.unit
+    unit = scanned.unit
     remove_partials(output, unit.name)
     outputs = []
     if decision.kept:
@@ -40,7 +40,7 @@ def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig
     manifest = {
         "config_hash": config_hash(config),
         "config": output_settings(config),
-        "input": {"uri": unit.uri, "size": unit.size, "sha256": found.sha256},
+        "input": {"uri": unit.uri, "size": unit.size, "sha256": scanned.sha256},
         "outputs": outputs,
         "funnel": asdict(decision.funnel),
         "quarantine": {
@@ -75,7 +75,7 @@ def _phrases(
     samples = (sample_from_members(key, parts) for key, parts in zip(keys, contents, strict=True))
     captions = [sample.caption or "" for sample in samples]
     spans = _extractor(config)(captions)
-    return [phrases_at(caption, found) for caption, found in zip(captions, spans, strict=True)]
+    return [phrases_at(caption, of_caption) for caption, of_caption in zip(captions, spans, strict=True)]
 
 
 @lru_cache(maxsize=1)

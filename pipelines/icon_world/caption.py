@@ -58,7 +58,7 @@ class Caption:
 
 
 def compose_caption(rng: np.random.Generator, scene: Scene) -> Caption:
-    """Draw a caption that is true of the scene; about one in ten leaves out an object.
+    """Draw a caption that is true of the scene; one in ten of those about three or more objects leaves one out.
 
     At least four words long. Most mentions give size and colour, so that a caption fits few other scenes.
     """

@@ -53,9 +53,9 @@ def plan_flaws(world: World, block: int) -> dict[int, Flaw]:
     circle: list[int] = []
     names: set[str] = set()
     for index in order:
-        here = {thing.name for thing in world.scene("train", index).objects}
-        if not here & names:
-            circle, names = [*circle, index], names | here
+        scene_names = {thing.name for thing in world.scene("train", index).objects}
+        if not scene_names & names:
+            circle, names = [*circle, index], names | scene_names
         if len(circle) == FLAWS_PER_BLOCK["shuffled_caption"]:
             break
     for place, index in enumerate(circle):
@@ -67,9 +67,8 @@ def plan_flaws(world: World, block: int) -> dict[int, Flaw]:
             copied = int(rng.integers(world.test_pairs)) if kind == "test_image_copy" else None
             plan[free.pop()] = Flaw(kind, copied)
 
-    clean = sorted(
-        free
-    )  # a duplicate comes after its original, so every world with the duplicate has the original
+    # A duplicate comes after its original, so that every world with the duplicate has the original.
+    clean = sorted(free)
     for _ in range(FLAWS_PER_BLOCK["duplicate_caption"]):
         late = clean.pop(int(rng.integers(len(clean) // 2, len(clean))))
         plan[late] = Flaw("duplicate_caption", clean[int(rng.integers(len(clean) // 2))])

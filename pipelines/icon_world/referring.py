@@ -29,11 +29,11 @@ def refer(rng: np.random.Generator, scene: Scene) -> list[Referring]:
     """Draw up to four expressions per object, in the order of the objects; each object has at least one."""
     chosen: list[Referring] = []
     for index in range(len(scene.objects)):
-        found = [*_by_looks(scene, index), *_superlatives(scene, index), *_by_neighbour(scene, index)]
-        if len(found) > _MOST_PER_OBJECT:
-            picked = rng.choice(len(found), size=_MOST_PER_OBJECT, replace=False)
-            found = [found[place] for place in sorted(picked)]
-        chosen += found
+        expressions = [*_by_looks(scene, index), *_superlatives(scene, index), *_by_neighbour(scene, index)]
+        if len(expressions) > _MOST_PER_OBJECT:
+            picked = rng.choice(len(expressions), size=_MOST_PER_OBJECT, replace=False)
+            expressions = [expressions[place] for place in sorted(picked)]
+        chosen += expressions
     return chosen
 
 
@@ -63,7 +63,7 @@ def _area(thing: SceneObject) -> int:
 
 def _superlatives(scene: Scene, index: int) -> list[Referring]:
     """Expressions like "the leftmost dog" and "the largest object": among its namesakes, or among all objects."""
-    thing, found = scene.objects[index], []
+    thing, expressions = scene.objects[index], []
     x, y = center(thing)
     namesakes = [t for i, t in enumerate(scene.objects) if i != index and t.name == thing.name]
     everything = [t for i, t in enumerate(scene.objects) if i != index]
@@ -83,15 +83,15 @@ def _superlatives(scene: Scene, index: int) -> list[Referring]:
             "largest": all(_RANK[t.size] < rank and _area(t) * _BIGGER <= _area(thing) for t in others),
             "smallest": all(_RANK[t.size] > rank and _area(thing) * _BIGGER <= _area(t) for t in others),
         }
-        found += [
+        expressions += [
             Referring(f"the {word} {noun}", index, "superlative") for word, true in holds.items() if true
         ]
-    return found
+    return expressions
 
 
 def _by_neighbour(scene: Scene, index: int) -> list[Referring]:
     """Expressions like "the dog to the right of the car": one car, and no other dog on that side of it."""
-    thing, found = scene.objects[index], []
+    thing, expressions = scene.objects[index], []
     words = [_descriptions(other) for other in scene.objects]
     namesakes = [t for i, t in enumerate(scene.objects) if i != index and t.name == thing.name]
     for place, other in enumerate(scene.objects):
@@ -100,5 +100,5 @@ def _by_neighbour(scene: Scene, index: int) -> list[Referring]:
         if between is None or other.name == thing.name:
             continue
         if not any(might_stand(namesake, between, other) for namesake in namesakes):
-            found.append(Referring(f"the {thing.name} {between} the {unique[0]}", index, "relation"))
-    return found
+            expressions.append(Referring(f"the {thing.name} {between} the {unique[0]}", index, "relation"))
+    return expressions

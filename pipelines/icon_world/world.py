@@ -202,8 +202,8 @@ def _render_all(
     return [reports[place] for place in range(len(tasks))]
 
 
-def _tell_from(tell: Callable[[int, int], None], before: int, total: int, here: int) -> None:
-    tell(before + here, total)
+def _tell_from(tell: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    tell(before + done, total)
 
 
 def _render_shard(world: World, task: _Task, tick: Callable[[int], None] | None = None) -> _Written:

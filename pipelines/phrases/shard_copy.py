@@ -71,9 +71,9 @@ def _copied_samples(
                 continue
             metadata = next(annotated).metadata
             assert metadata is not None  # annotate sets it
-            found = len(read_phrases(metadata))
-            counts.phrases += found
-            counts.with_phrases += found > 0
+            number = len(read_phrases(metadata))
+            counts.phrases += number
+            counts.with_phrases += number > 0
             names = (name for name in members if name.lower() == METADATA_EXTENSION)
             yield key, {**members, next(names, METADATA_EXTENSION): dump_metadata(metadata)}
 

@@ -117,8 +117,10 @@ def check_same_config(output: str, manifests: dict[str, Manifest], config: BaseM
         theirs = manifest["config_hash"]
         if theirs != mine:
             changed = ", ".join(
-                f"{key} {there} there, {here} here"
-                for key, there, here in differences(manifest.get("config", {}), output_settings(config))
+                f"{key} {their_value} there, {my_value} here"
+                for key, their_value, my_value in differences(
+                    manifest.get("config", {}), output_settings(config)
+                )
             )
             raise InputError(
                 f"output {output} holds results of config {theirs}, this run has config {mine}"

@@ -76,10 +76,10 @@ def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
 
     Raises BrokenShard when the tar is shorter than a member says.
     """
-    found: list[bytes] = [b""] * len(members)
+    contents: list[bytes] = [b""] * len(members)
     ranges = coalesce(members)
     if not ranges:
-        return found
+        return contents
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         with open(path, "rb", buffering=0) as file:
@@ -92,8 +92,8 @@ def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
             data = block[member.offset - start : member.offset - start + member.length]
             if len(data) != member.length:
                 raise BrokenShard(os.fspath(uri), member.offset, "the tar ends inside a member", member.key)
-            found[position] = bytes(data)
-    return found
+            contents[position] = bytes(data)
+    return contents
 
 
 def read_index(tar_uri: Uri) -> list[Member]:

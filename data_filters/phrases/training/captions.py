@@ -57,7 +57,7 @@ Row = tuple[str, str, str, int, str, bool]
 
 def pieces(trees: Iterable[Tree]) -> list[list[Row]]:
     """Cut out the noun phrases of at most LONGEST_PIECE words, with their own trees and without their outer links."""
-    found = []
+    phrases = []
     for tree in trees:
         children: list[list[int]] = [[] for _ in tree.words]
         for i, head in enumerate(tree.heads):
@@ -76,7 +76,7 @@ def pieces(trees: Iterable[Tree]) -> list[list[Row]]:
                 continue
             if tree.pos[order[0]] == "PUNCT" or tree.pos[order[-1]] in ("PUNCT", "SYM", "X"):
                 continue
-            found.append(
+            phrases.append(
                 [
                     (
                         tree.words[w],
@@ -89,7 +89,7 @@ def pieces(trees: Iterable[Tree]) -> list[list[Row]]:
                     for w in order
                 ]
             )
-    return found
+    return phrases
 
 
 class _Builder:
