@@ -54,15 +54,15 @@ class Difference(NamedTuple):
 
 def differences(theirs: Mapping[str, object], mine: Mapping[str, object]) -> list[Difference]:
     """Every setting that differs between two configurations in JSON's types, in the order of their keys."""
-    found: list[Difference] = []
+    changes: list[Difference] = []
     for key in sorted({*theirs, *mine}):
         their_value, my_value = theirs.get(key), mine.get(key)
         if isinstance(their_value, dict) and isinstance(my_value, dict):
             inner = differences(their_value, my_value)
-            found += [Difference(f"{key}.{part.key}", part.theirs, part.mine) for part in inner]
+            changes += [Difference(f"{key}.{part.key}", part.theirs, part.mine) for part in inner]
         elif their_value != my_value:
-            found.append(Difference(key, their_value, my_value))
-    return found
+            changes.append(Difference(key, their_value, my_value))
+    return changes
 
 
 def _output_value(value: object, dumped: object) -> object:

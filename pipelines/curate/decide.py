@@ -6,24 +6,21 @@ too: they read every sidecar after phase A and give each shard the rows to rejec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from data_filters import judge
 from data_filters.verdict import Drop
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.funnel import Funnel, empty_funnel
-
-# A pair or a quarantined sample by column name, as `scan.Row`.
-Columns = Mapping[str, Any]
+from pipelines.curate.unit import Row
 
 
 @dataclass(frozen=True)
 class Rejected:
     """A rejected pair, with the verdict of the first filter that it fails."""
 
-    row: dict[str, Any]
+    row: Row
     drop: Drop
 
 
@@ -31,12 +28,12 @@ class Rejected:
 class Decision:
     """The pairs of a shard that are kept and rejected, both in the shard's order, and their numbers."""
 
-    kept: list[dict[str, Any]]
+    kept: list[Row]
     rejected: list[Rejected]
     funnel: Funnel
 
 
-def decide(pairs: Iterable[Columns], quarantine: Iterable[Columns], config: CurateConfig) -> Decision:
+def decide(pairs: Iterable[Row], quarantine: Iterable[Row], config: CurateConfig) -> Decision:
     """Judge every pair by every filter of the recipe; the first filter that it fails is the reason."""
     limits = config.limits()
     decision = Decision([], [], empty_funnel(config))

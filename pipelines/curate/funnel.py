@@ -51,12 +51,11 @@ class Funnel:
 def empty_funnel(config: CurateConfig) -> Funnel:
     """The funnel of no samples, with a line for every filter of the recipe, in the order in which they judge."""
     limits = config.limits()
-    chosen = [(name, get_filter(name)) for name in config.filters]
-    return Funnel(
-        filters=[
-            FilterCounts(name, one.score, one.limit_name, limits[one.limit_name]) for name, one in chosen
-        ]
-    )
+    counts = []
+    for name in config.filters:
+        chosen = get_filter(name)
+        counts.append(FilterCounts(name, chosen.score, chosen.limit_name, limits[chosen.limit_name]))
+    return Funnel(filters=counts)
 
 
 def add_funnels(funnels: Iterable[Funnel], config: CurateConfig) -> Funnel:
@@ -65,9 +64,9 @@ def add_funnels(funnels: Iterable[Funnel], config: CurateConfig) -> Funnel:
     for funnel in funnels:
         for name in ("samples", "quarantined", "pairs", "kept"):
             setattr(total, name, getattr(total, name) + getattr(funnel, name))
-        for mine, theirs in zip(total.filters, funnel.filters, strict=True):
+        for sums, counts in zip(total.filters, funnel.filters, strict=True):
             for name in _COUNTS:
-                setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
+                setattr(sums, name, getattr(sums, name) + getattr(counts, name))
         for reason, number in funnel.quarantine.items():
             total.quarantine[reason] = total.quarantine.get(reason, 0) + number
     total.quarantine = dict(sorted(total.quarantine.items()))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Any
 
 from data_filters.errors import InputError
 from data_filters.sample import CAPTION_EXTENSION, METADATA_EXTENSION, image_member
 from pipelines.common.files import filesystem
 from pipelines.curate.unit import Unit
 from pipelines.shards.listing import Kind, find_shards
-from pipelines.shards.manifest import read_manifests
+from pipelines.shards.manifest import Manifest, read_manifests
 from pipelines.shards.reader import group, walk
 from pipelines.shards.tar_format import BrokenShard
 
@@ -67,8 +66,7 @@ def require_pairs(units: list[Unit], input: str) -> None:
     )
 
 
-# Any: a manifest is JSON.
-def check_output(units: list[Unit], input: str, output: str) -> dict[str, dict[str, Any]]:
+def check_output(units: list[Unit], input: str, output: str) -> dict[str, Manifest]:
     """Read the manifests of `output`, by unit. Raises InputError when writing there would destroy something."""
     fs, folder = filesystem(output)
     if fs.exists(folder) and not fs.isdir(folder):

@@ -119,12 +119,12 @@ class _ScanShard:
         self.config, self.output = config, output
 
     def __call__(self, unit: Unit) -> Result:
-        found = load_scan(unit, self.output) if self.output else None
-        if found is None:
-            found = scan(unit)
+        scanned = load_scan(unit, self.output) if self.output else None
+        if scanned is None:
+            scanned = scan(unit)
             if self.output:
-                save_scan(found, self.output)
-        return asdict(_decide(found, self.config).funnel)
+                save_scan(scanned, self.output)
+        return asdict(_decide(scanned, self.config).funnel)
 
 
 class _WriteShard:
@@ -134,15 +134,15 @@ class _WriteShard:
         self.config, self.output = config, output
 
     def __call__(self, unit: Unit) -> Result:
-        found = load_scan(unit, self.output)
-        if found is None:
+        scanned = load_scan(unit, self.output)
+        if scanned is None:
             raise RuntimeError(f"the scan of {unit.uri} is gone from {self.output}, or the shard has changed")
-        manifest = stream(found, _decide(found, self.config), self.output, self.config)
+        manifest = stream(scanned, _decide(scanned, self.config), self.output, self.config)
         return dict(manifest["funnel"])
 
 
-def _decide(found: Scanned, config: CurateConfig) -> Decision:
-    return decide(found.pairs, found.quarantine, config)
+def _decide(scanned: Scanned, config: CurateConfig) -> Decision:
+    return decide(scanned.pairs, scanned.quarantine, config)
 
 
 def _check_bad_fraction(funnel: Funnel, config: CurateConfig, output: str | None) -> None:

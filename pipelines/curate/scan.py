@@ -12,7 +12,6 @@ import posixpath
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
@@ -21,22 +20,16 @@ from data_filters import Facts, score
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import filesystem
-from pipelines.curate.unit import Unit
+from pipelines.curate.unit import Row, Unit
 from pipelines.shards.reader import group, read_members, walk
 from pipelines.shards.tar_format import BrokenShard, Member
 
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
 
-# A pair or a quarantined sample by column name, as `pyarrow.Table.to_pylist` gives it.
-Row = dict[str, Any]
-
 
 @dataclass
 class Scanned:
-    """The result of a scan: the readable pairs, and the samples that could not be read.
-
-    Their columns are those of `sidecar.scan_schema` and `sidecar.QUARANTINE_SCHEMA`.
-    """
+    """The result of a scan: the readable pairs, and the samples that could not be read."""
 
     unit: Unit
     sha256: str
@@ -53,9 +46,9 @@ def scan(unit: Unit) -> Scanned:
     """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error."""
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
-            found = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
+            scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
         keys: set[str] = set()
-        for batch in _batches(path, found):
+        for batch in _batches(path, scanned):
             flat = [member for _, members in batch for member in members]
             data = iter(read_members(path, flat))
             for key, members in batch:
@@ -63,11 +56,13 @@ def scan(unit: Unit) -> Scanned:
                 try:
                     if key in keys:
                         raise BrokenSample("duplicate_key", f"{key} was there before in this shard")
-                    found.pairs.append(_look(key, members, contents))
+                    scanned.pairs.append(_look(key, members, contents))
                     keys.add(key)
                 except BrokenSample as broken:
-                    found.quarantine.append(_quarantined(unit, members[0].offset, key, broken.reason, broken))
-    return found
+                    scanned.quarantine.append(
+                        _quarantined(unit, members[0].offset, key, broken.reason, broken)
+                    )
+    return scanned
 
 
 def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> Row:
@@ -90,7 +85,7 @@ def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> Row:
     }
 
 
-def _batches(path: str, found: Scanned) -> Iterator[list[tuple[str, list[Member]]]]:
+def _batches(path: str, scanned: Scanned) -> Iterator[list[tuple[str, list[Member]]]]:
     """Yield whole samples in batches of about READ_AHEAD bytes; damage of the tar ends them and is quarantined."""
     batch: list[tuple[str, list[Member]]] = []
     held = 0
@@ -104,7 +99,9 @@ def _batches(path: str, found: Scanned) -> Iterator[list[tuple[str, list[Member]
     except BrokenShard as broken:
         yield batch
         batch = []
-        found.quarantine.append(_quarantined(found.unit, broken.offset, broken.key, "broken_shard", broken))
+        scanned.quarantine.append(
+            _quarantined(scanned.unit, broken.offset, broken.key, "broken_shard", broken)
+        )
     yield batch
 
 

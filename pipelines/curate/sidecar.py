@@ -48,14 +48,14 @@ def scan_schema() -> pa.Schema:
     return pa.schema([*_FACTS, *((name, pa.float64()) for name in score_names())])
 
 
-def save_scan(found: Scanned, output: str) -> None:
+def save_scan(scanned: Scanned, output: str) -> None:
     """Write the quarantine (when there is any), then the sidecar; a sidecar that exists means that both are done."""
-    quarantine = join(output, QUARANTINE, f"{found.unit.name}.parquet")
-    if found.quarantine:
-        write_parquet(quarantine, pa.Table.from_pylist(found.quarantine, schema=QUARANTINE_SCHEMA))
+    quarantine = join(output, QUARANTINE, f"{scanned.unit.name}.parquet")
+    if scanned.quarantine:
+        write_parquet(quarantine, pa.Table.from_pylist(scanned.quarantine, schema=QUARANTINE_SCHEMA))
     else:
         remove_file(quarantine)
-    write_parquet(_sidecar(found.unit, output), _table(found))
+    write_parquet(_sidecar(scanned.unit, output), _table(scanned))
 
 
 def load_scan(unit: Unit, output: str) -> Scanned | None:
@@ -85,8 +85,8 @@ def _read(uri: str) -> pa.Table | None:
         return pq.read_table(file)
 
 
-def _table(found: Scanned) -> pa.Table:
+def _table(scanned: Scanned) -> pa.Table:
     """The pairs, with the facts about the shard as the table's metadata."""
-    about = {"version": SCAN_VERSION, "sha256": found.sha256, **asdict(found.unit)}
+    about = {"version": SCAN_VERSION, "sha256": scanned.sha256, **asdict(scanned.unit)}
     schema = scan_schema().with_metadata({b"loupe": json.dumps(about).encode()})
-    return pa.Table.from_pylist(found.pairs, schema=schema)
+    return pa.Table.from_pylist(scanned.pairs, schema=schema)

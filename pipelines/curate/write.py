@@ -9,7 +9,6 @@ Phrases are found here, in the captions of the kept pairs.
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
 
 from data_filters.phrases import PhraseExtractor
 from data_filters.sample import METADATA_EXTENSION, dump_metadata, parse_metadata, sample_from_members
@@ -18,20 +17,19 @@ from pipelines.common.files import join, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
-from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
+from pipelines.curate.scan import READ_AHEAD, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
-from pipelines.curate.unit import Unit
+from pipelines.curate.unit import Row, Unit
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.shards.manifest import output_entry, write_manifest
+from pipelines.shards.manifest import Manifest, output_entry, write_manifest
 from pipelines.shards.reader import read_members
 from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
 from pipelines.shards.writer import write_shard
 
 
-# Any: a manifest is JSON.
-def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig) -> dict[str, Any]:
+def stream(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
     """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar."""
-    unit = found.unit
+    unit = scanned.unit
     remove_partials(output, unit.name)
     outputs = []
     if decision.kept:
@@ -42,7 +40,7 @@ def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig
     manifest = {
         "config_hash": config_hash(config),
         "config": output_settings(config),
-        "input": {"uri": unit.uri, "size": unit.size, "sha256": found.sha256},
+        "input": {"uri": unit.uri, "size": unit.size, "sha256": scanned.sha256},
         "outputs": outputs,
         "funnel": asdict(decision.funnel),
         "quarantine": {
@@ -77,7 +75,7 @@ def _phrases(
     samples = (sample_from_members(key, parts) for key, parts in zip(keys, contents, strict=True))
     captions = [sample.caption or "" for sample in samples]
     spans = _extractor(config)(captions)
-    return [phrases_at(caption, found) for caption, found in zip(captions, spans, strict=True)]
+    return [phrases_at(caption, of_caption) for caption, of_caption in zip(captions, spans, strict=True)]
 
 
 @lru_cache(maxsize=1)

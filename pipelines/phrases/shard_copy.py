@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
 
 from data_filters.phrases import PhraseExtractor
 from data_filters.sample import METADATA_EXTENSION, BrokenSample, Sample, dump_metadata, sample_from_members
@@ -15,7 +14,7 @@ from pipelines.common.config import config_hash, output_settings
 from pipelines.common.files import filesystem, join
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.records import BATCH, annotate
-from pipelines.shards.manifest import output_entry, write_manifest
+from pipelines.shards.manifest import Manifest, output_entry, write_manifest
 from pipelines.shards.reader import iterate
 from pipelines.shards.record import read_phrases
 from pipelines.shards.writer import write_shard
@@ -32,10 +31,9 @@ class PhraseCounts:
     phrases: int = 0
 
 
-# Any: a manifest is JSON.
 def copy_with_phrases(
     uri: str, sha256: str, target: str, config: PhrasesConfig, extract: PhraseExtractor
-) -> dict[str, Any]:
+) -> Manifest:
     """Write one shard under `target` with phrases found by `extract`, then commit it; return its manifest."""
     name = shard_name(uri)
     counts, quarantine = PhraseCounts(), Counter[str]()
@@ -73,9 +71,9 @@ def _copied_samples(
                 continue
             metadata = next(annotated).metadata
             assert metadata is not None  # annotate sets it
-            found = len(read_phrases(metadata))
-            counts.phrases += found
-            counts.with_phrases += found > 0
+            number = len(read_phrases(metadata))
+            counts.phrases += number
+            counts.with_phrases += number > 0
             names = (name for name in members if name.lower() == METADATA_EXTENSION)
             yield key, {**members, next(names, METADATA_EXTENSION): dump_metadata(metadata)}
 

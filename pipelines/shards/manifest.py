@@ -1,11 +1,13 @@
-"""Commit records: what was made of which input under which configuration.
+"""Commit records: which output was made from which input with which configuration.
 
 `OUTPUT/manifests/NAME.json` is written last and is the commit; a unit without one does not exist.
 """
 
+from __future__ import annotations
+
 import json
-import os
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +15,16 @@ from pydantic import BaseModel
 
 from data_filters.errors import InputError
 from pipelines.common.config import config_hash, differences, output_settings
-from pipelines.common.files import filesystem, join, write_json
+from pipelines.common.files import Uri, filesystem, join, write_json
 from pipelines.shards.storage import index_name
 from pipelines.shards.writer import ShardInfo
 
 VERSION = 1
-
-
 MANIFESTS = "manifests"
+
+
+# A manifest as `json.loads` gives it: config_hash, config, input, outputs, funnel, quarantine.
+Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class CommittedShard:
     sha256: str
 
 
-def committed_shards(uri: str | os.PathLike[str]) -> list[CommittedShard]:
-    """The shards that the manifests in `uri/manifests/` name, by name; `[]` when there are none.
+def committed_shards(uri: Uri) -> list[CommittedShard]:
+    """List the shards that the manifests in `uri/manifests/` name, by URI; `[]` when there are none.
 
     Raises InputError when a manifest cannot be read.
     """
@@ -60,7 +64,7 @@ def committed_shards(uri: str | os.PathLike[str]) -> list[CommittedShard]:
 
 
 def manifest_uri(output: str, name: str) -> str:
-    """Where the manifest of unit `name` lies."""
+    """The URI of the manifest of unit `name`."""
     return join(output, MANIFESTS, f"{name}.json")
 
 
@@ -76,17 +80,20 @@ def output_entry(written: ShardInfo) -> dict[str, object]:
     }
 
 
-def write_manifest(output: str, name: str, manifest: dict[str, Any]) -> None:
-    """Commit a unit. Everything that the manifest names must be there already."""
+def write_manifest(output: str, name: str, manifest: Mapping[str, object]) -> None:
+    """Commit a unit. Everything that the manifest names must be written before."""
     write_json(manifest_uri(output, name), {"version": VERSION, **manifest}, sort_keys=True)
 
 
-def read_manifests(output: str) -> dict[str, dict[str, Any]]:
-    """Every committed unit of an output folder, by name. Raises InputError when one cannot be read."""
+def read_manifests(output: str) -> dict[str, Manifest]:
+    """Read the manifest of every committed unit of an output folder, by name.
+
+    Raises InputError when one cannot be read.
+    """
     fs, path = filesystem(join(output, MANIFESTS))
     if not fs.isdir(path):
         return {}
-    manifests: dict[str, dict[str, Any]] = {}
+    manifests: dict[str, Manifest] = {}
     for file in sorted(fs.ls(path, detail=False)):
         name = posixpath.basename(file)
         if name.startswith(".") or not name.endswith(".json"):
@@ -103,15 +110,17 @@ def read_manifests(output: str) -> dict[str, dict[str, Any]]:
     return manifests
 
 
-def check_same_config(output: str, manifests: dict[str, dict[str, Any]], config: BaseModel) -> None:
-    """Refuse an output folder that holds another configuration's results. Raises InputError naming both."""
+def check_same_config(output: str, manifests: dict[str, Manifest], config: BaseModel) -> None:
+    """Raise InputError, naming both hashes, when an output folder holds the results of another configuration."""
     mine = config_hash(config)
     for manifest in manifests.values():
         theirs = manifest["config_hash"]
         if theirs != mine:
             changed = ", ".join(
-                f"{key} {there} there, {here} here"
-                for key, there, here in differences(manifest.get("config", {}), output_settings(config))
+                f"{key} {their_value} there, {my_value} here"
+                for key, their_value, my_value in differences(
+                    manifest.get("config", {}), output_settings(config)
+                )
             )
             raise InputError(
                 f"output {output} holds results of config {theirs}, this run has config {mine}"

@@ -142,16 +142,16 @@ def _phrase(listed: object) -> Phrase:
 
 
 def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = record.get(key)
-    if not isinstance(found, Mapping):
-        raise RecordError(f"{LOUPE}.{key} holds {found!r}; expected an object")
-    return found
+    value = record.get(key)
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{LOUPE}.{key} holds {value!r}; expected an object")
+    return value
 
 
 def _value(part: Mapping[str, Any], name: str, key: str, kind: type[Value]) -> Value:
-    found = part.get(key)
-    if kind is float and isinstance(found, int) and not isinstance(found, bool):
-        found = float(found)  # JSON knows no difference between 1 and 1.0
-    if not isinstance(found, kind) or isinstance(found, bool):
-        raise RecordError(f"{LOUPE}.{name}.{key} holds {found!r}; expected {kind.__name__}")
-    return found
+    value = part.get(key)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)  # JSON knows no difference between 1 and 1.0
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise RecordError(f"{LOUPE}.{name}.{key} holds {value!r}; expected {kind.__name__}")
+    return value
