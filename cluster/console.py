@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+PIPED_WIDTH = 160  # characters of a table's line where standard output is no terminal
 PLAIN_SECONDS = 10.0  # between two lines where standard error is no terminal
 
 
@@ -80,7 +81,7 @@ def table(values: Mapping[str, object], title: str | None = None) -> None:
     rows = Table(title=title, show_header=False, box=None, pad_edge=False)
     for name, value in _flat("", values):
         rows.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    Console().print(rows)
+    _output().print(rows)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -89,10 +90,16 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for place, title in enumerate(head):
         cells = [row[place] for row in rows if row[place]]
         numbers = bool(cells) and all(cell[0].isdigit() for cell in cells)
-        grid.add_column(title, justify="right" if numbers else "left")
+        grid.add_column(title, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         grid.add_row(*row)
-    Console().print(grid)
+    _output().print(grid)
+
+
+def _output() -> Console:
+    """Standard output; where it is no terminal, with lines wide enough that paths and reasons are not broken."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
 def _flat(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
