@@ -10,15 +10,15 @@ from markupsafe import Markup
 
 from data_filters import get_filter
 from pipelines.common.config import config_hash, output_settings
+from pipelines.common.files import filesystem, join, write_json, write_text
 from pipelines.common.html.environment import render as render_template
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import bar, cards, preformatted, quiet, table
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import FilterCounts, Funnel
-from pipelines.curate.write import EXAMPLES
+from pipelines.curate.examples import EXAMPLES
+from pipelines.curate.funnel import FilterCounts, Funnel
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
-from pipelines.shards.storage import filesystem, join, write_file
 
 SHOWN = 12  # pictures per filter in the HTML
 TITLE = "What was kept, and why not"
@@ -61,10 +61,9 @@ def write_report(output: str, input: str, config: CurateConfig, funnel: Funnel) 
             for name, chosen in examples.items()
         },
     }
-    text = json.dumps(report, indent=1, ensure_ascii=False)
-    write_file(join(output, "report.json"), (text + "\n").encode("utf-8", "replace"))
+    write_json(join(output, "report.json"), report, errors="replace")
     content = render(input, output, config, funnel, examples)
-    write_file(join(output, "report.html"), content.encode("utf-8", "replace"))
+    write_text(join(output, "report.html"), content, errors="replace")
     return join(output, "report.html")
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from data_filters.sample import sample_from_members
+from pipelines.common.files import join, write_text
 from pipelines.common.html.environment import render
 from pipelines.common.html.page import page
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import iterate
-from pipelines.shards.storage import join, write_file
 
 Span = tuple[int, int]
 PHRASES_PAGE = "phrases.html"
@@ -95,5 +95,5 @@ def write_phrases_page(output: str, count: int = SHOWN) -> str | None:
     if not captions:
         return None
     content = phrases_page(captions, found, title=f"Phrases of {len(captions)} captions")
-    write_file(join(output, PHRASES_PAGE), content.encode("utf-8", "replace"))
+    write_text(join(output, PHRASES_PAGE), content, errors="replace")
     return join(output, PHRASES_PAGE)
