@@ -25,7 +25,8 @@ def pretrain(
 ) -> None:
     """Pretrain a model; goes on from the newest checkpoint where OUTPUT holds one.
 
-    Kinds of training that a recipe's `task` may name: {training_tasks}. Objectives that it may name: {objectives}. `loupe recipes options objectives` explains their options.
+    Kinds of training that a recipe's `task` may name: {training_tasks}. Objectives that it may name: {objectives}.
+    `loupe recipes options objectives` explains their options.
     """
     from cluster.console import training_lines
     from cluster.recipes import load_recipe

@@ -18,6 +18,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from data_filters.errors import InputError
+from pipelines.common.files import write_json
 from pretrain.config import WorkersConfig
 from pretrain.tasks import read_config
 from pretrain.training.loop import train
@@ -118,9 +119,7 @@ def _worker(settings: dict[str, Any]) -> None:
 def _write_fault(run: Path, error: Exception) -> None:
     """RUN/fault.json: the first error of any rank that no restart mends."""
     kind = next(name for name, fault in FAULTS.items() if isinstance(error, fault))
-    temporary = run / f".{FAULT}.{os.getpid()}"
-    temporary.write_text(json.dumps({"type": kind, "message": str(error)}))
-    temporary.rename(run / FAULT)
+    write_json(run / FAULT, {"type": kind, "message": str(error)}, indent=None, ensure_ascii=True, end="")
 
 
 def _environment() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import torch
 
 from pretrain.tasks.task import ParameterGroup
-from pretrain.training.engines.engine import optimizer_groups, set_schedule
+from pretrain.training.engine import optimizer_groups, set_schedule
 
 
 def test_groups_carry_their_decay_and_rate_through_the_schedule():
