@@ -71,7 +71,10 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
             (*PRETRAIN, "committed", "--set", "data.batch_size=3"),
             "multiple of workers.count × data.accumulation = 2",
         ),
-        ((*PRETRAIN, "committed", "--set", "objectives.contrast.weight=1"), "did you mean 'contrastive'"),
+        (
+            (*PRETRAIN, "committed", "--set", "objectives.contrast.weight=1"),
+            "did you mean objectives.contrastive?",
+        ),
         ((*PRETRAIN, "committed", "--set", "tokenizer=/no/such"), "tokenizer is '/no/such'"),
         (
             (
