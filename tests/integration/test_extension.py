@@ -187,7 +187,7 @@ def captions(folder: Path) -> list[str]:
 @pytest.mark.ray
 def test_all_of_them_work_and_nothing_else_changed(extended, tmp_path):
     world, curated, run = tmp_path / "world", tmp_path / "curated", tmp_path / "run"
-    loupe(extended, "world", "--output", str(world), "--pairs", "60", "--image-size", "64", "--names", "4")
+    loupe(extended, "world", "--output", str(world), "--pairs", "60", "--image-size", "64", "--names", "8")
 
     limits = {"min_side": 32, "min_words": 1, "max_characters": LONGEST}
     (tmp_path / "curation.yaml").write_text(yaml.safe_dump(limits))
