@@ -1,12 +1,11 @@
-"""What a person sees: bars on a terminal, plain lines when piped, tables at the end."""
+"""Progress as bars on a terminal and as plain lines when piped; tables of results."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,19 +18,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
-PLAIN_SECONDS = 10.0  # between two lines when nobody watches
+PIPED_WIDTH = 160  # characters of a table's line where standard output is no terminal
+PLAIN_SECONDS = 10.0  # between two lines where standard error is no terminal
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, total) that draws how far the work is; on standard error."""
+def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a function of (done, total; None: unknown) that shows on standard error how far the work is."""
     with _bar(what) as update:
         yield lambda done, total: update(done, total, "")
 
 
 @contextmanager
 def training_lines(total_steps: int) -> Iterator[tuple[Callable[[dict[str, float]], None], dict[str, float]]]:
-    """Yields a function that shows a step's metrics, and the dictionary that holds the newest ones."""
+    """Yield a function that shows the metrics of a step, and the dictionary that holds the newest ones."""
     last: dict[str, float] = {}
     with _bar("training") as update:
         update(0, total_steps, "starting workers")
@@ -48,17 +48,20 @@ def training_lines(total_steps: int) -> Iterator[tuple[Callable[[dict[str, float
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
+def _bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Yield a function of (done, total, note): a bar on a terminal, else a line every PLAIN_SECONDS."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        spoken = [time.monotonic() - PLAIN_SECONDS]
+        printed = time.monotonic() - PLAIN_SECONDS
 
-        def say(done: int, total: int, note: str) -> None:
-            if time.monotonic() - spoken[0] >= PLAIN_SECONDS or done == total:
-                spoken[0] = time.monotonic()
-                print(f"{what}: {done} of {total}  {note}".rstrip(), file=sys.stderr, flush=True)
+        def print_line(done: int, total: int | None, note: str) -> None:
+            nonlocal printed
+            if time.monotonic() - printed >= PLAIN_SECONDS or done == total:
+                printed = time.monotonic()
+                of_total = "" if total is None else f" of {total}"
+                print(f"{what}: {done}{of_total}  {note}".rstrip(), file=sys.stderr, flush=True)
 
-        yield say
+        yield print_line
         return
     columns = (
         TextColumn("{task.description}"),
@@ -73,15 +76,34 @@ def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, note: bars.update(task, completed=done, total=total, note=note)
 
 
-def table(values: dict[str, Any], title: str | None = None) -> None:
+def table(values: Mapping[str, object], title: str | None = None) -> None:
     """Nested results as rows `name  value`, on standard output."""
     rows = Table(title=title, show_header=False, box=None, pad_edge=False)
     for name, value in _flat("", values):
         rows.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    Console().print(rows)
+    _output().print(rows)
 
 
-def _flat(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on standard output; columns of numbers are aligned to the right."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for place, title in enumerate(head):
+        cells = [row[place] for row in rows if row[place]]
+        numbers = bool(cells) and all(cell[0].isdigit() for cell in cells)
+        grid.add_column(title, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    _output().print(grid)
+
+
+def _output() -> Console:
+    """Standard output; where it is no terminal, with lines wide enough that paths and reasons are not broken."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
+
+
+def _flat(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield (dotted name, value) of nested values."""
     for name, value in values.items():
         full = f"{prefix}.{name}" if prefix else str(name)
         if isinstance(value, dict):

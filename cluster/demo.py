@@ -1,4 +1,4 @@
-"""`loupe demo`: render, curate, pretrain, export, evaluate, report; the whole chain on the icon world."""
+"""`loupe demo`: renders the icon world, curates it, pretrains, exports, evaluates and writes the report."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster.console import progress, training_lines
 from cluster.recipes import load_recipe
 from cluster.shipped import CURATION, PRETRAINING
 
+Step = TypeVar("Step")
+Metrics = dict[str, Any]
+"""The metrics of an evaluation as JSON holds them; tasks differ in their keys, so values are Any."""
+
 IMAGE_SIZE = 112
-# Few kinds of objects, many of them alone in the picture: what minutes on two cores are enough to learn.
+# Few kinds of objects and many images with a single one: minutes on two cores suffice to learn them.
 NAMES, SINGLE_SHARE = 12, 0.6
 CURATION_RECIPE, PRETRAINING_RECIPE = "icon_world", "icon_world_attribution"
 EVALUATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -35,46 +39,47 @@ EVALUATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "detection-gradcam": ("detection", "test", {"gallery": 128, "proposals": "gradcam", "examples": 0}),
     "alignment": ("alignment", "test", {"gallery": 32, "examples": 4}),
 }
-"""What the demo measures: name → (task, split, options)."""
-_HEADLINES = ("mAP@0.3", "mAP@0.5", "accuracy@0.5", "accuracy@0.3", "text_blind", "chance", "grid_bound")
+"""The evaluations of the demo: name → (task, split, options)."""
 
 
 def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str, Any]:
-    """Run the chain into `output`: report.html, metrics.json, export/ and what led to them.
+    """Run the chain into `output`: report.html, metrics.json, export/ and the results of the steps before them.
 
-    A step that is done already is not done again. Returns the scores and the seconds of each step.
+    Steps whose results are there are not repeated. Returns the scores and the seconds that each step took.
     """
     from pipelines.ray_tasks import running_ray
+    from pretrain.evaluation.runner import headline_numbers
 
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
 
-    def timed(step: str, work: Callable[[], Any]) -> Any:
+    def timed(step: str, work: Callable[[], Step]) -> Step:
         start = time.perf_counter()
         result = work()
         seconds[step] = round(time.perf_counter() - start, 1)
         return result
 
     timed("world", lambda: _render(folder / "world", pairs, seed))
-    with running_ray(None):  # once for both: starting Ray costs more than curating this world
+    with running_ray(None):  # once for both steps: starting Ray takes longer than curating this world
         timed("curate", lambda: _curate(folder / "world" / "train", folder / "curated"))
         timed("pretrain", lambda: _pretrain(folder / "curated", folder / "run", seed, sets))
     timed("export", lambda: _export(folder / "run", folder / "export"))
     metrics = timed("evaluate", lambda: _evaluate(folder / "export", folder / "world", folder / "evaluation"))
     timed("report", lambda: _report(folder, metrics))
-    shown = {name: _headline(values) for name, values in metrics.items()}
+    shown = {name: headline_numbers(values) for name, values in metrics.items()}
     result = {**shown, "seconds": seconds | {"total": round(sum(seconds.values()), 1)}}
     (folder / "metrics.json").write_text(json.dumps(result, indent=1))
     return result | {"report": str(folder / "report.html")}
 
 
 def _render(world: Path, pairs: int, seed: int) -> None:
+    """Render the world, unless it is whole already."""
     from pipelines.icon_world import render_world
 
     if (world / "world.json").exists():
         return
-    shutil.rmtree(world, ignore_errors=True)  # what a stopped rendering left
+    shutil.rmtree(world, ignore_errors=True)  # an unfinished rendering
     with progress("rendering") as tick:
         render_world(
             str(world),
@@ -89,6 +94,7 @@ def _render(world: Path, pairs: int, seed: int) -> None:
 
 
 def _curate(raw: Path, curated: Path) -> None:
+    """Curate the training split by the shipped recipe."""
     from pipelines.curate.config import CurateConfig
     from pipelines.curate.run import curate
 
@@ -98,42 +104,38 @@ def _curate(raw: Path, curated: Path) -> None:
 
 
 def _pretrain(data: Path, run: Path, seed: int, sets: list[str]) -> None:
-    from pretrain.tasks.config import DualEncoderConfig
+    """Pretrain on two Ray workers by the shipped recipe and the overrides `sets`."""
+    from pretrain.tasks import config_class
     from pretrain.training.launch_ray import run_distributed
     from pretrain.training.setup import prepare_run
 
-    config = load_recipe(DualEncoderConfig, PRETRAINING, PRETRAINING_RECIPE, [f"seed={seed}", *sets])
-    planned = prepare_run(config, str(data), str(run))
-    with training_lines(planned.total_steps) as (report, _):
-        run_distributed(planned, report)
+    config = load_recipe(config_class, PRETRAINING, PRETRAINING_RECIPE, [f"seed={seed}", *sets])
+    prepared = prepare_run(config, str(data), str(run))
+    with training_lines(prepared.total_steps) as (report, _):
+        run_distributed(prepared, report)
 
 
 def _export(run: Path, export: Path) -> None:
+    """Export the newest checkpoint in the format of Hugging Face."""
     from pretrain.export.hugging_face import export_run
 
     export_run(str(run), str(export))
 
 
-def _evaluate(export: Path, world: Path, output: Path) -> dict[str, dict[str, Any]]:
-    from pretrain.evaluation.tasks import get_task
+def _evaluate(export: Path, world: Path, output: Path) -> dict[str, Metrics]:
+    """The metrics of every evaluation of the demo by its name."""
+    from pretrain.evaluation.runner import run_evaluation
 
     scores = {}
     for name, (task, split, options) in EVALUATIONS.items():
         with progress(f"{name}, {split}") as tick:
-            run = get_task(task)
-            scores[name] = run(str(export), str(world / split), str(output / name), **options, progress=tick)
+            data, folder = str(world / split), str(output / name)
+            scores[name] = run_evaluation(task, str(export), data, folder, options=options, progress=tick)
     return scores
 
 
-def _headline(values: dict[str, Any]) -> dict[str, Any]:
-    """What the console shows of an evaluation; all of it lies in its metrics.json."""
-    if values["task"] == "retrieval":
-        return {way: values[way]["R@1"] for way in ("image_to_text", "text_to_image")}
-    pointing = [name for name in values if name.startswith(("pointing", "phrase_of"))]
-    return {name: values[name] for name in (*_HEADLINES, *pointing) if name in values}
-
-
-def _report(folder: Path, metrics: dict[str, dict[str, Any]]) -> None:
+def _report(folder: Path, metrics: dict[str, Metrics]) -> None:
+    """Write report.html, and the scores into the export's model card."""
     from pretrain.export.model_card import add_scores
     from pretrain.report.run_page import write_report
 

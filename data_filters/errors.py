@@ -1,4 +1,4 @@
-"""The one error for what a user has to mend: the lowest module of the project, which imports nothing."""
+"""The error for mistakes that the user has to mend. This module imports nothing, so that every other may import it."""
 
 
 class InputError(ValueError):

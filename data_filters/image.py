@@ -1,11 +1,11 @@
-"""What an image's header says: format, size, whether the file ends where it should. Nothing is decoded."""
+"""Filters of the image, from its header: format, size, whether the file has its end. Nothing is decoded."""
+
+from __future__ import annotations
 
 import io
 from dataclasses import dataclass
 
-import imagesize
-import simplejpeg
-
+from data_filters.filter import Filter, Limit
 from data_filters.sample import BrokenSample
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,11 +24,15 @@ class ImageHeader:
 
 
 def read_header(data: bytes) -> ImageHeader:
-    """Read format and size from the first bytes; the format is what the bytes are, not what the name says.
+    """Read format and size from the first bytes; the format is that of the bytes, whatever the file's name is.
 
     Raises BrokenSample: `unknown_image_format`, `broken_image` (a header that cannot be read) or
     `truncated_image` (a file without its end).
     """
+    # Imported here, since importing data_filters must stay cheap.
+    import imagesize
+    import simplejpeg
+
     kind = _format(data)
     if kind is None:
         raise BrokenSample("unknown_image_format", f"first bytes are {data[:8].hex(' ') or 'none'}")
@@ -38,7 +42,7 @@ def read_header(data: bytes) -> ImageHeader:
         else:
             width, height = imagesize.get(io.BytesIO(data))
     except Exception as error:
-        # Readers of foreign bytes fail in many ways (ValueError, struct.error, IndexError); all mean the same.
+        # Decoders of damaged bytes raise many types (ValueError, struct.error, IndexError); all mean the same here.
         raise BrokenSample("broken_image", f"{kind} header: {error}") from error
     if width < 1 or height < 1:
         raise BrokenSample("broken_image", f"{kind} header: size {width} x {height}")
@@ -48,13 +52,38 @@ def read_header(data: bytes) -> ImageHeader:
 
 
 def shorter_side(header: ImageHeader) -> float:
-    """The smaller of width and height, in pixels."""
+    """Return the smaller of width and height, in pixels."""
     return float(min(header.width, header.height))
 
 
 def aspect_ratio(header: ImageHeader) -> float:
-    """Longer side over shorter side, 1 or more."""
+    """Divide the longer side by the shorter one; 1 or more, no unit."""
     return max(header.width, header.height) / min(header.width, header.height)
+
+
+SMALL_IMAGE = Filter(
+    score="shorter_side",
+    measure=lambda facts: shorter_side(facts.image),
+    above=Limit(
+        key="min_side",
+        default=200,
+        minimum=0,
+        unit="px, shorter side",
+        description="pixels; a pair is dropped unless width and height are both above this",
+    ),
+)
+
+EXTREME_ASPECT = Filter(
+    score="aspect_ratio",
+    measure=lambda facts: aspect_ratio(facts.image),
+    at_most=Limit(
+        key="max_aspect",
+        default=10.0,
+        minimum=1,
+        unit="longer over shorter side",
+        description="longer over shorter side, no unit; a pair is dropped when above this",
+    ),
+)
 
 
 def _format(data: bytes) -> str | None:
@@ -69,8 +98,8 @@ def _format(data: bytes) -> str | None:
 
 def _has_end(data: bytes, kind: str) -> bool:
     if kind == "jpeg":
-        # Compressed data never holds FF D9 or FF DA; so after the last start of a scan an end must follow. An
-        # end that stands before it belongs to an embedded thumbnail. Anything may follow the end.
+        # Compressed data never holds FF D9 or FF DA, so an end marker must follow the last start of a scan. An end
+        # marker before that belongs to an embedded thumbnail. Any bytes may follow the end marker.
         end = data.rfind(_JPEG_END)
         return end != -1 and data.find(_JPEG_SCAN, end) == -1
     if kind == "png":

@@ -1,8 +1,10 @@
-"""One image-text pair, as it lies in a WebDataset shard.
+"""Reads one image-text pair from the members of a WebDataset shard.
 
 A shard is a tar whose members `KEY.EXT` belong together by their KEY: an image, a caption in `KEY.txt` or
-in `KEY.json` under `caption`, and anything else, which is carried along untouched.
+in `KEY.json` under `caption`, and any other members, which are carried along unchanged.
 """
+
+from __future__ import annotations
 
 import json
 from collections.abc import Mapping
@@ -15,9 +17,9 @@ METADATA_EXTENSION = "json"
 
 
 class BrokenSample(ValueError):
-    """A sample that cannot be read: it goes to quarantine and never stops a run.
+    """A sample cannot be read: it goes to quarantine and never stops a run.
 
-    `reason` is a short name to count by, `detail` the sentence for a person.
+    `reason` is a short name for counting, `detail` a sentence for people.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -37,12 +39,12 @@ class Sample:
     image: bytes | None
     image_extension: str | None
     caption: str | None
-    metadata: dict[str, Any] | None
+    metadata: dict[str, Any] | None  # KEY.json as it came, whose keys are the data set's own
     extras: dict[str, bytes] = field(default_factory=dict)
 
 
 def image_member(extensions: Mapping[str, object]) -> str | None:
-    """The extension of the member that is the image: the first of `IMAGE_EXTENSIONS`, in any case."""
+    """Find the image among the members' extensions: the first of `IMAGE_EXTENSIONS`, in upper or lower case."""
     by_lower = {name.lower(): name for name in reversed(list(extensions))}
     return next((by_lower[wanted] for wanted in IMAGE_EXTENSIONS if wanted in by_lower), None)
 
@@ -50,11 +52,11 @@ def image_member(extensions: Mapping[str, object]) -> str | None:
 def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
     """Build a sample from its members (extension without dot → bytes).
 
-    The caption is `.txt`, else the field `caption` of `.json`; neither is stripped or normalised. A part that
-    is absent is None: whether that is acceptable is for the caller to say.
+    The caption is `.txt`, else the field `caption` of `.json`; neither is stripped or normalised. A missing part is
+    None; the caller decides whether that is acceptable.
 
-    Raises BrokenSample when a part is there but cannot be read: a caption that is no UTF-8, metadata that is
-    no JSON object.
+    Raises BrokenSample when a part exists but cannot be read: a caption that is not UTF-8, metadata that is not a JSON
+    object.
     """
     by_lower = {name.lower(): name for name in reversed(list(members))}
     image_name = image_member(members)
@@ -78,7 +80,7 @@ def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
 
 
 def parse_metadata(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data`. Raises BrokenSample when it is not one."""
+    """Parse a JSON object. Raises BrokenSample when `data` is not one."""
     try:
         parsed = json.loads(data)
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
@@ -89,7 +91,7 @@ def parse_metadata(data: bytes) -> dict[str, Any]:
 
 
 def dump_metadata(metadata: Mapping[str, Any]) -> bytes:
-    """JSON bytes of `metadata`, keys in their own order: the same mapping gives the same bytes."""
+    """Write `metadata` as JSON bytes, keys in their own order: the same mapping gives the same bytes."""
     try:
         return json.dumps(metadata, ensure_ascii=False, separators=(", ", ": ")).encode("utf-8")
     except UnicodeEncodeError:  # a lone surrogate, which JSON can only carry escaped

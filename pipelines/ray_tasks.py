@@ -1,4 +1,6 @@
-"""One function over many shards with Ray Data: one task per shard, results as they come."""
+"""Runs one function over many shards with Ray Data: one task per shard, results as they come."""
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -6,11 +8,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from types import ModuleType
 from typing import Any
 
-from pipelines.curate.scan import Unit
+from pipelines.curate.unit import Unit
 
-Result = dict[str, Any]
+Result = dict[str, Any]  # what a task returns; JSON
+Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
 
 
 def for_each(
@@ -19,7 +23,7 @@ def for_each(
     workers: int | None,
     tell: Callable[[Unit, Result], None],
 ) -> list[Result]:
-    """Run `function` on every unit, at most `workers` at a time; `tell` hears of each as it ends.
+    """Run `function` on every unit, at most `workers` at a time; `tell` is called with each as it ends.
 
     The result must be JSON. Results come back in the order of the units, whatever order they ended in.
     """
@@ -32,7 +36,7 @@ def for_each(
         # One block per shard, so that one shard is one task, whose loss costs one shard's work. Results travel
         # as text: a schema inferred from rows would depend on which row came first.
         shards = ray.data.from_items([asdict(unit) for unit in units], override_num_blocks=len(units))
-        done = shards.map(_Row(function), num_cpus=1, **limit)
+        done = shards.map(ShardTask(function), num_cpus=1, **limit)
         for row in done.iter_rows():
             unit, result = by_name[row["name"]], json.loads(row["result"])
             results[unit.name] = result
@@ -40,20 +44,23 @@ def for_each(
     return [results[unit.name] for unit in units]
 
 
-class _Row:
-    """`function` as Ray Data wants it: row in, row out."""
+class ShardTask:
+    """A function of a unit as Ray Data calls it: a row with the unit's fields in, a row with its result as text out."""
 
     def __init__(self, function: Callable[[Unit], Result]) -> None:
         self.function = function
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, str]:
+    def __call__(self, row: Batch) -> dict[str, str]:
         unit = Unit(name=row["name"], uri=row["uri"], size=int(row["size"]))
         return {"name": unit.name, "result": json.dumps(self.function(unit))}
 
 
 @contextlib.contextmanager
-def running_ray(workers: int | None) -> Iterator[Any]:
-    """The Ray that runs already; else the one that RAY_ADDRESS names; else one on this machine, while it lasts."""
+def running_ray(workers: int | None) -> Iterator[ModuleType]:
+    """The module `ray`, connected: to the Ray that this process uses already, else to RAY_ADDRESS, else to a new one.
+
+    A new one runs on this machine with `workers` CPUs (None: all) and is stopped at the end.
+    """
     import ray
     import ray.data
 
@@ -73,8 +80,8 @@ def running_ray(workers: int | None) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def quiet_data(ray: Any) -> Iterator[None]:
-    """Ray Data's own bars and its log of every execution, off while we report by ourselves."""
+def quiet_data(ray: ModuleType) -> Iterator[None]:
+    """Switch off Ray Data's own progress bars and its log of every execution, since we report progress ourselves."""
     context = ray.data.DataContext.get_current()
     names = ("enable_progress_bars", "enable_operator_progress_bars", "enable_rich_progress_bars")
     before = {name: getattr(context, name) for name in names if hasattr(context, name)}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
+
     from pretrain.api import Loupe
 
 
-def load(export: str, device: str = "cpu", **options: Any) -> Loupe:
-    """Open a folder of `loupe export`: `load(dir).detect(image, ["red umbrella"])`, `.ground`, `.rank`.
+def load(
+    export: str | os.PathLike[str], device: str = "cpu", *, proposals: str | None = None, **options: object
+) -> Loupe:
+    """Open a folder of `loupe export`: `load(folder).detect(image, ["red umbrella"])`, `.ground`, `.rank`.
 
-    `options` as in `pretrain.api.Loupe`. Raises InputError when the folder is no export.
+    `proposals` and `options` as in `pretrain.api.Loupe`. Raises InputError when the folder is no export.
     """
     from pretrain.api import Loupe
 
-    return Loupe(export, device, **options)
+    return Loupe(export, device, proposals=proposals, **options)

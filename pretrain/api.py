@@ -1,11 +1,10 @@
-"""The Python face of an export: find, ground and rank, without knowing anything else of this project."""
+"""An export from Python: detect, ground and rank, without any other module of this project."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,19 +13,21 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.data.samples.images import decode
-from pretrain.evaluation.localisation.proposals import choose_proposer, embed_boxes, proposal_options
+from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
+from pretrain.evaluation.localisation.box_embeddings import embed_boxes
+from pretrain.evaluation.localisation.detector import Detector
+from pretrain.evaluation.localisation.grounding import ground
+from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.metrics.boxes import in_pixels
 from pretrain.evaluation.prompts import class_embeddings
-from pretrain.evaluation.tasks.detection import CALIBRATIONS, Detector
-from pretrain.evaluation.tasks.grounding import ground
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 AnyImage = Image.Image | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Something found in an image: `box` is (left, top, width, height) in px of the image as given."""
+class Finding:
+    """A text located in an image; `box` is (left, top, width, height) in px of the image as given."""
 
     text: str
     score: float
@@ -37,9 +38,17 @@ class Loupe:
     """An export, opened. Images are Pillow images or paths; texts are plain English."""
 
     def __init__(
-        self, export: str, device: str = "cpu", *, proposals: str | None = None, **options: Any
+        self,
+        export: str | os.PathLike[str],
+        device: str = "cpu",
+        *,
+        proposals: str | None = None,
+        **options: object,
     ) -> None:
-        """`proposals` and `options` as in `loupe evaluate --task detection`; raises InputError on a bad folder."""
+        """`proposals` names the way to boxes (`PROPOSERS`), `options` are `ProposalOptions`.
+
+        Raises InputError on a bad folder, name or option.
+        """
         self.encoder = TokenEncoder(os.fspath(export), device)
         self.proposals, self._proposer = choose_proposer(proposals, self.encoder)
         self._options = proposal_options(options)
@@ -53,11 +62,13 @@ class Loupe:
         most: int = 10,
         templates: str | Sequence[str] = "article",
         calibration: str = "prior",
-    ) -> list[Found]:
+    ) -> list[Finding]:
         """Objects of the given names, best first: at most `most`, none with a score below `threshold`.
 
-        Scores from 0 to 1 compare the names with one another ("prior", "softmax") or are cosines moved to 0..1
-        ("cosine"): with a single name only the last says how sure the model is.
+        Scores lie between 0 and 1. With "prior" and "softmax" they compare the names with one another; with "cosine"
+        they are cosines moved to 0..1, the only scores that are informative for a single name.
+
+        Raises InputError on a bad list of names, template or calibration.
         """
         if isinstance(names, str) or not names:
             raise InputError(f"names is {names!r}; give a list of names to look for")
@@ -67,29 +78,32 @@ class Loupe:
         detect = Detector(
             self.encoder, self._proposer, classes, self._options, calibration=calibration, most=most
         )
-        found = detect(_open(image))
+        detections = detect(_open(image))
         return [
-            Found(names[name], float(score), tuple(box.tolist()))
-            for box, score, name in zip(found.boxes, found.scores, found.classes, strict=True)
+            Finding(names[name], float(score), tuple(box.tolist()))
+            for box, score, name in zip(detections.boxes, detections.scores, detections.classes, strict=True)
             if score >= threshold
         ]
 
-    def ground(self, image: AnyImage, text: str) -> Found:
-        """The one place that the text means; its score is the cosine of the text with that part of the image."""
+    def ground(self, image: AnyImage, text: str) -> Finding:
+        """The box that the text means; its score is the cosine of the text with that part of the image alone."""
         picture = _open(image)
         pixels = self.encoder.pixels([picture])
         embedded = self.encoder.texts([text])
-        # Among the region head's boxes, absence tells more than presence alone (tests/bench/RESULTS.md).
+        # Among the region head's boxes, "dropped" ranks better than "alone" (tests/bench/results).
         how = "alone" if self.encoder.region_generator is None else "dropped"
         boxes = ground(self.encoder, self._proposer, pixels, embedded, self._options, how)
         part = embed_boxes(self.encoder, pixels, boxes, chunk=self._options.chunk)
         box = in_pixels(boxes, picture.size)[0]
-        return Found(text, float((part @ embedded.T)[0, 0]), tuple(box.tolist()))
+        return Finding(text, float((part @ embedded.T)[0, 0]), tuple(box.tolist()))
 
     def rank(
         self, images: Sequence[AnyImage], texts: Sequence[str], batch_size: int = 64
     ) -> Float[Tensor, "I T"]:
-        """Cosine of every image with every text: sort a column for the images of a text, a row for the reverse."""
+        """Cosine of every image with every text: a row per image, a column per text.
+
+        Raises InputError on an empty list or on a single image or text.
+        """
         if isinstance(images, str | os.PathLike | Image.Image) or isinstance(texts, str):
             raise InputError("rank takes a list of images and a list of texts; put single ones into lists")
         rows = [
@@ -105,6 +119,7 @@ class Loupe:
 
 
 def _open(image: AnyImage) -> Image.Image:
+    """The image in RGB. Raises InputError when a file cannot be read."""
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     try:

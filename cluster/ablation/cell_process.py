@@ -1,4 +1,4 @@
-"""One cell of an ablation in a process of its own: train, export, evaluate; what is done is not done again.
+"""One cell of an ablation in a process of its own: train, export, evaluate. Finished steps are not repeated.
 
 python -m cluster.ablation.cell_process CELL
 """
@@ -10,74 +10,99 @@ import json
 import statistics
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from cluster.ablation.cells import JOB, RESULT, read_json, write_json
+from cluster.ablation.records import (
+    JOB,
+    RESULT,
+    EvaluationJob,
+    EvaluationScores,
+    Job,
+    Result,
+    TrainingCosts,
+    read_json,
+)
 from cluster.console import progress, training_lines
 from data_filters.errors import InputError
+from pipelines.common.files import write_json
 
 
-def run_cell(folder: Path) -> dict[str, Any]:
-    """Do what `job.json` asks, and write `result.json` last; its content is returned."""
-    with _alone(folder):
-        job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+def run_cell(folder: Path) -> None:
+    """Do what `job.json` asks, and write `result.json` (a `Result`) last.
+
+    Raises InputError when another process works on the cell, or the job does not fit its data.
+    """
+    with _locked(folder):
+        job: Job = json.loads((folder / JOB).read_text(encoding="utf-8"))
         if not (folder / "export" / "export.json").is_file():
             _train(job, folder)
         (folder / "evaluation").mkdir(exist_ok=True)
-        scores = {one["name"]: _evaluate(one, folder) for one in job["evaluations"]}
-        result = {name: job[name] for name in ("row", "seed", "identity", "steps", "start")}
-        result |= {"training": training_costs(folder / "run"), "evaluations": scores}
+        scores = {evaluation["name"]: _evaluate(evaluation, folder) for evaluation in job["evaluations"]}
+        result: Result = {
+            "row": job["row"],
+            "seed": job["seed"],
+            "identity": job["identity"],
+            "steps": job["steps"],
+            "start": job["start"],
+            "training": training_costs(folder / "run"),
+            "evaluations": scores,
+        }
         write_json(folder / RESULT, result)
-        return result
 
 
-def _train(job: dict[str, Any], folder: Path) -> None:
+def _train(job: Job, folder: Path) -> None:
+    """Train in this process, or go on where an earlier one stopped, then export."""
     from pretrain.export.hugging_face import export_run
-    from pretrain.tasks.config import DualEncoderConfig
+    from pretrain.tasks import read_config
     from pretrain.training.launch_local import run_local
     from pretrain.training.setup import prepare_run
 
-    planned = prepare_run(DualEncoderConfig.model_validate(job["config"]), job["data"], str(folder / "run"))
-    with training_lines(planned.total_steps) as (report, _):
-        run_local(planned, report)
+    run = prepare_run(read_config(job["config"]), job["data"], str(folder / "run"))
+    with training_lines(run.total_steps) as (report, _):
+        run_local(run, report)
     export_run(str(folder / "run"), str(folder / "export"))
 
 
-def _evaluate(one: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The scores of an evaluation: {task, split, title, scores}; from its record where there is one."""
-    from pretrain.evaluation.tasks import get_task
+def _evaluate(evaluation: EvaluationJob, folder: Path) -> EvaluationScores:
+    """The scores of an evaluation, from its record where there is one."""
+    from pretrain.evaluation.runner import run_evaluation
 
-    file = folder / "evaluation" / f"{one['name']}.json"
+    name = evaluation["name"]
+    file = folder / "evaluation" / f"{name}.json"
     record = read_json(file)
-    if record is None or record["identity"] != one["identity"]:
-        with progress(one["name"]) as tick:
-            metrics = get_task(one["task"])(
+    if record is None or record["identity"] != evaluation["identity"]:
+        with progress(name) as tick:
+            metrics = run_evaluation(
+                evaluation["task"],
                 str(folder / "export"),
-                one["data"],
-                str(folder / "evaluation" / one["name"]),
-                **one["options"],
+                evaluation["data"],
+                str(folder / "evaluation" / name),
+                options=evaluation["options"],
                 progress=tick,
             )
-        record = {"identity": one["identity"], "metrics": metrics}
+        record = {"identity": evaluation["identity"], "metrics": metrics}
         write_json(file, record)
-    scores = dict(flat_numbers(record["metrics"]))
-    return {"task": one["task"], "split": one["split"], "title": one["title"], "scores": scores}
+    return {
+        "task": evaluation["task"],
+        "split": evaluation["split"],
+        "title": evaluation["title"],
+        "scores": dict(flat_numbers(record["metrics"])),
+    }
 
 
-def flat_numbers(metrics: dict[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    """(a.b, number) of nested metrics; what is said of single classes is left out."""
+def flat_numbers(metrics: Mapping[str, object], above: str = "") -> Iterator[tuple[str, float]]:
+    """Yield (dotted name, number) of nested metrics; numbers of single classes are left out."""
     for name, value in metrics.items():
-        if isinstance(value, dict) and name != "per_class":
+        if isinstance(value, Mapping) and name != "per_class":
             yield from flat_numbers(value, f"{above}{name}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield f"{above}{name}", value
 
 
-def training_costs(run: Path) -> dict[str, float]:
-    """Seconds a step by the clock and of CPU time, medians over what this run logged; how many steps it took."""
+def training_costs(run: Path) -> TrainingCosts:
+    """Wall-clock and CPU seconds per step, medians over the steps that this run logged, and how many steps it took."""
     from pretrain.training.metrics import read_metrics
 
     lines = read_metrics(run)
@@ -90,8 +115,8 @@ def training_costs(run: Path) -> dict[str, float]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuse a cell that another process works on. The system lets go of it when this one ends, however it ends."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the cell's lock; the system releases it when this process ends. Raises InputError where another has it."""
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,7 +128,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Exit codes as those of the command: 2 for wrong input, 1 for a failure; the last line says why."""
+    """Run the cell of argument 1. Exit codes: 0 done, 2 wrong input, 1 a failure; the last line says why."""
     try:
         run_cell(Path(sys.argv[1]))
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The cells of an ablation, a row with a seed each: what is asked of them and what is done already.
+"""The cells of an ablation, one for each row and seed: what each has to do, and what is done already.
 
 DIR/rows/ROW/seed-S holds `job.json` (what was asked), `run`, `export`, `evaluation/NAME` with its record
 `evaluation/NAME.json`, and `result.json`, written last.
@@ -11,24 +11,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cluster.ablation.plan import AblationPlan, Evaluation, as_yaml
-from cluster.options import keyword_options
+from cluster.ablation.plan import AblationPlan, Evaluation
+from cluster.ablation.records import JOB, RESULT, Job, Result, read_json
 from data_filters.errors import InputError
-from pretrain.evaluation.tasks import get_task
-from pretrain.tasks.config import DualEncoderConfig
+from pipelines.common.files import write_json
+from pretrain.config import PretrainConfig
+from pretrain.evaluation.runner import check_options
 from pretrain.training.setup import prepare_run
-
-JOB, RESULT = "job.json", "result.json"
 
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A row whose recipe and data were checked; `identity` is the hash of all that its training depends on."""
+    """A row whose recipe and data are checked; `identity` is the hash of all that its training depends on."""
 
     name: str
-    config: DualEncoderConfig
+    config: PretrainConfig
     data: tuple[str, ...]
     steps: int
     identity: str
@@ -36,66 +34,70 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training with its evaluations; `start` is the checkpoint that must be there first."""
+    """One training with its evaluations; `start` is the checkpoint that it needs before it can begin."""
 
     row: str
     seed: int
     folder: Path
-    job: dict[str, Any]
+    job: Job
     start: Path | None
 
     @property
     def name(self) -> str:
+        """The cell as messages name it."""
         return f"{self.row}, seed {self.seed}"
 
     def is_done(self) -> bool:
-        """Whether everything that is asked has its result."""
-        result = read_json(self.folder / RESULT)
-        there = result["evaluations"] if result else {}
-        return result is not None and all(one["name"] in there for one in self.job["evaluations"])
+        """Whether the result holds every evaluation of the job."""
+        result: Result | None = read_json(self.folder / RESULT)
+        return result is not None and all(
+            evaluation["name"] in result["evaluations"] for evaluation in self.job["evaluations"]
+        )
 
     def can_start(self) -> bool:
-        """Whether the weights that it starts from are there, or are needed no more."""
+        """Whether the checkpoint that it starts from exists, or is no longer needed."""
         return self.start is None or (self.start / "state.json").is_file() or self.is_trained()
 
     def is_trained(self) -> bool:
+        """Whether its export is written, which follows the training."""
         return (self.folder / "export" / "export.json").is_file()
 
     def claim(self) -> None:
-        """Write what is asked into the cell's folder."""
+        """Write the job into the cell's folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / JOB, self.job)
 
 
-def check_rows(plan: AblationPlan, data: str, output: Path) -> dict[str, PlannedRow]:
-    """Every row of the plan, checked against the data and the others.
+def check_rows(ablation_plan: AblationPlan, data: str, output: Path) -> dict[str, PlannedRow]:
+    """Check every row of the ablation plan against the data and the other rows.
 
     Raises InputError when a recipe does not fit the data, when rows train unequally long, when a row differs in model
     or order of samples from the one that it starts from, or starts after its last step.
     """
-    found: dict[str, PlannedRow] = {}
-    for name in plan.in_order():
-        config = plan.config_of(name)
+    checked: dict[str, PlannedRow] = {}
+    for name in ablation_plan.in_order():
+        config = ablation_plan.config_of(name)
         try:
             planned = prepare_run(config, data, str(output / "rows" / name / "unused"))
         except InputError as error:
             raise InputError(f"row {name}: {error}") from error
         identity = planned.config_hash
-        start = plan.start_of(name)
+        start = ablation_plan.start_of(name)
         if start is not None:
-            _check_branch(name, config, planned.total_steps, *start, found[start[0]].config)
-            identity = short_hash([identity, found[start[0]].identity, start[1]])
-        found[name] = PlannedRow(name, planned.config, planned.data, planned.total_steps, identity)
-    steps = {row.name: row.steps for row in found.values()}
+            _check_branch(name, config, planned.total_steps, *start, checked[start[0]].config)
+            identity = short_hash([identity, checked[start[0]].identity, start[1]])
+        checked[name] = PlannedRow(name, planned.config, planned.data, planned.total_steps, identity)
+    steps = {row.name: row.steps for row in checked.values()}
     if len(set(steps.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in steps.items())
-        raise InputError(f"rows train unequally long (steps: {told}); set schedule.steps in `common` alone")
-    return found
+        listed = ", ".join(f"{name} {count}" for name, count in steps.items())
+        raise InputError(f"rows train unequally long (steps: {listed}); set schedule.steps in `common` alone")
+    return checked
 
 
 def _check_branch(
-    name: str, config: DualEncoderConfig, total: int, other: str, steps: int, start: DualEncoderConfig
+    name: str, config: PretrainConfig, total: int, other: str, steps: int, start: PretrainConfig
 ) -> None:
+    """Refuse row `name` with `total` steps where it cannot go on with row `other`, recipe `start`, after `steps`."""
     if steps >= total:
         raise InputError(
             f"rows.{name}.start.steps is {steps}; allowed are 1 to {total - 1}, of {total} steps"
@@ -112,107 +114,95 @@ def _check_branch(
 
 
 def make_cells(
-    plan: AblationPlan,
+    ablation_plan: AblationPlan,
     checked: dict[str, PlannedRow],
     world: str,
     output: Path,
     rows: Sequence[str],
     seeds: Sequence[int],
 ) -> list[Cell]:
-    """The cells of these rows and seeds, seed by seed, a row after the one that it starts from."""
-    return [_cell(plan, checked[row], world, output, seed) for seed in seeds for row in plan.in_order(rows)]
+    """The cells of these rows and seeds, seed by seed, each row after the one that it starts from."""
+    ordered = ablation_plan.in_order(rows)
+    return [_cell(ablation_plan, checked[row], world, output, seed) for seed in seeds for row in ordered]
 
 
-def _cell(plan: AblationPlan, row: PlannedRow, world: str, output: Path, seed: int) -> Cell:
-    kept = sorted({*row.config.schedule.keep_steps, *plan.shared_steps(row.name)})
+def _cell(ablation_plan: AblationPlan, row: PlannedRow, world: str, output: Path, seed: int) -> Cell:
+    kept = sorted({*row.config.schedule.keep_steps, *ablation_plan.shared_steps(row.name)})
     schedule = row.config.schedule.model_copy(update={"keep_steps": tuple(kept)})
     config = row.config.model_copy(update={"seed": seed, "schedule": schedule}).model_dump(mode="json")
     config["name"] = f"{row.config.name}, {row.name}"
-    start, checkpoint = plan.start_of(row.name), None
+    start, checkpoint = ablation_plan.start_of(row.name), None
     if start is not None:
         checkpoint = cell_folder(output, start[0], seed) / "run" / "checkpoints" / f"step-{start[1]:08d}"
         config["start"] = {"weights": str(checkpoint), "step": start[1]}
-    evaluations = [
-        {
-            "name": one.name,
-            "task": one.task,
-            "split": one.split,
-            "title": one.title,
-            "data": str(Path(world) / one.split) if "://" not in world else f"{world}/{one.split}",
-            "options": one.options,
-            "identity": evaluation_identity(one, world),
-        }
-        for one in plan.evaluations_of(row.name)
-    ]
-    job = {
+    job: Job = {
         "row": row.name,
         "seed": seed,
         "identity": row.identity,
         "steps": row.steps,
-        "start": start and {"row": start[0], "steps": start[1]},
+        "start": None if start is None else {"row": start[0], "steps": start[1]},
         "config": config,
         "data": list(row.data),
-        "evaluations": evaluations,
+        "evaluations": [
+            {
+                "name": evaluation.name,
+                "task": evaluation.task,
+                "split": evaluation.split,
+                "title": evaluation.title,
+                "data": f"{world}/{evaluation.split}"
+                if "://" in world
+                else str(Path(world) / evaluation.split),
+                "options": evaluation.options,
+                "identity": evaluation_identity(evaluation, world),
+            }
+            for evaluation in ablation_plan.evaluations_of(row.name)
+        ],
     }
     return Cell(row.name, seed, cell_folder(output, row.name, seed), job, checkpoint)
 
 
 def check_folder(cells: Sequence[Cell]) -> None:
-    """Refuse a folder whose cells were made by another plan. Raises InputError naming both hashes."""
+    """Refuse a folder whose cells were made by another ablation plan. Raises InputError naming both hashes."""
     for cell in cells:
-        there = read_json(cell.folder / JOB)
-        if there is None:
+        earlier: Job | None = read_json(cell.folder / JOB)
+        if earlier is None:
             continue
-        if there["identity"] != cell.job["identity"]:
+        if earlier["identity"] != cell.job["identity"]:
             raise InputError(
-                f"{cell.folder} was begun as {there['identity']}, row {cell.row} of this plan and data is "
+                f"{cell.folder} was begun as {earlier['identity']}, row {cell.row} of this plan and data is "
                 f"{cell.job['identity']}; give a new --output, or that plan and data, or the row another name"
             )
-        for one in cell.job["evaluations"]:
-            record = read_json(cell.folder / "evaluation" / f"{one['name']}.json")
-            if record is not None and record["identity"] != one["identity"]:
+        for evaluation in cell.job["evaluations"]:
+            name, identity = evaluation["name"], evaluation["identity"]
+            record = read_json(cell.folder / "evaluation" / f"{name}.json")
+            if record is not None and record["identity"] != identity:
                 raise InputError(
-                    f"{cell.folder} holds evaluation {one['name']} as {record['identity']}, in this plan it is "
-                    f"{one['identity']}; give the changed one another name, or a new --output"
+                    f"{cell.folder} holds evaluation {name} as {record['identity']}, in this plan it is "
+                    f"{identity}; give the changed one another name, or a new --output"
                 )
 
 
 def check_evaluations(plan: AblationPlan) -> None:
-    """Refuse options that a task does not know, before hours of training. Raises InputError."""
+    """Check task and options of every evaluation, before hours of training. Raises InputError naming the row."""
     every = {id(one): (row, one) for row in plan.rows for one in plan.evaluations_of(row)}
     for row, one in every.values():
-        sets = [f"{key}={as_yaml(value)}" for key, value in one.options.items()]
         try:
-            keyword_options(get_task(one.task), sets, {"progress"})
+            check_options(one.task, one.options)
         except InputError as error:
             raise InputError(f"row {row}, evaluation {one.name}: {error}") from error
 
 
-def evaluation_identity(one: Evaluation, world: str) -> str:
-    """Hash of all that decides its scores but the weights; a world is known by its `world.json`."""
-    return short_hash([one.task, one.split, one.options, read_json(Path(world) / "world.json")])
+def evaluation_identity(evaluation: Evaluation, world: str) -> str:
+    """Hash of all that decides the scores except the weights; `world.json` stands for the data."""
+    made_as = read_json(Path(world) / "world.json")
+    return short_hash([evaluation.task, evaluation.split, evaluation.options, made_as])
 
 
 def cell_folder(output: Path, row: str, seed: int) -> Path:
+    """The folder of a row's cell."""
     return output / "rows" / row / f"seed-{seed}"
 
 
-def short_hash(value: Any) -> str:
+def short_hash(value: object) -> str:
+    """16 hex digits of the SHA-256 of a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def read_json(path: Path) -> Any:
-    """What a file holds; None where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -8,10 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from cluster.ablation.cells import write_json, write_text
 from cluster.ablation.picture import draw_table
 from cluster.ablation.plan import AblationPlan
 from cluster.ablation.table import Table, as_json, as_markdown, as_texts
+from pipelines.common.files import write_json, write_text
 from pipelines.common.html.environment import joined, render
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import heading, quiet, table

@@ -1,4 +1,4 @@
-"""What an ablation compares: one base recipe, rows that differ from it, and what is measured on each of them."""
+"""The ablation plan: one base recipe, rows that differ from it, and what is measured on each of them."""
 
 from __future__ import annotations
 
@@ -12,71 +12,77 @@ from pydantic import AfterValidator, Field, model_validator
 from cluster.recipes import load_recipe
 from cluster.shipped import PRETRAINING
 from data_filters.errors import InputError
-from pretrain.config import DualEncoderConfig, Section
+from pipelines.common.config import Section
+from pretrain.config import PretrainConfig
+from pretrain.tasks import config_class
 
 LOCAL = ("workers.count=1", "workers.minimum=null")  # each training is one plain process
+# Values of overrides and options are Any: the recipe and the tasks that take them check them.
 
 
-def _is_folder_name(name: str) -> str:
+def _check_folder_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ValueError(f"{name!r} is to be a folder's name: letters, digits, _ . -")
     return name
 
 
-Name = Annotated[str, AfterValidator(_is_folder_name)]
+Name = Annotated[str, AfterValidator(_check_folder_name)]
 
 
 class Evaluation(Section):
-    """One task on one split of the world; with a title its scores stand in a line of their own."""
+    """One evaluation task on one split of the world; with a title its scores stand in a separate line of the table."""
 
-    name: Name = Field(description="its folder")
+    name: Name = Field(description="name of the folder that its results are written to")
     task: str = Field(description="as in `loupe evaluate --task`")
-    split: str = Field("test", description="folder under --world")
+    split: str = Field("test", description="folder of the world (--world) that is evaluated on")
     title: str | None = Field(
-        None, description="null: the scores of the row itself; else a line below it (a baseline)"
+        None, description="null: the scores stand in the row's own line; else in a line below it (a baseline)"
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="gallery, batch_size, device and the task's own"
+        default_factory=dict, description="options of the task, such as gallery or batch_size"
     )
 
 
 class StartPoint(Section):
-    """The training that a row shares with another one."""
+    """The first steps that a row shares with another row: it starts from that row's checkpoint."""
 
-    row: str | None = Field(None, description="whose first steps; null: the plan's shared_start")
-    steps: int = Field(ge=1, description="steps that are shared")
+    row: str | None = Field(None, description="row whose checkpoint is taken; null: the plan's shared_start")
+    steps: int = Field(ge=1, description="steps of that row after which the checkpoint is taken")
 
 
 class Row(Section):
-    """One line of the table: a training for each seed."""
+    """One row of the ablation: one training for each seed."""
 
-    title: str = Field(description="as the table says it")
+    title: str = Field(description="name of its line in the table")
     overrides: dict[str, Any] = Field(
         default_factory=dict,
-        description="what differs from the base recipe, nested or a.b.c; `objectives` stands in place of the base's",
+        description="keys that differ from the base recipe, nested or a.b.c; a mapping at `objectives` replaces all",
     )
-    start: StartPoint | None = Field(None, description="null: from random weights")
+    start: StartPoint | None = Field(None, description="where the row starts; null: from random weights")
     evaluations: tuple[Evaluation, ...] = Field(
-        (), description="beside the plan's; one of the same name in place of it"
+        (), description="evaluations added to the plan's; one of the same name replaces the plan's"
     )
-    skip: tuple[str, ...] = Field((), description="evaluations of the plan that this row is spared")
+    skip: tuple[str, ...] = Field(
+        (), description="names of the plan's evaluations that are not run on this row"
+    )
 
 
 class AblationPlan(Section):
-    """A whole ablation: every row trains the same number of steps on the same data with the same seeds."""
+    """A whole ablation plan: every row trains the same number of steps on the same data with the same seeds."""
 
-    title: str = Field("Ablation", description="over table and picture")
-    base: str = Field(description="pretraining recipe, shipped name or path")
-    common: dict[str, Any] = Field(default_factory=dict, description="overrides for every row")
-    shared_start: str | None = Field(None, description="row whose first steps the others share")
-    rows: dict[Name, Row] = Field(min_length=1, description="by the name of their folder")
-    evaluations: tuple[Evaluation, ...] = Field((), description="run on every row's export")
+    title: str = Field("Ablation", description="heading of the table, the picture and the page")
+    base: str = Field(description="pretraining recipe that all rows start from: shipped name or path")
+    common: dict[str, Any] = Field(default_factory=dict, description="overrides of the base for every row")
+    shared_start: str | None = Field(None, description="row that the others start from, unless they name one")
+    rows: dict[Name, Row] = Field(min_length=1, description="rows by the name of their folder")
+    evaluations: tuple[Evaluation, ...] = Field((), description="evaluations that are run on every row")
 
     @model_validator(mode="after")
     def check_rows(self) -> AblationPlan:
+        """Refuse unknown rows and evaluations, and two evaluations of a task on a split in one line."""
         if self.shared_start is not None and self.shared_start not in self.rows:
             raise ValueError(f"shared_start is {self.shared_start!r}; rows are {', '.join(self.rows)}")
-        common = [one.name for one in self.evaluations]
+        common = [evaluation.name for evaluation in self.evaluations]
         if len(set(common)) < len(common):
             raise ValueError(f"evaluations are {', '.join(common)}; give each a name of its own")
         for name, row in self.rows.items():
@@ -84,16 +90,17 @@ class AblationPlan(Section):
             for skipped in row.skip:
                 if skipped not in common:
                     raise ValueError(f"rows.{name}.skip has {skipped!r}; evaluations are {', '.join(common)}")
-            own = [(one.title, one.task, one.split) for one in self.evaluations_of(name)]
-            for twice in {one for one in own if own.count(one) > 1}:
+            places = [(other.title, other.task, other.split) for other in self.evaluations_of(name)]
+            for place in {place for place in places if places.count(place) > 1}:
+                _, task, split = place
                 raise ValueError(
-                    f"rows.{name} has {own.count(twice)} evaluations of {twice[1]} on {twice[2]} in one line; "
+                    f"rows.{name} has {places.count(place)} evaluations of {task} on {split} in one line; "
                     "give the others a title"
                 )
         return self
 
     def _check_start(self, name: str) -> None:
-        """Each start is a row, and earlier than where that row itself starts from; so there is no circle."""
+        """Refuse a start that is no other row, or not later than that row's own start (which excludes circles)."""
         start = self.rows[name].start
         if start is None:
             return
@@ -101,7 +108,7 @@ class AblationPlan(Section):
             raise ValueError(f"rows.{name}.start has no row; name one, or set shared_start")
         other, steps = self.start_of(name) or ("", 0)
         if other not in self.rows or other == name:
-            known = ", ".join(one for one in self.rows if one != name)
+            known = ", ".join(row for row in self.rows if row != name)
             raise ValueError(f"rows.{name}.start.row is {other!r}; other rows are {known}")
         before = self.rows[other].start
         if before is not None and before.steps >= steps:
@@ -111,18 +118,18 @@ class AblationPlan(Section):
             )
 
     def start_of(self, name: str) -> tuple[str, int] | None:
-        """(row, steps) that a row starts from."""
+        """(row, steps) of the checkpoint that a row starts from; None: from random weights."""
         start = self.rows[name].start
         return None if start is None else (start.row or self.shared_start or "", start.steps)
 
     def evaluations_of(self, name: str) -> list[Evaluation]:
-        """What is measured on a row: the plan's evaluations, then its own."""
+        """The evaluations of a row: the plan's, then its own."""
         row = self.rows[name]
-        found = {one.name: one for one in self.evaluations if one.name not in row.skip}
-        return list((found | {one.name: one for one in row.evaluations}).values())
+        shared = {shared.name: shared for shared in self.evaluations if shared.name not in row.skip}
+        return list((shared | {own.name: own for own in row.evaluations}).values())
 
     def in_order(self, wanted: Sequence[str] | None = None) -> list[str]:
-        """The wanted rows, or all, and those they start from; each after the row that it starts from.
+        """The wanted rows (None: all) and those that they start from; each after the row that it starts from.
 
         Raises InputError on an unknown row.
         """
@@ -133,20 +140,20 @@ class AblationPlan(Section):
             chain = [name]
             while start := self.start_of(chain[-1]):
                 chain.append(start[0])
-            ordered += [one for one in reversed(chain) if one not in ordered]
+            ordered += [row for row in reversed(chain) if row not in ordered]
         return ordered
 
-    def config_of(self, name: str) -> DualEncoderConfig:
-        """A row's recipe: the base, what is common, what is its own. Raises InputError naming the row."""
+    def config_of(self, name: str) -> PretrainConfig:
+        """The recipe of a row: the base with the common overrides and its own. Raises InputError naming the row."""
         values = [*assignments(self.common), *assignments(self.rows[name].overrides)]
         sets = [f"{'.'.join(path)}={as_yaml(value)}" for path, value in values]
         try:
-            return load_recipe(DualEncoderConfig, PRETRAINING, self.base, [*sets, *LOCAL])
+            return load_recipe(config_class, PRETRAINING, self.base, [*sets, *LOCAL])
         except InputError as error:
             raise InputError(f"row {name}: {error}") from error
 
     def shared_steps(self, name: str) -> list[int]:
-        """After how many steps other rows start from this one."""
+        """Steps of this row after which other rows start from it, ascending."""
         starts = [self.start_of(other) for other in self.rows]
         return sorted({start[1] for start in starts if start is not None and start[0] == name})
 
@@ -154,7 +161,7 @@ class AblationPlan(Section):
 def assignments(
     overrides: dict[str, Any], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(path, value) of nested or dotted overrides; a mapping at `objectives` is one value."""
+    """Yield (path, value) of nested or dotted overrides; a mapping at `objectives` is one value, which replaces."""
     for key, value in overrides.items():
         path = (*above, *str(key).split("."))
         if isinstance(value, dict) and value and path != ("objectives",):
@@ -164,7 +171,7 @@ def assignments(
 
 
 def as_yaml(value: Any) -> str:
-    """A value on one line, as the right side of `--set`."""
+    """A value as YAML on one line, as the right side of `--set`."""
     return (
         yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
         .removesuffix("...\n")

@@ -1,4 +1,4 @@
-"""`loupe ablate`: every row of a plan with every seed, each in a process of its own; then table and picture."""
+"""`loupe ablate`: trains every row of an ablation plan with every seed, each in its own process, and tables them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.ablation.cells import (
-    RESULT,
-    Cell,
-    check_evaluations,
-    check_folder,
-    check_rows,
-    make_cells,
-    read_json,
-)
+from cluster.ablation.cells import Cell, check_evaluations, check_folder, check_rows, make_cells
 from cluster.ablation.page import write_results
 from cluster.ablation.plan import AblationPlan
+from cluster.ablation.records import RESULT, Result, read_json
 from cluster.ablation.table import Table, make_table
 from data_filters.errors import InputError
 
-TOLD_EVERY = 60.0  # seconds between two lines about trainings under way
+REPORT_SECONDS = 60.0  # between two lines about each running training
 LOG = "log.txt"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The table as it stands now, and of the cells of this call those that failed, with the reason."""
+    """The table of all finished cells, and the cells of this call that failed, with the reason."""
 
     table: Table
     failed: dict[str, str]
 
     def check(self) -> None:
-        """Raises RuntimeError naming what failed."""
+        """Raise RuntimeError naming the cells that failed, where there are any."""
         if self.failed:
-            told = "; ".join(f"{name}: {reason}" for name, reason in self.failed.items())
-            raise RuntimeError(f"{len(self.failed)} failed ({told}); the same command goes on with them")
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.failed.items())
+            raise RuntimeError(f"{len(self.failed)} failed ({reasons}); the same command goes on with them")
 
 
 def run_ablation(
-    plan: AblationPlan,
+    ablation_plan: AblationPlan,
     data: str,
     world: str,
     output: str,
@@ -53,35 +46,38 @@ def run_ablation(
     seeds: Sequence[int] = (0, 1, 2),
     jobs: int = 1,
 ) -> Outcome:
-    """Run what is not done yet in `output`, `jobs` cells at once; ablation.json, .md, .svg and .html follow each cell.
+    """Run the cells that `output` does not hold yet, `jobs` at the same time; write the results after each cell.
 
-    Rows that the wanted ones start from are run as well. The table holds every finished cell of the plan's rows that
-    `output` has, whichever call made it. A cell that fails stops those that start from it alone.
+    The results are ablation.json, .md, .svg and .html in `output`; the table holds every finished cell of the plan's
+    rows there, from earlier calls too. Rows that the wanted ones start from run as well. A cell that fails stops only
+    those that start from it.
 
-    Raises InputError, before anything runs, where plan, data and folder do not fit.
+    Raises InputError, before anything runs, where ablation plan, data and folder do not fit.
     """
     if jobs < 1 or not seeds:
         raise InputError(
             f"jobs is {jobs}, seeds are {list(seeds)}; allowed are 1 and more jobs, one seed and more"
         )
     folder, world = Path(output).absolute(), world if "://" in world else str(Path(world).absolute())
-    for split in sorted({one.split for row in plan.rows for one in plan.evaluations_of(row)}):
+    evaluations = [other for row in ablation_plan.rows for other in ablation_plan.evaluations_of(row)]
+    for split in sorted({evaluation.split for evaluation in evaluations}):
         if "://" not in world and not (Path(world) / split).is_dir():
             raise InputError(
                 f"world is {world!r}, which has no folder {split}; give the output of `loupe world`"
             )
-    check_evaluations(plan)
-    checked = check_rows(plan, data, folder)
+    check_evaluations(ablation_plan)
+    checked = check_rows(ablation_plan, data, folder)
     seeds = list(dict.fromkeys(seeds))
-    there = sorted({*seeds, *_seeds_in(folder)})
-    every = make_cells(plan, checked, world, folder, list(plan.rows), there)
-    check_folder(every)
-    cells = make_cells(plan, checked, world, folder, plan.in_order(rows), seeds)
+    all_seeds = sorted({*seeds, *_seeds_in(folder)})
+    all_cells = make_cells(ablation_plan, checked, world, folder, list(ablation_plan.rows), all_seeds)
+    check_folder(all_cells)
+    cells = make_cells(ablation_plan, checked, world, folder, ablation_plan.in_order(rows), seeds)
 
     def publish(failed: dict[str, str]) -> Outcome:
-        results = [found for cell in every if (found := read_json(cell.folder / RESULT)) is not None]
-        table = make_table(plan, results)
-        write_results(folder, plan, table, results, failed)
+        stored: list[Result | None] = [read_json(cell.folder / RESULT) for cell in all_cells]
+        results = [result for result in stored if result is not None]
+        table = make_table(ablation_plan, results)
+        write_results(folder, ablation_plan, table, results, failed)
         return Outcome(table, failed)
 
     return publish(_Runner(cells, jobs, publish).run())
@@ -89,32 +85,34 @@ def run_ablation(
 
 @dataclass
 class _Runner:
-    """Starts cells when what they start from is there, and waits for them."""
+    """Starts each cell once the checkpoint that it starts from exists, at most `jobs` at the same time."""
 
     cells: Sequence[Cell]
     jobs: int
     publish: Callable[[dict[str, str]], object]
     running: dict[str, tuple[Cell, subprocess.Popen[bytes], float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    told: float = 0.0
+    reported: float = 0.0
+    """When the last lines about running trainings were printed, seconds of the monotonic clock."""
 
     def run(self) -> dict[str, str]:
-        """Name → reason of every cell that failed."""
+        """Run all cells that are not done; returns name → reason of those that failed."""
         waiting = [cell for cell in self.cells if not cell.is_done()]
         _say(f"{len(self.cells) - len(waiting)} of {len(self.cells)} are done already")
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` is reached
         try:
             while waiting or self.running:
-                for cell in [one for one in waiting if one.can_start()][: self.jobs - len(self.running)]:
+                ready = [cell for cell in waiting if cell.can_start()]
+                for cell in ready[: self.jobs - len(self.running)]:
                     waiting.remove(cell)
                     self._start(cell)
-                if waiting and not self.running:  # nothing can start any more, and nothing will change that
+                if waiting and not self.running:  # no running cell will write the checkpoints that these need
                     for cell in waiting:
                         self.failed[cell.name] = f"{cell.start} to start from is not there"
                     break
                 time.sleep(0.2)
                 self._collect()
-                self._tell()
+                self._report()
         finally:
             signal.signal(signal.SIGTERM, before)
             for _, process, _ in self.running.values():
@@ -124,6 +122,7 @@ class _Runner:
         return self.failed
 
     def _start(self, cell: Cell) -> None:
+        """Start a cell's process with its share of the cores; its output is appended to the cell's log."""
         cell.claim()
         threads = max(1, len(os.sched_getaffinity(0)) // self.jobs)
         with (cell.folder / LOG).open("ab") as log:
@@ -138,7 +137,7 @@ class _Runner:
         _say(f"{cell.name}: {'evaluating' if cell.is_trained() else 'training'}")
 
     def _collect(self) -> None:
-        """Take leave of the cells whose process has ended."""
+        """Remove the cells whose process has ended, and publish or note what became of them."""
         for name, (cell, process, since) in list(self.running.items()):
             code = process.poll()
             if code is None:
@@ -151,11 +150,11 @@ class _Runner:
             self.failed[name] = _last_line(cell.folder / LOG) if code > 0 else f"ended by signal {-code}"
             _say(f"{name}: failed: {self.failed[name]} ({cell.folder / LOG})")
 
-    def _tell(self) -> None:
-        """How far the trainings are, once in a while."""
-        if time.monotonic() - self.told < TOLD_EVERY:
+    def _report(self) -> None:
+        """Print the step of each running training, every REPORT_SECONDS."""
+        if time.monotonic() - self.reported < REPORT_SECONDS:
             return
-        self.told = time.monotonic()
+        self.reported = time.monotonic()
         for name, (cell, _, _) in self.running.items():
             line = _last_line(cell.folder / "run" / "metrics.jsonl")
             if line and not cell.is_trained():
@@ -164,12 +163,13 @@ class _Runner:
 
 
 def _seeds_in(folder: Path) -> list[int]:
-    """Seeds that some row in the folder has already."""
-    found = {path.name.removeprefix("seed-") for path in (folder / "rows").glob("*/seed-*")}
-    return sorted(int(number) for number in found if number.isdigit())
+    """Seeds that a row in the folder has a cell of."""
+    numbers = {path.name.removeprefix("seed-") for path in (folder / "rows").glob("*/seed-*")}
+    return sorted(int(number) for number in numbers if number.isdigit())
 
 
 def _last_line(path: Path) -> str:
+    """The last line of a log without its `loupe: `; empty where there is none."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.is_file() else []
     return lines[-1].removeprefix("loupe: ") if lines else ""
 

@@ -1,32 +1,24 @@
-"""The table of an ablation: lines are rows (and baselines on them), columns are metrics, over all seeds."""
+"""The table of an ablation over all seeds: lines are rows and baselines on them, columns are metrics."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cluster.ablation.plan import AblationPlan
-
-SHOWN = {
-    "retrieval": {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"},
-    "classification": {"top1": "top-1"},
-    "linear-probe": {"top1": "linear probe"},
-    "detection": {"mAP@0.3": "mAP@0.3", "mAP@0.5": "mAP@0.5"},
-    "grounding": {"accuracy@0.5": "grounding@0.5"},
-}
-"""Task → its metrics that have a column, with the column's name."""
+from cluster.ablation.records import Result
+from pretrain.evaluation.tasks import TASKS
 
 YARDSTICKS = {"grid_bound": "the grid's upper bound", "chance": "chance"}
-"""What tasks measure beside the model, with the name of its line; of the metric at IoU 0.5."""
+"""Reference values that tasks measure for the metric at IoU 0.5 → the name of their line."""
 
 COSTS = {"seconds_per_step": "s/step", "cpu_seconds_per_step": "CPU s/step"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A metric of a task on a split."""
+    """A metric of a task on a split; costs of training have neither task nor split."""
 
     task: str
     split: str
@@ -34,12 +26,13 @@ class Column:
 
     @property
     def name(self) -> str:
-        return SHOWN[self.task][self.metric] if self.task in SHOWN else COSTS[self.metric]
+        """The column's heading."""
+        return TASKS[self.task].columns[self.metric] if self.task in TASKS else COSTS[self.metric]
 
 
 @dataclass(frozen=True)
 class Line:
-    """Column → seed → value. `kind`: "row", "baseline" on the row above it, or "yardstick"."""
+    """Values by column and seed. `kind`: "row", "baseline" (on the row above it) or "yardstick" (a reference)."""
 
     row: str
     title: str
@@ -49,76 +42,89 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
+    """Lines and columns in the order in which they are shown."""
+
     title: str
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
 
 
-def make_table(plan: AblationPlan, results: Sequence[dict[str, Any]]) -> Table:
-    """Lines in the plan's order, each row's baselines below it, yardsticks last; rows without a result are left out."""
-    lines = [line for row in plan.rows for line in _lines_of(plan, row, results)]
+def columns_of(task: str) -> Mapping[str, str]:
+    """The metrics of a task that have a column, with the column's title; none for a task that is not known."""
+    return TASKS[task].columns if task in TASKS else {}
+
+
+def make_table(ablation_plan: AblationPlan, results: Sequence[Result]) -> Table:
+    """The table of these results: rows in the plan's order, baselines below their row, references last.
+
+    Rows without a result, and metrics that nothing was measured of, are left out.
+    """
+    lines = [line for row in ablation_plan.rows for line in _lines_of(ablation_plan, row, results)]
     used = {column for line in lines for column in line.values}
     wanted = {
-        Column(one.task, one.split, metric): None
-        for row in plan.rows
-        for one in plan.evaluations_of(row)
-        for metric in SHOWN.get(one.task, {})
+        Column(evaluation.task, evaluation.split, metric): None
+        for row in ablation_plan.rows
+        for evaluation in ablation_plan.evaluations_of(row)
+        for metric in columns_of(evaluation.task)
     }
     costs = [Column("", "", metric) for metric in COSTS]
     columns = tuple(column for column in [*wanted, *costs] if column in used)
-    return Table(plan.title, columns, (*lines, *_yardsticks(columns, results)))
+    return Table(ablation_plan.title, columns, (*lines, *_yardsticks(columns, results)))
 
 
-def _lines_of(plan: AblationPlan, row: str, results: Sequence[dict[str, Any]]) -> list[Line]:
-    own = {result["seed"]: result for result in results if result["row"] == row}
-    if not own:
+def _lines_of(ablation_plan: AblationPlan, row: str, results: Sequence[Result]) -> list[Line]:
+    """The row's own line with its costs, then a line for each title among its evaluations."""
+    by_seed = {result["seed"]: result for result in results if result["row"] == row}
+    if not by_seed:
         return []
-    found: dict[str | None, dict[Column, dict[int, float]]] = {
-        None: {
-            Column("", "", metric): {seed: result["training"][metric] for seed, result in own.items()}
-            for metric in COSTS
-        }
+    costs = {
+        "seconds_per_step": {s: result["training"]["seconds_per_step"] for s, result in by_seed.items()},
+        "cpu_seconds_per_step": {
+            s: result["training"]["cpu_seconds_per_step"] for s, result in by_seed.items()
+        },
     }
-    for one in plan.evaluations_of(row):
-        line = found.setdefault(one.title, {})
-        for metric in SHOWN.get(one.task, {}):
+    lines: dict[str | None, dict[Column, dict[int, float]]] = {
+        None: {Column("", "", metric): costs[metric] for metric in COSTS}
+    }
+    for evaluation in ablation_plan.evaluations_of(row):
+        values = lines.setdefault(evaluation.title, {})
+        for metric in columns_of(evaluation.task):
             scores = {
-                seed: result["evaluations"][one.name]["scores"][metric]
-                for seed, result in own.items()
-                if one.name in result["evaluations"]
+                seed: result["evaluations"][evaluation.name]["scores"][metric]
+                for seed, result in by_seed.items()
+                if evaluation.name in result["evaluations"]
             }
             if scores:
-                line[Column(one.task, one.split, metric)] = scores
-    title = plan.rows[row].title
+                values[Column(evaluation.task, evaluation.split, metric)] = scores
+    title = ablation_plan.rows[row].title
     return [
         Line(row, name or title, "baseline" if name else "row", values)
-        for name, values in found.items()
+        for name, values in lines.items()
         if values
     ]
 
 
-def _yardsticks(columns: Sequence[Column], results: Sequence[dict[str, Any]]) -> list[Line]:
-    """What the grid and luck would get, a mean over all evaluations of a column's task and split."""
+def _yardsticks(columns: Sequence[Column], results: Sequence[Result]) -> list[Line]:
+    """Reference lines: for each seed the mean over all evaluations of a column's task and split."""
     lines = []
     for yardstick, title in YARDSTICKS.items():
         values: dict[Column, dict[int, float]] = {}
         for column in columns:
-            seen: dict[int, list[float]] = {}
+            by_seed: dict[int, list[float]] = {}
             for result in results if column.metric.endswith("@0.5") else ():
-                for one in result["evaluations"].values():
-                    if (one["task"], one["split"]) == (column.task, column.split) and yardstick in one[
-                        "scores"
-                    ]:
-                        seen.setdefault(result["seed"], []).append(one["scores"][yardstick])
-            if seen:
-                values[column] = {seed: sum(found) / len(found) for seed, found in seen.items()}
+                for evaluation in result["evaluations"].values():
+                    same = (evaluation["task"], evaluation["split"]) == (column.task, column.split)
+                    if same and yardstick in evaluation["scores"]:
+                        by_seed.setdefault(result["seed"], []).append(evaluation["scores"][yardstick])
+            if by_seed:
+                values[column] = {seed: sum(scores) / len(scores) for seed, scores in by_seed.items()}
         if values:
             lines.append(Line("", title, "yardstick", values))
     return lines
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and standard deviation of the sample (n - 1), which one value alone has not."""
+    """Mean and sample standard deviation (n - 1); the latter is None for a single value."""
     mean = math.fsum(values) / len(values)
     if len(values) < 2:
         return mean, None
@@ -126,7 +132,7 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def shown(line: Line, column: Column) -> str:
-    """A cell of the table: `0.412 ± 0.012`; empty where nothing was measured."""
+    """A cell of the table as text: `0.412 ± 0.012`; empty where nothing was measured."""
     if column not in line.values:
         return ""
     mean, spread = mean_and_spread(list(line.values[column].values()))
@@ -136,7 +142,7 @@ def shown(line: Line, column: Column) -> str:
 
 
 def as_texts(table: Table) -> tuple[list[str], list[list[str]]]:
-    """(head, rows) of plain texts; a column's split is named where the metric stands in more than one."""
+    """(head, rows) as plain texts; the head names a column's split where another split has the same metric."""
     names = [column.name for column in table.columns]
     head = [
         f"{column.name}, {column.split}" if names.count(column.name) > 1 else column.name
@@ -153,7 +159,7 @@ def as_texts(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def as_markdown(table: Table) -> str:
-    """The table with padded columns: readable as it stands, and a table where Markdown is rendered."""
+    """The table as Markdown with padded columns, so that it can be read unrendered as well."""
     head, rows = as_texts(table)
     widths = [max(len(row[place]) for row in [head, *rows]) for place in range(len(head))]
 
@@ -168,8 +174,8 @@ def as_markdown(table: Table) -> str:
     return "\n".join([line(head), line(rule), *map(line, rows)]) + "\n"
 
 
-def as_json(table: Table) -> dict[str, Any]:
-    """Columns by name; each line's mean, standard deviation and values by seed."""
+def as_json(table: Table) -> dict[str, object]:
+    """The table as JSON values: names of columns; each line's mean, standard deviation and values by seed."""
     head, _ = as_texts(table)
     lines = []
     for line in table.lines:

@@ -1,4 +1,6 @@
-"""EXTRACTORS: how phrases can be found, by name, and the function that finds them."""
+"""EXTRACTORS: the ways to find noun phrases, by name, and `extract_phrases`, which finds them."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -7,9 +9,11 @@ from typing import Any, Protocol
 from data_filters.errors import InputError
 from data_filters.phrases.options import PhraseOptions
 
+__all__ = ["EXTRACTORS", "PhraseExtractor", "PhraseOptions", "extract_phrases", "load_extractor"]
+
 
 class PhraseExtractor(Protocol):
-    """A loaded parser: captions in, for each the character spans (start, end) of its phrases, in order."""
+    """A loaded parser: takes captions, returns for each the character spans (start, end) of its phrases, in order."""
 
     def __call__(self, captions: Iterable[str]) -> list[list[tuple[int, int]]]: ...
 
@@ -26,7 +30,7 @@ def _constituency(model: str, options: PhraseOptions) -> PhraseExtractor:
     return Constituency(model, options)
 
 
-# Name → function of (model, options) that loads an extractor. spaCy is imported when one is loaded.
+# Name → function of (model, options) that loads an extractor. spaCy is imported only then.
 EXTRACTORS: dict[str, Callable[[str, PhraseOptions], PhraseExtractor]] = {
     "noun_chunks": _noun_chunks,  # any spaCy pipeline with a dependency parser
     "constituency": _constituency,  # benepar through spaCy: pip install 'loupe[constituency]'
@@ -51,12 +55,12 @@ def extract_phrases(
     model: str = "default",
     level: str = "maximal",
     extractor: str = "noun_chunks",
-    **options: Any,
+    **options: Any,  # the fields of PhraseOptions, which are of several types
 ) -> list[list[tuple[int, int]]]:
-    """Character spans of the phrases of each caption, in order; an empty list where there is none.
+    """Find the character spans of the phrases of each caption, in order; an empty list where there is none.
 
     `model`: `default` (shipped, English), or any spaCy pipeline by name or path. `level`: `maximal` or `base`.
-    Other options: the fields of PhraseOptions. The pipeline is loaded once a process. Raises InputError.
+    Other options: the fields of PhraseOptions. The pipeline is loaded once per process. Raises InputError.
     """
     try:
         chosen = PhraseOptions(level=level, **options)

@@ -1,11 +1,10 @@
-"""Phrases by a constituency parser: benepar inside a spaCy pipeline, as LOUPE used one. An optional extra.
+"""Finds phrases with a constituency parser: benepar inside a spaCy pipeline. The LOUPE paper used one; optional extra.
 
 Source: Kitaev and Klein (2018), Constituency Parsing with a Self-Attentive Encoder; NP of the Penn Treebank.
 """
 
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
-from typing import Any
 
 from spacy.language import Language
 from spacy.symbols import NOUN, PRON, PROPN
@@ -31,17 +30,20 @@ class Constituency:
         self.nlp = load_benepar(model)
 
     def __call__(self, captions: Iterable[str]) -> list[list[Characters]]:
-        """One list a caption: character spans (start, end) of its phrases, in order."""
-        found = []
+        """Find the character spans (start, end) of the phrases, one list per caption, in order."""
+        phrases = []
         with self.nlp.memory_zone():
             for doc, limit in parse(self.nlp, captions, self.options):
                 spans = choose(words_of(doc), np_constituents(doc), self.options, self.stop)
-                found.append([span for span in spans if span[1] < limit])
-        return found
+                phrases.append([span for span in spans if span[1] < limit])
+        return phrases
 
 
 def load_benepar(model: str) -> Language:
-    """The spaCy pipeline with benepar at its end. Raises InputError when benepar or its model is not there."""
+    """Load a spaCy pipeline with benepar as its last component.
+
+    Raises InputError when benepar or its model is not installed.
+    """
     if find_spec("benepar") is None:
         raise InputError(
             "phrases.extractor is 'constituency', which needs benepar, and it is not installed; "
@@ -62,17 +64,17 @@ def load_benepar(model: str) -> Language:
 
 
 def np_constituents(doc: Doc) -> Iterator[NounPhrase]:
-    """Every base NP of a parsed document with the largest NP that it opens and heads.
+    """Yield every base NP of a parsed document with the largest NP that begins with it and has it as head.
 
-    A base NP holds no other NP but possessors ("the dog's tail"). "a girl" heads "a girl in a blue coat", but not the
-    coordination "a girl and a dog": its conjuncts are phrases, it is none.
+    A base NP contains no other NP except possessors ("the dog's tail"). "a girl" is the head of "a girl in a blue
+    coat", but not of the coordination "a girl and a dog": there the conjuncts are phrases, the whole is not.
     """
     for sentence in doc.sents:
         yield from _descend(sentence, doc, [])
 
 
 def _descend(node: Span, doc: Doc, opened: list[Span]) -> Iterator[NounPhrase]:
-    """Base NPs below `node`; `opened` are the NPs above that begin with it and that it heads."""
+    """Yield the base NPs below `node`; `opened` are the NPs above it that begin with it and have it as head."""
     children: list[Span] = list(node._.children)
     nested = [child for child in children if _holds_np(child)]
     if not _is_np(node):
@@ -108,5 +110,6 @@ def _is_possessor(node: Span) -> bool:
     return _is_np(node) and node[-1].text.lower() in ("'s", "’s", "'", "’")
 
 
-def _tag(node: Span) -> Any:
-    return node[0].tag_ if len(node) == 1 else next(iter(node._.labels), "")
+def _tag(node: Span) -> str:
+    """The part-of-speech tag of a single word, else the first label of the constituent."""
+    return node[0].tag_ if len(node) == 1 else str(next(iter(node._.labels), ""))

@@ -1,4 +1,4 @@
-"""Phrases by any spaCy pipeline that has a dependency parser, by name or path."""
+"""Finds phrases with any spaCy pipeline that has a dependency parser, given by name or path."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -15,7 +15,7 @@ from data_filters.phrases.selection import Span, choose
 from data_filters.phrases.stop_list import load_stop_list
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "english_ewt"
-# What finding a noun phrase needs; everything else in a pipeline (entities, lemmas, ...) only costs time.
+# The components that noun phrases need; the others of a pipeline (entities, lemmas, ...) would only cost time.
 NEEDED = (
     "tok2vec",
     "transformer",
@@ -39,23 +39,24 @@ class NounChunks:
                 f"phrases.model is {model!r}, whose components are {self.nlp.pipe_names}; a parser is needed; "
                 "set phrases.model to a pipeline with one (default, en_core_web_sm)"
             )
+        # spaCy types a component as a callable, whichever it is; a parser has labels.
         self.labels = labels_of(self.nlp.get_pipe("parser").labels)  # type: ignore[attr-defined]
 
     def __call__(self, captions: Iterable[str]) -> list[list[Span]]:
-        """One list a caption: character spans (start, end) of its phrases, in order."""
-        found = []
-        # Without the zone spaCy would keep every word it ever met: gigabytes, over the captions of a web corpus.
+        """Find the character spans (start, end) of the phrases, one list per caption, in order."""
+        phrases = []
+        # Without the zone spaCy keeps every word that it has seen: gigabytes over the captions of a web corpus.
         with self.nlp.memory_zone():
             for doc, limit in parse(self.nlp, captions, self.options):
                 spans = choose(words_of(doc), noun_phrases(doc, self.labels), self.options, self.stop)
-                found.append([span for span in spans if span[1] < limit])
-        return found
+                phrases.append([span for span in spans if span[1] < limit])
+        return phrases
 
 
 def load_pipeline(model: str, keep: tuple[str, ...] = NEEDED) -> Language:
-    """A spaCy pipeline by name or path, `default` for the shipped one, without the components not needed.
+    """Load a spaCy pipeline by name or path (`default`: the shipped one), without the components not in `keep`.
 
-    Raises InputError when it is not installed or no pipeline.
+    Raises InputError when it is not installed or is no pipeline.
     """
     try:
         nlp = spacy.load(DEFAULT_MODEL if model == "default" else model)
@@ -71,12 +72,12 @@ def load_pipeline(model: str, keep: tuple[str, ...] = NEEDED) -> Language:
     return nlp
 
 
-# Extractors of one process that differ in their options only share the pipeline.
+# Extractors in one process that differ only in their options share the pipeline.
 _shared_pipeline = lru_cache(maxsize=2)(load_pipeline)
 
 
 def parse(nlp: Language, captions: Iterable[str], options: PhraseOptions) -> Iterator[tuple[Doc, int]]:
-    """Parsed captions, each with the limit in characters below which its phrases have to end to be whole."""
+    """Parse captions; each comes with a limit in characters: only phrases that end before it are complete."""
     texts, limits = [], []
     for caption in captions:
         text = readable(caption)
@@ -91,7 +92,7 @@ def parse(nlp: Language, captions: Iterable[str], options: PhraseOptions) -> Ite
 
 
 def readable(text: str) -> str:
-    """The text with what no UTF-8 can hold (lone surrogates) replaced, character for character."""
+    """Replace what UTF-8 cannot hold (lone surrogates) by `?`, one character for one, so that offsets stay."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

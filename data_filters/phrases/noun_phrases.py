@@ -1,10 +1,10 @@
-"""Noun phrases of a dependency tree, for the labels of Universal Dependencies and for those of spaCy's own English.
+"""Finds the noun phrases of a dependency tree, with labels of Universal Dependencies or of spaCy's English models.
 
 spaCy's `noun_chunks` knows only the latter. A base noun phrase is a noun, proper noun or pronoun with its determiners,
 adjectival and nominal premodifiers, numerals, possessives and the parts of its name, without what follows the head.
-The whole noun phrase goes on to its prepositional phrases and clauses. It ends before the first conjunct or apposition:
-"a man and a woman" speaks of two things, and both are phrases of their own; so does a list that the parser mistook
-for an apposition.
+The whole noun phrase adds its prepositional phrases and clauses. It ends before the first conjunct or apposition:
+"a man and a woman" names two things, and both are phrases of their own; the same holds for a list that the parser
+labelled as an apposition.
 
 Source: universaldependencies.org/u/dep (nominals); ClearNLP guidelines for spaCy's labels.
 """
@@ -18,13 +18,13 @@ from spacy.tokens import Doc
 from data_filters.phrases.selection import NounPhrase, Words, trim
 
 NOMINAL = (NOUN, PROPN, PRON)
-# What neither belongs to the noun phrase by itself nor ends it; any other link (conjunct, apposition, clause) ends it.
+# Labels that neither belong to the noun phrase nor end it; any other label (conjunct, apposition, clause) ends it.
 PASSED_OVER = ("punct", "advmod")
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What the dependency labels of a treebank mean for a noun phrase."""
+    """The dependency labels of a treebank that belong to a noun phrase, by where they stand."""
 
     premodifiers: frozenset[str]
     name_parts: frozenset[str]
@@ -64,12 +64,12 @@ CLEAR = Labels(
 
 
 def labels_of(parser_labels: tuple[str, ...] | list[str]) -> Labels:
-    """Which meaning the labels of a parser have: ClearNLP hangs a preposition's noun from it as `pobj`."""
+    """Choose the label set of a parser: only ClearNLP's has `pobj` (the noun of a preposition)."""
     return CLEAR if "pobj" in parser_labels else UNIVERSAL
 
 
 def words_of(doc: Doc) -> Words:
-    """The columns of a parsed document that choosing needs."""
+    """Take from a parsed document the columns that `selection.choose` needs."""
     return Words(
         text=[token.text for token in doc],
         pos=[token.pos for token in doc],
@@ -78,9 +78,9 @@ def words_of(doc: Doc) -> Words:
 
 
 def noun_phrases(doc: Doc, labels: Labels) -> Iterator[NounPhrase]:
-    """Every noun phrase of a parsed document, by its head, which lies in no other base part."""
+    """Find every noun phrase of a parsed document, in the order of the heads; no head lies in another base part."""
     pos = [token.pos for token in doc]
-    found: list[NounPhrase] = []
+    phrases: list[NounPhrase] = []
     inside = [False] * len(pos)
     for head in range(len(pos)):
         if pos[head] not in NOMINAL:
@@ -93,7 +93,7 @@ def noun_phrases(doc: Doc, labels: Labels) -> Iterator[NounPhrase]:
         for child in token.rights:
             if child.dep_ in labels.name_parts:
                 base_end = max(base_end, _name_end(child.i, doc, labels))
-        # "of" or "and" in front of a premodifier is that of the whole phrase, misplaced by the parser.
+        # "of" or "and" in front of a premodifier belongs before the whole phrase; the parser misplaced it.
         while start < head and doc[start].dep_ in ("case", "cc", "punct"):
             start += 1
         start, base_end = trim(pos, start, base_end)
@@ -104,15 +104,15 @@ def noun_phrases(doc: Doc, labels: Labels) -> Iterator[NounPhrase]:
             elif child.dep_ not in PASSED_OVER:
                 break
         end = trim(pos, start, end)[1]
-        found.append(NounPhrase(start, base_end, end, head))
+        phrases.append(NounPhrase(start, base_end, end, head))
         for i in range(start, base_end):
             if i != head:
                 inside[i] = True
-    return (phrase for phrase in found if not inside[phrase.head])
+    return (phrase for phrase in phrases if not inside[phrase.head])
 
 
 def _name_end(part: int, doc: Doc, labels: Labels) -> int:
-    """Past the last word of a name whose word `part` belongs to the head: parts may hang from parts."""
+    """The position after the last word of a name that contains the word `part`; parts may depend on parts."""
     end = part + 1
     for child in doc[part].rights:
         if child.dep_ in labels.name_parts:

@@ -1,4 +1,4 @@
-"""What is asked of a phrase extractor, whichever parser is behind it."""
+"""The options of a phrase extractor, the same for every parser."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ class PhraseOptions:
     level: `base`: heads with what precedes them ("a girl", "a blue coat"). `maximal`: the outermost noun phrases that
         fit into `max_tokens` ("a girl in a blue coat") and, beside them, their base parts.
     keep_determiners: whether "a", "the", "this", "some" ... stay at the front of a phrase.
-    max_phrases: at most so many phrases a caption, the first ones; None for all. The default is the largest number of
-        players for which the semantic interactions are computed exactly.
-    max_tokens: no phrase is longer, in words and marks as the parser cuts them.
-    max_characters: only so much of a caption is read, in characters; a phrase that reaches the cut is dropped.
-        Training reads some 60 tokens, so a page of text in a caption field must not cost the time of a page.
+    max_phrases: at most this many phrases per caption, the first ones; None for all. The default is the largest
+        number of players for which the semantic interactions are computed exactly.
+    max_tokens: the longest phrase, in tokens of the parser (words and punctuation marks).
+    max_characters: how many characters of a caption are read; a phrase that reaches the cut is dropped. Training reads
+        about 60 tokens, so parsing a page of text in a caption field would be wasted time.
     stop_list: path of a list of contentless phrases (its format: `stop_list.py`); None for the shipped one.
     batch_size: captions parsed together.
     """

@@ -1,4 +1,4 @@
-"""From all noun phrases of a caption to the few that are its phrases: level, length, stop list, number."""
+"""Chooses the phrases of a caption among its noun phrases, by level, length, stop list and number."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class NounPhrase(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What choosing needs to know of a parsed caption, one entry a token."""
+    """The columns of a parsed caption that choosing needs, one entry per token."""
 
     text: Sequence[str]
     pos: Sequence[int]
@@ -30,10 +30,10 @@ class Words(NamedTuple):
 def choose(
     words: Words, phrases: Iterable[NounPhrase], options: PhraseOptions, stop: frozenset[str]
 ) -> list[Span]:
-    """Character spans of the chosen phrases, by their beginning, the longer first; none twice.
+    """Choose phrases; returns their character spans by start, the longer first, none twice.
 
-    `maximal`: walking from the left, a phrase that fits into `max_tokens` and lies in no chosen one is chosen whole;
-    one that is too long, or whose base says nothing ("a photo of ..."), gives way to the phrases inside it.
+    `maximal`: going from left to right, a phrase that fits into `max_tokens` and lies in no chosen one is chosen whole;
+    a phrase that is too long, or whose base is in the stop list ("a photo of ..."), is replaced by those inside it.
     """
     chosen: set[Span] = set()
     covered = 0
@@ -55,7 +55,7 @@ def choose(
 
 
 def trim(pos: Sequence[int], start: int, end: int) -> Span:
-    """Leaves out marks and blanks at both ends; an empty range when nothing else is there."""
+    """Cut punctuation marks and blanks off both ends; an empty range when nothing else is there."""
     while start < end and pos[start] in (PUNCT, SPACE):
         start += 1
     while end > start and pos[end - 1] in (PUNCT, SPACE):
@@ -64,7 +64,7 @@ def trim(pos: Sequence[int], start: int, end: int) -> Span:
 
 
 def _bare(words: Words, start: int, end: int) -> str:
-    """The phrase as the stop list writes it: lower case, no determiners or possessive pronouns before it."""
+    """The phrase as the stop list writes it: lower case, without determiners or possessive pronouns in front."""
     while start < end - 1 and words.pos[start] in (DET, PRON):
         start += 1
     text: list[str] = []
@@ -79,7 +79,7 @@ def _characters(words: Words, start: int, end: int, keep_determiners: bool) -> S
         while start < end and words.pos[start] == DET:
             start += 1
         start, end = trim(words.pos, start, end)
-    # A parser without a better idea calls emoji and stray control characters nouns.
+    # Parsers label emoji and stray control characters as nouns.
     if not any(letter.isalnum() for i in range(start, end) for letter in words.text[i]):
         return None
     return words.begin[start], words.begin[end - 1] + len(words.text[end - 1])

@@ -1,14 +1,15 @@
-"""Typed, closed configuration: its sections, which of its fields decide results, and its hash."""
+"""Typed, closed configuration: its sections, which of its fields decide results, its hash, and differences."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+# The type that pydantic's Field takes is dict[str, Any].
 NO_EFFECT_ON_OUTPUT: dict[str, Any] = {"affects_output": False}
 """Give a field `json_schema_extra=NO_EFFECT_ON_OUTPUT` when it changes how a run goes, not what comes out."""
 
@@ -20,29 +21,65 @@ class Section(BaseModel):
 
 
 def config_hash(model: BaseModel) -> str:
-    """16 hex digits of the settings that decide what comes out.
-
-    A field whose `json_schema_extra` says `{"affects_output": False}` (how many workers, say) is left out.
-    """
+    """16 hex digits (of SHA-256) of the settings that decide what comes out, see `output_settings`."""
     return hash_of(output_settings(model))
 
 
+# Any: what JSON holds.
 def hash_of(settings: Mapping[str, Any]) -> str:
-    """16 hex digits of settings that JSON can hold, whatever the order of their keys."""
+    """16 hex digits (of SHA-256) of settings that JSON can hold, whatever the order of their keys."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
 
 
+# Any: what JSON holds; callers pass it on to `json.dumps` or compare it.
 def output_settings(model: BaseModel) -> dict[str, Any]:
-    """The settings that decide what comes out, as JSON holds them."""
+    """The settings that decide what comes out, as JSON holds them.
+
+    Fields marked NO_EFFECT_ON_OUTPUT (such as the number of workers) are left out, also in sections inside other
+    sections, lists, tuples and mappings.
+    """
     dumped = model.model_dump(mode="json")
-    settings: dict[str, Any] = {}
-    for name, info in type(model).model_fields.items():
-        extra = info.json_schema_extra
-        if isinstance(extra, dict) and extra.get("affects_output") is False:
-            continue
-        if name not in dumped:  # a section may leave out what is not chosen
-            continue
-        value = getattr(model, name)
-        settings[name] = output_settings(value) if isinstance(value, BaseModel) else dumped[name]
-    return settings
+    return {
+        name: _output_value(getattr(model, name), dumped[name])
+        for name, info in type(model).model_fields.items()
+        if name in dumped  # a section may leave out what is not chosen
+        and not (
+            isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("affects_output") is False
+        )
+    }
+
+
+class Difference(NamedTuple):
+    """A setting, by its dotted key, that two configurations give different values; None where one lacks it."""
+
+    key: str
+    theirs: object
+    mine: object
+
+
+def differences(theirs: Mapping[str, object], mine: Mapping[str, object]) -> list[Difference]:
+    """Every setting that differs between two configurations in JSON's types, in the order of their keys."""
+    changes: list[Difference] = []
+    for key in sorted({*theirs, *mine}):
+        their_value, my_value = theirs.get(key), mine.get(key)
+        if isinstance(their_value, dict) and isinstance(my_value, dict):
+            inner = differences(their_value, my_value)
+            changes += [Difference(f"{key}.{part.key}", part.theirs, part.mine) for part in inner]
+        elif their_value != my_value:
+            changes.append(Difference(key, their_value, my_value))
+    return changes
+
+
+def _output_value(value: object, dumped: object) -> object:
+    """`dumped`, the JSON of `value`, with each section in it reduced to its output settings."""
+    if isinstance(value, BaseModel):
+        return output_settings(value)
+    if isinstance(value, Mapping) and isinstance(dumped, dict) and len(value) == len(dumped):
+        # model_dump keeps the order of a mapping, and writes its keys as text.
+        return {
+            key: _output_value(inner, dumped[key]) for key, inner in zip(dumped, value.values(), strict=True)
+        }
+    if isinstance(value, list | tuple) and isinstance(dumped, list) and len(value) == len(dumped):
+        return [_output_value(inner, part) for inner, part in zip(value, dumped, strict=True)]
+    return dumped

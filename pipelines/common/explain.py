@@ -1,6 +1,6 @@
-"""Mistakes in a configuration as one line each: the field, what was received, what is allowed, how to mend.
+"""Explains mistakes in a configuration, each in one line: the field, what was received, what is allowed, how to mend.
 
-The one place that turns assignments `a.b=value` and pydantic's errors into values and sentences.
+This is the one place that reads assignments `a.b=value` and turns pydantic's errors into sentences.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pydantic_core import ErrorDetails
 from data_filters.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
+Values = dict[str, Any]  # a recipe as YAML gives it, before it is checked
 
 
-def validate(model_class: type[Model], values: dict[str, Any], where: str) -> Model:
-    """`values` as a `model_class`; `where` opens the line of an error ("recipe x.yaml", "--set").
+def validate(model_class: type[Model], values: Values, where: str) -> Model:
+    """Check `values` and make a `model_class`; `where` begins the line of an error ("recipe x.yaml", "--set").
 
     Raises InputError with the first mistake in full and the number of the others.
     """
@@ -31,14 +32,14 @@ def validate(model_class: type[Model], values: dict[str, Any], where: str) -> Mo
 
 
 def from_assignments(model_class: type[Model], sets: list[str] | None) -> Model:
-    """A model of defaults with the overrides `a.b=value`. Raises InputError on anything that the user has to mend."""
-    values: dict[str, Any] = {}
+    """Make a model of defaults with the overrides `a.b=value`. Raises InputError on the user's mistakes."""
+    values: Values = {}
     for assignment in sets or []:
         override(model_class, values, assignment)
     return validate(model_class, values, "--set")
 
 
-def override(model_class: type[BaseModel], values: dict[str, Any], assignment: str) -> None:
+def override(model_class: type[BaseModel], values: Values, assignment: str) -> None:
     """Set `a.b=value` in nested mappings of values for `model_class`; the value is read as YAML.
 
     Raises InputError for what is no assignment, an unknown key, or a key below a plain value.
@@ -53,7 +54,7 @@ def override(model_class: type[BaseModel], values: dict[str, Any], assignment: s
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"--set {assignment!r}: the value is no YAML ({one_line(error)})") from error
-    # Checked here as well, since descending below an unknown or a plain key would hide the mistake.
+    # Keys are checked here as well, since setting a value below an unknown or a plain key would hide the mistake.
     parent: type[BaseModel] | None = model_class
     for depth, key in enumerate(keys, start=1):
         if parent is None:  # inside a free mapping, whose keys are its own
@@ -64,19 +65,19 @@ def override(model_class: type[BaseModel], values: dict[str, Any], assignment: s
         if depth < len(keys) and not _is_mapping(annotation):
             name = ".".join(keys[:depth])
             raise InputError(f"--set {assignment}: {name} has no keys below it; write --set {name}=value")
-        below = _models_in(annotation)
-        # The keys of a mapping of models are free; what is below them is checked with the whole.
-        parent = below[0] if len(below) == 1 and get_origin(annotation) is not dict else None
-    here = values
+        models = _models_in(annotation)
+        # The keys of a mapping of models are free; what is below them is checked by `validate`.
+        parent = models[0] if len(models) == 1 and get_origin(annotation) is not dict else None
+    mapping = values
     for key in keys[:-1]:
-        if not isinstance(here.get(key), dict):
-            here[key] = {}
-        here = here[key]
-    here[keys[-1]] = value
+        if not isinstance(mapping.get(key), dict):
+            mapping[key] = {}
+        mapping = mapping[key]
+    mapping[keys[-1]] = value
 
 
 def explain(model_class: type[BaseModel], error: ValidationError, where: str) -> str:
-    """The first mistake in full, and how many more there are."""
+    """Explain the first mistake in full, and say how many more there are."""
     problems = error.errors()
     # An unknown key is the likeliest cause of the others (a field that is missing under its right name).
     problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
@@ -94,7 +95,7 @@ def _explain_one(model_class: type[BaseModel], problem: ErrorDetails, where: str
     if problem["type"] == "missing":
         return f"{where}: {name} is missing; add it to the recipe, or give --set {name}=value"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if not name:  # a check across fields, which names them itself
+    if not name:  # a check across fields, whose message names them
         return f"{where}: {one_line(message)}"
     allowed = message[0].lower() + message[1:]
     return (
@@ -116,6 +117,7 @@ def _field_names(model_class: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model_class.model_fields.items()]
 
 
+# Any: an annotation is a type, a union or a generic alias; Python has no common type for them.
 def _field_annotation(model_class: type[BaseModel], key: str) -> Any:
     for name, field in model_class.model_fields.items():
         if key in (name, field.alias):
@@ -124,19 +126,17 @@ def _field_annotation(model_class: type[BaseModel], key: str) -> Any:
 
 
 def _model_at(model_class: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
-    """The model that the keys lead to; a part that is no field (a list's index) stays in place."""
-    here = model_class
+    """The model that the keys lead to; a key that is no field (an index of a list) does not descend."""
+    model = model_class
     for part in location:
-        annotation = _field_annotation(here, part)
+        annotation = _field_annotation(model, part)
         if annotation is None:
-            tagged = [model for model in _models_in(here) if model.__name__ == part]
-            here = tagged[0] if tagged else here
             continue
-        below = _models_in(annotation)
-        if not below:
+        models = _models_in(annotation)
+        if not models:
             return None
-        here = below[0]
-    return here
+        model = models[0]
+    return model
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

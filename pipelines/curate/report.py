@@ -8,24 +8,21 @@ from typing import TypedDict
 
 from markupsafe import Markup
 
-from data_filters import get_filter
 from pipelines.common.config import config_hash, output_settings
+from pipelines.common.files import filesystem, join, write_json, write_text
 from pipelines.common.html.environment import render as render_template
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import bar, cards, preformatted, quiet, table
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import FilterCounts, Funnel
-from pipelines.curate.write import EXAMPLES
+from pipelines.curate.examples import EXAMPLES
+from pipelines.curate.funnel import FilterCounts, Funnel
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
-from pipelines.shards.storage import filesystem, join, write_file
 
 SHOWN = 12  # pictures per filter in the HTML
 TITLE = "What was kept, and why not"
 
 _PACKAGE = "pipelines.curate"
-_UNITS = {"shorter_side": "px, shorter side", "aspect_ratio": "longer over shorter side", "words": "words"}
-_RULES = {"above": "kept above", "at_least": "kept from", "at_most": "kept up to"}
 _HEAD = ["filter", "rule", "saw", "rejected in order", "", "fail it", "fail it alone"]
 _HINTS = {
     _HEAD.index("fail it"): "fail this filter, whatever the others say",
@@ -61,10 +58,9 @@ def write_report(output: str, input: str, config: CurateConfig, funnel: Funnel) 
             for name, chosen in examples.items()
         },
     }
-    text = json.dumps(report, indent=1, ensure_ascii=False)
-    write_file(join(output, "report.json"), (text + "\n").encode("utf-8", "replace"))
+    write_json(join(output, "report.json"), report, errors="replace")
     content = render(input, output, config, funnel, examples)
-    write_file(join(output, "report.html"), content.encode("utf-8", "replace"))
+    write_text(join(output, "report.html"), content, errors="replace")
     return join(output, "report.html")
 
 
@@ -120,7 +116,7 @@ def _filters(funnel: Funnel) -> Markup:
     rows: list[list[str]] = [
         [
             counts.name,
-            _rule(counts),
+            counts.rule(),
             f"{counts.seen:,}",
             f"{counts.rejected_in_order:,}",
             bar(counts.rejected_in_order, funnel.pairs, "bad"),
@@ -131,12 +127,6 @@ def _filters(funnel: Funnel) -> Markup:
     ]
     rows.append(["kept", "", "", f"{funnel.kept:,}", bar(funnel.kept, funnel.pairs, "good"), "", ""])
     return table(_HEAD, rows, numbers_from=2, words={_HEAD.index("")}, hints=_HINTS, total=True)
-
-
-def _rule(counts: FilterCounts) -> str:
-    judge = get_filter(counts.name)
-    rule = next(text for name, text in _RULES.items() if getattr(judge, name) is not None)
-    return f"{rule} {counts.limit:g} {_UNITS.get(counts.score, counts.score)}"
 
 
 def _quarantine(funnel: Funnel) -> Markup:
@@ -155,7 +145,7 @@ def _rejected(counts: FilterCounts, examples: list[Example]) -> Markup:
     """Pictures and captions of pairs that a filter rejected; empty without any."""
     if not examples:
         return Markup("")
-    remark = f"{_rule(counts)}; {counts.rejected_in_order:,} rejected, {len(examples)} shown"
+    remark = f"{counts.rule()}; {counts.rejected_in_order:,} rejected, {len(examples)} shown"
     return quiet(remark) + render_template(_PACKAGE, "examples.html", examples=examples)
 
 

@@ -1,99 +1,54 @@
-"""Phase A: look at every pair of a raw shard once, decode nothing, and write down what was seen.
+"""Phase A: reads every pair of a raw shard once, decodes no pixels, and records facts and scores.
 
-`OUTPUT/scan/NAME.parquet` holds one row per readable pair: where its members lie, the image's header, the scores
-of the filters, hashes. It knows no limits, so it outlives a change of recipe. What cannot be read goes to
-`OUTPUT/quarantine/NAME.parquet`.
+The result depends on no limit, so it stays valid when the recipe changes. `sidecar.py` stores it.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import posixpath
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
-from data_filters import SCORES, Facts, score
+from data_filters import Facts, score
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, sample_from_members
+from pipelines.common.files import filesystem
+from pipelines.curate.unit import Row, Unit
 from pipelines.shards.reader import group, read_members, walk
-from pipelines.shards.storage import filesystem, join, write_table
 from pipelines.shards.tar_format import BrokenShard, Member
 
-SCAN_VERSION = 1
-SCAN = "scan"
-QUARANTINE = "quarantine"
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
-
-_MEMBERS = pa.list_(pa.struct([("extension", pa.string()), ("offset", pa.int64()), ("length", pa.int64())]))
-SCAN_SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("members", _MEMBERS),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("format", pa.string()),
-        ("image_hash", pa.string()),
-        ("caption_hash", pa.string()),
-        *((name, pa.float64()) for name in SCORES),
-    ]
-)
-QUARANTINE_SCHEMA = pa.schema(
-    [
-        ("shard", pa.string()),
-        ("offset", pa.int64()),
-        ("key", pa.string()),
-        ("stage", pa.string()),
-        ("reason", pa.string()),
-        ("exception", pa.string()),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A raw shard to curate: `name` without `.tar`, `size` in bytes."""
-
-    name: str
-    uri: str
-    size: int
-
-    @property
-    def shard(self) -> str:
-        """The shard's file name: what samples call their source, wherever the shard lies."""
-        return f"{self.name}.tar"
 
 
 @dataclass
 class Scanned:
-    """What a scan found, in memory."""
+    """The result of a scan: the readable pairs, and the samples that could not be read."""
 
     unit: Unit
     sha256: str
-    pairs: list[dict[str, Any]] = field(default_factory=list)
-    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    pairs: list[Row] = field(default_factory=list)
+    quarantine: list[Row] = field(default_factory=list)
 
-    def table(self) -> pa.Table:
-        """The pairs with the facts about the shard as metadata."""
-        about = {"version": SCAN_VERSION, "sha256": self.sha256, **asdict(self.unit)}
-        schema = SCAN_SCHEMA.with_metadata({b"loupe": json.dumps(about).encode()})
-        return pa.Table.from_pylist(self.pairs, schema=schema)
+
+def members_of(row: Row) -> list[Member]:
+    """Where the members of a scanned pair lie in its raw shard."""
+    return [Member(row["key"], m["extension"], m["offset"], m["length"]) for m in row["members"]]
 
 
 def scan(unit: Unit) -> Scanned:
-    """Read a raw shard once. Damage of any kind ends in `quarantine`, never in an error."""
+    """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error."""
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
-            found = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
+            scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
         keys: set[str] = set()
-        for batch in _batches(path, found):
+        for batch in _batches(path, scanned):
             flat = [member for _, members in batch for member in members]
             data = iter(read_members(path, flat))
             for key, members in batch:
@@ -101,15 +56,17 @@ def scan(unit: Unit) -> Scanned:
                 try:
                     if key in keys:
                         raise BrokenSample("duplicate_key", f"{key} was there before in this shard")
-                    found.pairs.append(_look(key, members, contents))
+                    scanned.pairs.append(_look(key, members, contents))
                     keys.add(key)
                 except BrokenSample as broken:
-                    found.quarantine.append(_quarantined(unit, members[0].offset, key, broken.reason, broken))
-    return found
+                    scanned.quarantine.append(
+                        _quarantined(unit, members[0].offset, key, broken.reason, broken)
+                    )
+    return scanned
 
 
-def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> dict[str, Any]:
-    """The row of one pair. Raises BrokenSample."""
+def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> Row:
+    """Read a pair and make its row. Raises BrokenSample."""
     sample = sample_from_members(key, contents)
     if sample.image is None:
         raise BrokenSample("no_image", f"members are {', '.join(sorted(contents))}")
@@ -128,8 +85,8 @@ def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> dict[s
     }
 
 
-def _batches(path: str, found: Scanned) -> Iterator[list[tuple[str, list[Member]]]]:
-    """Whole samples, a bounded number of bytes at a time; a broken tar ends them and is written down."""
+def _batches(path: str, scanned: Scanned) -> Iterator[list[tuple[str, list[Member]]]]:
+    """Yield whole samples in batches of about READ_AHEAD bytes; damage of the tar ends them and is quarantined."""
     batch: list[tuple[str, list[Member]]] = []
     held = 0
     try:
@@ -142,12 +99,14 @@ def _batches(path: str, found: Scanned) -> Iterator[list[tuple[str, list[Member]
     except BrokenShard as broken:
         yield batch
         batch = []
-        found.quarantine.append(_quarantined(found.unit, broken.offset, broken.key, "broken_shard", broken))
+        scanned.quarantine.append(
+            _quarantined(scanned.unit, broken.offset, broken.key, "broken_shard", broken)
+        )
     yield batch
 
 
-def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: Exception) -> dict[str, Any]:
-    # The name of the local copy would differ from run to run.
+def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: Exception) -> Row:
+    # A broken shard's own text holds the path of the local copy, which differs from run to run.
     text = f"{error.reason} at byte {error.offset}" if isinstance(error, BrokenShard) else str(error)
     return {
         "shard": unit.shard,
@@ -159,51 +118,9 @@ def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: E
     }
 
 
-# --- the sidecar ---------------------------------------------------------------------------------------------
-
-
-def save_scan(found: Scanned, output: str) -> None:
-    """Write the quarantine (when there is any), then the sidecar, whose presence says that both are done."""
-    quarantine = join(output, QUARANTINE, f"{found.unit.name}.parquet")
-    if found.quarantine:
-        write_table(quarantine, pa.Table.from_pylist(found.quarantine, schema=QUARANTINE_SCHEMA))
-    else:
-        fs, path = filesystem(quarantine)
-        with contextlib.suppress(FileNotFoundError):
-            fs.rm_file(path)
-    write_table(_sidecar(found.unit, output), found.table())
-
-
-def load_scan(unit: Unit, output: str) -> Scanned | None:
-    """What an earlier scan of the same shard (same place, same size) wrote; None when there is none."""
-    table = _read(_sidecar(unit, output))
-    if table is None:
-        return None
-    about = json.loads((table.schema.metadata or {}).get(b"loupe", b"{}"))
-    wanted = {"version": SCAN_VERSION, **asdict(unit)}
-    if any(about.get(name) != value for name, value in wanted.items()):
-        return None
-    if not set(SCAN_SCHEMA.names) <= set(table.column_names):  # a score was added since
-        return None
-    bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
-    return Scanned(unit, about["sha256"], table.to_pylist(), [] if bad is None else bad.to_pylist())
-
-
-def _sidecar(unit: Unit, output: str) -> str:
-    return join(output, SCAN, f"{unit.name}.parquet")
-
-
-def _read(uri: str) -> pa.Table | None:
-    fs, path = filesystem(uri)
-    if not fs.exists(path):
-        return None
-    with fs.open(path, "rb") as file:
-        return pq.read_table(file)
-
-
 @contextlib.contextmanager
 def _local_copy(uri: str) -> Iterator[str]:
-    """A local path with the bytes of `uri`: a shard far away is fetched once, in one sequential read."""
+    """A local path with the bytes of `uri`: a remote shard is fetched once, in one sequential read."""
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         yield path

@@ -1,69 +1,46 @@
-"""Phase C: survivors only, from the raw shard to the curated one.
+"""Phase C: copies the kept pairs from the raw shard to the curated one.
 
 One raw shard is one unit of commit: tar and index, examples for the report, and last the manifest. A unit without a
 manifest does not exist; running it again gives the same bytes.
 
-Phrases are found here, in the captions that survived; models that must see pixels (safety, image-text matching) join
-in the same place: between `read_members` and `_with_facts`.
+Phrases are found here, in the captions of the kept pairs.
 """
 
-import base64
-import contextlib
-import io
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
 
 from data_filters.phrases import PhraseExtractor
-from data_filters.sample import (
-    METADATA_EXTENSION,
-    dump_metadata,
-    image_member,
-    parse_metadata,
-    sample_from_members,
-)
+from data_filters.sample import METADATA_EXTENSION, dump_metadata, parse_metadata, sample_from_members
 from pipelines.common.config import config_hash, output_settings
+from pipelines.common.files import join, remove_partials
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import Decision, Rejected
-from pipelines.curate.scan import QUARANTINE, READ_AHEAD, Scanned, Unit
+from pipelines.curate.decide import Decision
+from pipelines.curate.examples import write_examples
+from pipelines.curate.scan import READ_AHEAD, Scanned, members_of
+from pipelines.curate.sidecar import QUARANTINE
+from pipelines.curate.unit import Row, Unit
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.phrases.records import phrase_records
-from pipelines.shards.manifest import write_manifest
+from pipelines.shards.manifest import Manifest, output_entry, write_manifest
 from pipelines.shards.reader import read_members
-from pipelines.shards.storage import filesystem, index_name, join, remove_partials, write_file
-from pipelines.shards.tar_format import Member
+from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
 from pipelines.shards.writer import write_shard
 
-EXAMPLES = "examples"
-THUMBNAIL = 128  # pixels, the longer side of an example's picture
-CAPTION_SHOWN = 300  # characters of an example's caption
 
-
-def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig) -> dict[str, Any]:
-    """Write one curated shard and commit it; return its manifest. With no survivors there is no tar."""
-    unit = found.unit
+def stream(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
+    """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar."""
+    unit = scanned.unit
     remove_partials(output, unit.name)
     outputs = []
     if decision.kept:
-        tar = f"{unit.name}.tar"
-        written = write_shard(join(output, tar), _survivors(unit, decision, config.phrases))
-        outputs.append(
-            {
-                "tar": tar,
-                "index": index_name(tar),
-                "samples": written.samples,
-                "size": written.size,
-                "sha256": written.sha256,
-            }
-        )
-    _write_examples(unit, decision, output, config)
+        written = write_shard(join(output, unit.shard), _kept_samples(unit, decision, config.phrases))
+        outputs.append(output_entry(written))
+    write_examples(unit, decision.rejected, output, config.examples)
     quarantined = decision.funnel.quarantined
     manifest = {
         "config_hash": config_hash(config),
         "config": output_settings(config),
-        "input": {"uri": unit.uri, "size": unit.size, "sha256": found.sha256},
+        "input": {"uri": unit.uri, "size": unit.size, "sha256": scanned.sha256},
         "outputs": outputs,
         "funnel": asdict(decision.funnel),
         "quarantine": {
@@ -75,60 +52,58 @@ def stream(found: Scanned, decision: Decision, output: str, config: CurateConfig
     return manifest
 
 
-def _survivors(
-    unit: Unit, decision: Decision, phrases: PhrasesConfig | None
+def _kept_samples(
+    unit: Unit, decision: Decision, config: PhrasesConfig | None
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The kept samples by key, a bounded number of bytes at a time."""
+    """The kept samples by key, with their records; about READ_AHEAD bytes are held at a time."""
     rows = sorted(decision.kept, key=lambda row: row["key"])
-    for batch in _bounded(rows):
-        members = [member for row in batch for member in _members(row)]
+    for batch in _batches(rows):
+        members = [member for row in batch for member in members_of(row)]
         data = iter(read_members(unit.uri, members))
         contents = [{member["extension"]: next(data) for member in row["members"]} for row in batch]
-        found = _phrases([row["key"] for row in batch], contents, phrases)
-        for row, parts, records in zip(batch, contents, found, strict=True):
-            yield row["key"], _with_facts(unit, row, parts, records)
+        phrases = _phrases([row["key"] for row in batch], contents, config)
+        for row, parts, of_caption in zip(batch, contents, phrases, strict=True):
+            yield row["key"], _with_record(parts, _record(unit, row, of_caption))
 
 
 def _phrases(
     keys: list[str], contents: list[dict[str, bytes]], config: PhrasesConfig | None
-) -> list[list[dict[str, Any]]]:
-    """The phrases of each sample's caption, as the curated shard holds them."""
+) -> list[tuple[Phrase, ...]]:
+    """Find the phrases of each sample's caption; none without a `config`."""
     if config is None:
-        return [[] for _ in keys]
+        return [() for _ in keys]
     samples = (sample_from_members(key, parts) for key, parts in zip(keys, contents, strict=True))
     captions = [sample.caption or "" for sample in samples]
     spans = _extractor(config)(captions)
-    return [phrase_records(caption, found) for caption, found in zip(captions, spans, strict=True)]
+    return [phrases_at(caption, of_caption) for caption, of_caption in zip(captions, spans, strict=True)]
 
 
 @lru_cache(maxsize=1)
 def _extractor(config: PhrasesConfig) -> PhraseExtractor:
-    """One parser a process: a Ray worker takes many shards, and loading takes longer than parsing one."""
+    """One parser per process: a Ray worker takes many shards, and loading takes longer than parsing one."""
     return config.load()
 
 
-def _with_facts(
-    unit: Unit, row: dict[str, Any], contents: dict[str, bytes], phrases: list[dict[str, Any]]
-) -> dict[str, bytes]:
-    """The members as they came, with the object `loupe` in the JSON; the JSON is made where there is none."""
+def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
+    return LoupeRecord(
+        source=Source(unit.shard, min(member["offset"] for member in row["members"])),
+        image=ImageFacts(row["width"], row["height"], row["format"]),
+        hashes=Hashes(caption=row["caption_hash"], image=row["image_hash"]),
+        phrases=phrases,
+    )
+
+
+def _with_record(contents: dict[str, bytes], record: LoupeRecord) -> dict[str, bytes]:
+    """The members as they came, with the record in the JSON; the JSON is made where there is none."""
     name = next((name for name in contents if name.lower() == METADATA_EXTENSION), METADATA_EXTENSION)
     metadata = parse_metadata(contents[name]) if name in contents else {}
-    metadata["loupe"] = {
-        "source": {"shard": unit.shard, "offset": min(member["offset"] for member in row["members"])},
-        "image": {name: row[name] for name in ("width", "height", "format")},
-        "scores": {},
-        "phrases": phrases,
-        "hashes": {"caption": row["caption_hash"], "image": row["image_hash"]},
-    }
+    metadata[LOUPE] = record.as_json()
     return {**contents, name: dump_metadata(metadata)}
 
 
-def _members(row: dict[str, Any]) -> list[Member]:
-    return [Member(row["key"], m["extension"], m["offset"], m["length"]) for m in row["members"]]
-
-
-def _bounded(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
+def _batches(rows: list[Row]) -> Iterator[list[Row]]:
+    """The rows in their order, cut where the members of a batch reach READ_AHEAD bytes."""
+    batch: list[Row] = []
     held = 0
     for row in rows:
         batch.append(row)
@@ -138,57 +113,3 @@ def _bounded(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             batch, held = [], 0
     if batch:
         yield batch
-
-
-# --- examples for the report ---------------------------------------------------------------------------------
-
-
-def _write_examples(unit: Unit, decision: Decision, output: str, config: CurateConfig) -> None:
-    """The first few rejected pairs of every filter, by key, with a small picture."""
-    chosen: dict[str, list[Rejected]] = {}
-    for rejected in sorted(decision.rejected, key=lambda rejected: rejected.row["key"]):
-        of_filter = chosen.setdefault(rejected.drop.reason, [])
-        if len(of_filter) < config.examples:
-            of_filter.append(rejected)
-    examples = []
-    for rejected in (one for name in sorted(chosen) for one in chosen[name]):
-        members = _members(rejected.row)
-        contents = dict(zip((m.extension for m in members), read_members(unit.uri, members), strict=True))
-        sample = sample_from_members(rejected.row["key"], contents)
-        image = image_member(contents)
-        examples.append(
-            {
-                "filter": rejected.drop.reason,
-                "shard": unit.shard,
-                "key": rejected.row["key"],
-                "value": rejected.drop.value,
-                "limit": rejected.drop.limit,
-                "width": rejected.row["width"],
-                "height": rejected.row["height"],
-                "caption": (sample.caption or "")[:CAPTION_SHOWN],
-                "picture": _thumbnail(contents[image]) if image else "",
-            }
-        )
-    uri = join(output, EXAMPLES, f"{unit.name}.json")
-    if examples:
-        write_file(uri, json.dumps(examples, ensure_ascii=True, indent=1).encode())
-        return
-    fs, path = filesystem(uri)
-    with contextlib.suppress(FileNotFoundError):
-        fs.rm_file(path)
-
-
-def _thumbnail(data: bytes) -> str:
-    """A small JPEG as base64; empty when the image does not decode, which a header cannot tell."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-            small = image.convert("RGB")
-            small.thumbnail((THUMBNAIL, THUMBNAIL))
-    except Exception:  # foreign bytes: any decoder error means "no picture"
-        return ""
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=70)
-    return base64.b64encode(out.getvalue()).decode("ascii")

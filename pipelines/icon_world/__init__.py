@@ -1,6 +1,6 @@
-"""The embedded demonstration corpus: scenes of icons with captions and exact ground truth.
+"""The demonstration corpus: scenes of icons with captions and exact ground truth.
 
-`render_world` writes it as raw shards; everything in it follows from a seed, byte for byte.
+`render_world` writes it as raw shards; every byte follows from the arguments and the seed.
 """
 
 from pipelines.icon_world.flaws import FLAWS_PER_BLOCK

@@ -1,4 +1,6 @@
-"""Captions composed from templates; each mention of an object keeps its place in the text."""
+"""Composes captions from templates and records where each object is mentioned."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
@@ -20,7 +22,7 @@ _DETAIL = (0.82, 0.10, 0.04, 0.04)
 
 @dataclass(frozen=True)
 class Mention:
-    """caption[start:end] names object number `object` of the scene, without its article."""
+    """The characters start to end of the caption name object number `object` of the scene, without the article."""
 
     object: int
     start: int
@@ -29,7 +31,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Relation:
-    """The caption says: object `subject` stands `relation` object `object`."""
+    """The caption says that object `subject` stands `relation` object `object` ("above", "to the left of", ...)."""
 
     subject: int
     relation: str
@@ -38,26 +40,27 @@ class Relation:
 
 @dataclass
 class Caption:
-    """Text that grows, with the mentions and relations it holds."""
+    """A caption while it is composed: its text, and the mentions and relations in it."""
 
     text: str = ""
     mentions: list[Mention] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
 
     def say(self, words: str) -> None:
+        """Append words."""
         self.text += words
 
     def name(self, index: int, words: str, determiner: str | None = None) -> None:
-        """Name an object: "a large red umbrella", or "the ..." with a determiner given."""
+        """Append the mention of an object: "a large red umbrella", or "the ..." with a determiner given."""
         self.text += f"{determiner or article(words)} "
         self.mentions.append(Mention(index, len(self.text), len(self.text) + len(words)))
         self.text += words
 
 
 def compose_caption(rng: np.random.Generator, scene: Scene) -> Caption:
-    """Draw a caption that is true of the scene; nearly always it mentions every object.
+    """Draw a caption that is true of the scene; one in ten of those about three or more objects leaves one out.
 
-    At least four words long. Most mentions give size and colour, so that a caption fits one scene of many.
+    At least four words long. Most mentions give size and colour, so that a caption fits few other scenes.
     """
     words = _mention_words(rng, scene)
     order = [int(index) for index in rng.permutation(len(scene.objects))]
@@ -78,7 +81,7 @@ def compose_caption(rng: np.random.Generator, scene: Scene) -> Caption:
 
 
 def _mention_words(rng: np.random.Generator, scene: Scene) -> list[str]:
-    """How each object is called; in full where the name alone could mean another or is all there is."""
+    """Draw the words for each object; with size and colour where two objects share a name, or for a lone object."""
     names = [thing.name for thing in scene.objects]
     calls = []
     for thing in scene.objects:
@@ -99,7 +102,7 @@ def _mention_words(rng: np.random.Generator, scene: Scene) -> list[str]:
 def _compose_several(
     rng: np.random.Generator, scene: Scene, order: list[int], words: list[str], caption: Caption
 ) -> None:
-    """Two objects in a relation where one is plain to see, the rest as a list; or a list of all."""
+    """Append two objects in a clear relation, if there is one, and the rest as a list; or all as a list."""
     pairs = [(a, b) for a in order for b in order if a < b and relation(scene, a, b)]
     rest = order
     if pairs and rng.random() < 0.8:

@@ -1,7 +1,9 @@
-"""The flaws of a raw corpus, in known amounts, each recorded: what curation should find.
+"""Plants the flaws of a raw corpus that curation should find, in known numbers, and records each.
 
-Every hundred training pairs hold the same number of each flaw, at places drawn from the seed.
+Every hundred training pairs contain the same number of each flaw, at places drawn from the seed.
 """
+
+from __future__ import annotations
 
 import json
 from dataclasses import dataclass
@@ -29,12 +31,12 @@ FLAWS_PER_BLOCK: dict[str, int] = {
     "test_image_copy": 2,  # a re-encoded image of the test split; detail: copy_of=KEY
     "shuffled_caption": 4,  # the caption of another scene, no object in common; detail: caption_of=KEY
 }
-REPEATED = "repeated_caption"  # not planted: two scenes happened to get the same words
+REPEATED = "repeated_caption"  # not planted: two scenes got the same words by chance
 
 
 @dataclass(frozen=True)
 class Flaw:
-    """A flaw of one training pair; `source` is the index of the pair that it borrows from."""
+    """A flaw of one training pair; `source` is the index of the pair whose caption or image it takes."""
 
     kind: str
     source: int | None = None
@@ -42,7 +44,7 @@ class Flaw:
 
 @lru_cache(maxsize=8)
 def plan_flaws(world: World, block: int) -> dict[int, Flaw]:
-    """Which pairs of a block of a hundred have which flaw: index -> flaw."""
+    """Draw which pairs of a block of a hundred have which flaw; returns index -> flaw."""
     first = block * BLOCK
     rng = world.rng("train", first, FLAW)
     order = [first + int(place) for place in rng.permutation(BLOCK)]
@@ -51,9 +53,9 @@ def plan_flaws(world: World, block: int) -> dict[int, Flaw]:
     circle: list[int] = []
     names: set[str] = set()
     for index in order:
-        here = {thing.name for thing in world.scene("train", index).objects}
-        if not here & names:
-            circle, names = [*circle, index], names | here
+        scene_names = {thing.name for thing in world.scene("train", index).objects}
+        if not scene_names & names:
+            circle, names = [*circle, index], names | scene_names
         if len(circle) == FLAWS_PER_BLOCK["shuffled_caption"]:
             break
     for place, index in enumerate(circle):
@@ -65,7 +67,8 @@ def plan_flaws(world: World, block: int) -> dict[int, Flaw]:
             copied = int(rng.integers(world.test_pairs)) if kind == "test_image_copy" else None
             plan[free.pop()] = Flaw(kind, copied)
 
-    clean = sorted(free)  # a duplicate comes after what it repeats, and both are in any world that holds it
+    # A duplicate comes after its original, so that every world with the duplicate has the original.
+    clean = sorted(free)
     for _ in range(FLAWS_PER_BLOCK["duplicate_caption"]):
         late = clean.pop(int(rng.integers(len(clean) // 2, len(clean))))
         plan[late] = Flaw("duplicate_caption", clean[int(rng.integers(len(clean) // 2))])
@@ -73,7 +76,7 @@ def plan_flaws(world: World, block: int) -> dict[int, Flaw]:
 
 
 def flawed_members(world: World, index: int, flaw: Flaw) -> tuple[dict[str, bytes], str]:
-    """The members of a flawed training pair, extension -> bytes, and the detail for the ground truth."""
+    """Make the members of a flawed training pair (extension -> bytes) and the detail for the ground truth."""
     rng = world.rng("train", index, DAMAGE)
     scene, detail = world.scene("train", index), ""
     caption = world.caption("train", index, scene)
@@ -106,7 +109,7 @@ def flawed_members(world: World, index: int, flaw: Flaw) -> tuple[dict[str, byte
 
 
 def _lengthen(rng: np.random.Generator, scene: Scene, caption: Caption) -> Caption:
-    """More than a hundred words: the caption, then what a wordy seller would add."""
+    """Append sentences as in a long sales text until the caption has more than a hundred words."""
     wanted = int(rng.integers(105, 160))
     longer = Caption(caption.text, list(caption.mentions), list(caption.relations))
     while len(longer.text.split()) < wanted:
@@ -125,7 +128,7 @@ def _lengthen(rng: np.random.Generator, scene: Scene, caption: Caption) -> Capti
 def _flawed_image(
     rng: np.random.Generator, scene: Scene, kind: str, metadata: dict[str, object]
 ) -> tuple[bytes, dict[str, object]]:
-    """The image of a flawed pair, and the metadata with sizes and boxes that fit it."""
+    """Make the image of a flawed pair, and its metadata with the size and boxes of that image."""
     pixels, side = paint(scene), scene.side
     if kind == "tiny_image":
         small = int(rng.integers(24, 65))
@@ -147,7 +150,7 @@ def _flawed_image(
 def _panorama(
     rng: np.random.Generator, scene: Scene, metadata: dict[str, object]
 ) -> tuple[bytes, dict[str, object]]:
-    """The scene as one of eleven tiles in a row or a column, the others empty and mirrored to join."""
+    """Put the scene into a row or column of eleven tiles; the others show its background, every second mirrored."""
     tiles, side = 11, scene.side
     wide, place = bool(rng.random() < 0.5), int(rng.integers(tiles))
     empty = paint_background(scene.background, side)
@@ -163,7 +166,7 @@ def _panorama(
 def _moved(
     metadata: dict[str, object], width: int, height: int, scale: float, shift: tuple[int, int]
 ) -> dict[str, object]:
-    """Metadata for an image of another size: boxes scaled (to 0.01 pixel), then shifted."""
+    """Adapt the metadata to an image of another size: boxes scaled (to 0.01 pixel), then shifted, in pixels."""
     objects = metadata["objects"]
     assert isinstance(objects, list)
     moved = []

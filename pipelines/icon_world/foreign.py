@@ -1,6 +1,6 @@
 """Captions in other languages, for the flaw that a language filter must find.
 
-Ten noun phrases per language in the nominative and three sentences that take them as they are.
+Ten noun phrases per language in the nominative, and three sentences into which they fit unchanged.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ LANGUAGES = tuple(_PHRASES)
 
 
 def foreign_caption(rng: np.random.Generator) -> tuple[str, str]:
-    """A sentence about two or three things, and the code of its language."""
+    """Draw a sentence about two or three things; returns it with the code of its language."""
     language = LANGUAGES[rng.integers(len(LANGUAGES))]
     phrases, sentences = _PHRASES[language].split("; "), _SENTENCES[language].split("; ")
     a, b, c = (phrases[place] for place in rng.choice(len(phrases), size=3, replace=False))

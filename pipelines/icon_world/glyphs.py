@@ -1,4 +1,4 @@
-"""Glyph masks of the Font Awesome solid font: the shapes that the icon world paints."""
+"""Makes glyph masks of the Font Awesome solid font: the shapes that the icon world paints."""
 
 import json
 from functools import lru_cache
@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from data_filters.errors import InputError
 from pipelines.icon_world.vocabulary import ICONS, NAMES
 
-_EM = 512  # pixels of the drawing that all smaller masks are reduced from
-_FAINT = 48  # of 255: rows and columns at the rim with nothing stronger are cut off, so that the box is tight
+_EM = 512  # pixels: the size of the drawing from which all masks are reduced
+_FAINT = 48  # of 255: outer rows and columns without a stronger pixel are cut off, so that the box is tight
 
 
 def require_font() -> None:
@@ -23,7 +23,7 @@ def require_font() -> None:
 
 @lru_cache(maxsize=1)
 def _codepoints() -> dict[str, int]:
-    """Name -> code point in the font, from the package's metadata/icons.json."""
+    """Read name -> code point in the font from the package's metadata/icons.json."""
     if find_spec("fontawesomefree") is None:
         raise InputError(
             "the icon world is drawn with the Font Awesome font, and the package fontawesomefree is not "
@@ -40,7 +40,7 @@ def _codepoints() -> dict[str, int]:
 
 
 def _asset(*parts: str) -> bytes:
-    """The bytes of a file inside the Font Awesome package."""
+    """Read a file inside the Font Awesome package."""
     return resources.files("fontawesomefree").joinpath("static", "fontawesomefree", *parts).read_bytes()
 
 
@@ -53,7 +53,7 @@ def _font() -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=len(NAMES))
 def _drawing(name: str) -> Image.Image:
-    """The glyph in white on black at full size, cut to its ink."""
+    """Draw the glyph in white on black at full size, cut to its bounding box."""
     canvas = Image.new("L", (2 * _EM, 2 * _EM))
     ImageDraw.Draw(canvas).text((_EM, _EM), chr(_codepoints()[name]), font=_font(), fill=255, anchor="mm")
     return canvas.crop(canvas.getbbox())
@@ -61,9 +61,10 @@ def _drawing(name: str) -> Image.Image:
 
 @lru_cache(maxsize=16384)
 def glyph_mask(name: str, long_side: int) -> NDArray[np.uint8]:
-    """Coverage [height, width] (0..255) of a glyph whose longer side is at most `long_side` pixels.
+    """Make the coverage [height, width] (0..255) of a glyph whose longer side is at most `long_side` pixels.
 
-    Tight: the first and last row and column all hold ink, so its shape is the size of the object's box.
+    The mask is tight: the first and last row and column contain painted pixels, so its shape is the size of the
+    object's box.
     """
     drawing = _drawing(name)
     scale = long_side / max(drawing.size)

@@ -1,4 +1,4 @@
-"""Referring expressions: texts that are true of exactly one object of a scene, even for a generous reader."""
+"""Writes referring expressions: texts that fit exactly one object of a scene, even in a generous reading."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,16 @@ from pipelines.icon_world.scene import Scene, SceneObject
 from pipelines.icon_world.vocabulary import SIZES
 
 _MOST_PER_OBJECT = 4
-_APART = 0.08  # of the side: how far the leftmost centre must lie from the next
-_BIGGER = 1.2  # by how much the box of the largest must exceed the next, whatever their sizes are called
+_APART = 0.08  # of the image's side: the least distance of the leftmost centre from the next
+_BIGGER = (
+    1.2  # the least ratio of the areas of the largest box and the next, besides the difference in size names
+)
 _RANK = {size: rank for rank, size in enumerate(SIZES)}
 
 
 @dataclass(frozen=True)
 class Referring:
-    """`text` is true of object number `object` alone; `kind` says what it takes to understand it."""
+    """`text` fits object number `object` alone; `kind` says what a reader has to understand."""
 
     text: str
     object: int
@@ -24,19 +26,19 @@ class Referring:
 
 
 def refer(rng: np.random.Generator, scene: Scene) -> list[Referring]:
-    """Up to four expressions per object, by object; each object has at least one."""
+    """Draw up to four expressions per object, in the order of the objects; each object has at least one."""
     chosen: list[Referring] = []
     for index in range(len(scene.objects)):
-        found = [*_by_looks(scene, index), *_superlatives(scene, index), *_by_neighbour(scene, index)]
-        if len(found) > _MOST_PER_OBJECT:
-            picked = rng.choice(len(found), size=_MOST_PER_OBJECT, replace=False)
-            found = [found[place] for place in sorted(picked)]
-        chosen += found
+        expressions = [*_by_looks(scene, index), *_superlatives(scene, index), *_by_neighbour(scene, index)]
+        if len(expressions) > _MOST_PER_OBJECT:
+            picked = rng.choice(len(expressions), size=_MOST_PER_OBJECT, replace=False)
+            expressions = [expressions[place] for place in sorted(picked)]
+        chosen += expressions
     return chosen
 
 
 def _descriptions(thing: SceneObject) -> dict[str, str]:
-    """Kind -> words, from the fewest words to the most; `_same` knows what each kind compares."""
+    """Kind -> words, from the fewest words to the most."""
     return {
         "name": thing.name,
         "color": f"{thing.color} {thing.name}",
@@ -46,7 +48,7 @@ def _descriptions(thing: SceneObject) -> dict[str, str]:
 
 
 def _by_looks(scene: Scene, index: int) -> list[Referring]:
-    """Name with or without colour and size, where no other object fits the same words."""
+    """Expressions of name, colour and size that fit no other object."""
     words = [_descriptions(thing) for thing in scene.objects]
     return [
         Referring(f"the {text}", index, kind)
@@ -60,8 +62,8 @@ def _area(thing: SceneObject) -> int:
 
 
 def _superlatives(scene: Scene, index: int) -> list[Referring]:
-    """The leftmost, rightmost, highest, lowest, largest, smallest of its name, or of all objects."""
-    thing, found = scene.objects[index], []
+    """Expressions like "the leftmost dog" and "the largest object": among its namesakes, or among all objects."""
+    thing, expressions = scene.objects[index], []
     x, y = center(thing)
     namesakes = [t for i, t in enumerate(scene.objects) if i != index and t.name == thing.name]
     everything = [t for i, t in enumerate(scene.objects) if i != index]
@@ -81,15 +83,15 @@ def _superlatives(scene: Scene, index: int) -> list[Referring]:
             "largest": all(_RANK[t.size] < rank and _area(t) * _BIGGER <= _area(thing) for t in others),
             "smallest": all(_RANK[t.size] > rank and _area(thing) * _BIGGER <= _area(t) for t in others),
         }
-        found += [
+        expressions += [
             Referring(f"the {word} {noun}", index, "superlative") for word, true in holds.items() if true
         ]
-    return found
+    return expressions
 
 
 def _by_neighbour(scene: Scene, index: int) -> list[Referring]:
-    """ "the dog to the right of the car": the car is the only one, and no other dog is on that side of it."""
-    thing, found = scene.objects[index], []
+    """Expressions like "the dog to the right of the car": one car, and no other dog on that side of it."""
+    thing, expressions = scene.objects[index], []
     words = [_descriptions(other) for other in scene.objects]
     namesakes = [t for i, t in enumerate(scene.objects) if i != index and t.name == thing.name]
     for place, other in enumerate(scene.objects):
@@ -98,5 +100,5 @@ def _by_neighbour(scene: Scene, index: int) -> list[Referring]:
         if between is None or other.name == thing.name:
             continue
         if not any(might_stand(namesake, between, other) for namesake in namesakes):
-            found.append(Referring(f"the {thing.name} {between} the {unique[0]}", index, "relation"))
-    return found
+            expressions.append(Referring(f"the {thing.name} {between} the {unique[0]}", index, "relation"))
+    return expressions

@@ -1,9 +1,9 @@
-"""Where objects stand to one another and in the picture; said only when it is plain to see."""
+"""Finds where objects stand, relative to each other and in the picture, when it is clear to see."""
 
 from pipelines.icon_world.scene import Scene, SceneObject
 
-_PLAIN = 0.15  # of the side: the least distance of two centres that makes a relation plain to see
-_CONE = 1.3  # how much longer the distance along the relation must be than the one across it
+_PLAIN = 0.15  # of the image's side: the least distance of two centres for a relation to be clear
+_CONE = 1.3  # the least ratio of the distances along and across the relation
 
 
 def center(thing: SceneObject) -> tuple[float, float]:
@@ -13,7 +13,7 @@ def center(thing: SceneObject) -> tuple[float, float]:
 
 
 def relation(scene: Scene, subject: int, other: int) -> str | None:
-    """What stands between two objects in "SUBJECT ... OTHER", or None when no relation is plain to see."""
+    """The words of the relation in "SUBJECT ... OTHER" ("above"), or None when no relation is clear."""
     (sx, sy), (ox, oy) = center(scene.objects[subject]), center(scene.objects[other])
     across, down = sx - ox, sy - oy
     if abs(across) >= _CONE * abs(down) and abs(across) >= _PLAIN * scene.side:
@@ -24,7 +24,7 @@ def relation(scene: Scene, subject: int, other: int) -> str | None:
 
 
 def might_stand(subject: SceneObject, words: str, other: SceneObject) -> bool:
-    """Whether a generous reader could call the relation true: the centres differ that way at all."""
+    """Whether the relation holds in a generous reading: the centres differ in that direction, however little."""
     (sx, sy), (ox, oy) = center(subject), center(other)
     return {
         "to the left of": sx < ox,
@@ -35,7 +35,7 @@ def might_stand(subject: SceneObject, words: str, other: SceneObject) -> bool:
 
 
 def position(scene: Scene, index: int) -> str | None:
-    """Where in the picture an object stands ("in the top left corner"), or None between the places."""
+    """The place of an object in the picture ("in the top left corner"), or None when it is between places."""
     x, y = (value / scene.side for value in center(scene.objects[index]))
     left, right, top, bottom = x < 0.36, x > 0.64, y < 0.36, y > 0.64
     across = "left" if left else "right" if right else ""

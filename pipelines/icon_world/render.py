@@ -1,4 +1,4 @@
-"""Pixels of a scene: a background and the glyphs on it, as JPEG."""
+"""Paints a scene, a background with glyphs on it, and encodes it as JPEG."""
 
 import numpy as np
 import simplejpeg
@@ -15,7 +15,7 @@ _MOST_NOISE = 24.0
 
 
 def paint_background(background: Background, side: int) -> NDArray[np.uint8]:
-    """Pixels [side, side, 3], 0..255, of a background alone."""
+    """Paint a background alone: pixels [side, side, 3], 0..255."""
     first, second = (np.array(BACKGROUND_COLORS[name], np.float32) for name in background.colors)
     if background.kind == "plain":
         return np.broadcast_to(first.astype(np.uint8), (side, side, 3)).copy()
@@ -33,7 +33,7 @@ def paint_background(background: Background, side: int) -> NDArray[np.uint8]:
 
 
 def paint(scene: Scene, objects: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
-    """Pixels [side, side, 3] of a scene, or of only some of its objects on the same background."""
+    """Paint a scene, or only some of its objects on the same background: pixels [side, side, 3], 0..255."""
     canvas = paint_background(scene.background, scene.side)
     for index, thing in enumerate(scene.objects):
         if objects is not None and index not in objects:
@@ -47,12 +47,12 @@ def paint(scene: Scene, objects: tuple[int, ...] | None = None) -> NDArray[np.ui
 
 
 def encode_jpeg(pixels: NDArray[np.uint8], quality: int = QUALITY) -> bytes:
-    """JPEG bytes of RGB pixels [height, width, 3]; colour at full resolution, as thin small icons need it."""
+    """Encode RGB pixels [height, width, 3] as JPEG; colour at full resolution, which thin small icons need."""
     return simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels), quality=quality, colorspace="RGB", colorsubsampling="444"
     )
 
 
 def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Pixels at another size."""
+    """Resample pixels [height, width, 3] to another size, in pixels."""
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))

@@ -1,4 +1,4 @@
-"""One sample of the icon world, a pure function of (seed, split, index): picture, caption, ground truth."""
+"""Makes one sample of the icon world, a pure function of (seed, split, index): scene, caption, ground truth."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from pipelines.icon_world.referring import refer
 from pipelines.icon_world.scene import SINGLE_SHARE, Scene, draw_scene
 from pipelines.icon_world.vocabulary import NAMES, SPLITS
 
-# Independent streams of random numbers of one sample: a change to one leaves the others as they were.
+# Independent streams of random numbers for one sample: a change in one does not change the others.
 SCENE, CAPTION, REFERRING, FLAW, DAMAGE = range(5)
 
 
 @dataclass(frozen=True)
 class World:
-    """What every sample of a world depends on, besides its split and index."""
+    """The arguments that every sample of a world depends on, besides its split and index."""
 
     seed: int
     side: int
@@ -23,23 +23,23 @@ class World:
     test_pairs: int
     names: tuple[str, ...] = NAMES
     single_share: float = SINGLE_SHARE
-    """Of training scenes; the held-out splits stay as they are, so that models compare."""
+    """Of training scenes; the held-out splits do not depend on it, so that models can be compared."""
 
     def rng(self, split: str, index: int, stream: int) -> np.random.Generator:
         """The generator of one stream of one sample."""
         return np.random.default_rng((self.seed, SPLITS.index(split), index, stream))
 
     def scene(self, split: str, index: int) -> Scene:
-        """The scene of a sample, before any flaw."""
+        """Draw the scene of a sample, before any flaw."""
         singles = self.single_share if split == "train" else SINGLE_SHARE
         return draw_scene(self.rng(split, index, SCENE), split, self.side, self.names, singles)
 
     def caption(self, split: str, index: int, scene: Scene) -> Caption:
-        """The caption of a sample whose scene is `scene`, before any flaw."""
+        """Draw the caption of a sample whose scene is `scene`, before any flaw."""
         return compose_caption(self.rng(split, index, CAPTION), scene)
 
     def metadata(self, split: str, index: int, scene: Scene, caption: Caption) -> dict[str, object]:
-        """The ground truth that KEY.json holds."""
+        """Make the ground truth that KEY.json holds."""
         referring = refer(self.rng(split, index, REFERRING), scene)
         return {
             "caption": caption.text,

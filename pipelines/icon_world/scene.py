@@ -1,4 +1,4 @@
-"""A scene of the icon world: which objects, in which colours and sizes, where, on what background."""
+"""Draws a scene of the icon world: its objects, their colours, sizes and places, and the background."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, BACKGROUNDS, NAME
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels; x, y is the top left corner
 
-SINGLE_SHARE = 0.2  # of scenes have one object
-_COUNTS = (0.4, 0.25, 0.15)  # scenes with 2, 3, 4 objects, one to another
+SINGLE_SHARE = 0.2  # the share of scenes with one object
+_COUNTS = (0.4, 0.25, 0.15)  # relative shares of scenes with 2, 3 and 4 objects
 _SIZE_SHARES = (0.35, 0.4, 0.25)  # small, medium, large
 _NAMESAKE = (
-    0.2  # share of further objects that repeat an earlier name: these need more than a name to refer to
+    0.2  # share of further objects that repeat an earlier name, so that a name alone does not identify them
 )
-_MOST_COVER = 0.45  # of the image by the squares around the objects
+_MOST_COVER = 0.45  # of the image's area: the most that the squares around the objects may cover
 _MOST_OVERLAP = 0.05  # of the smaller of two boxes
-_MARGIN = 0.02  # of the side, free at the rim
+_MARGIN = 0.02  # of the image's side: free at the border
 _TRIES = 40
 
 
@@ -29,7 +29,7 @@ class SceneObject:
     color: str
     size: str
     box: Box
-    glyph_side: int  # what `glyph_mask` was asked for
+    glyph_side: int  # pixels: the `long_side` given to `glyph_mask`
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Scene:
-    """A square picture of `side` pixels, objects from back to front."""
+    """A square picture with sides of `side` pixels; objects are in the order in which they are painted."""
 
     side: int
     background: Background
@@ -60,7 +60,7 @@ def draw_scene(
 ) -> Scene:
     """Draw a scene of 1 to 4 of `names` for a split; (name, colour, size) is unique within a scene.
 
-    `single_share` of the scenes have one object; of the others as many have 2, 3 and 4 as ever.
+    `single_share` of the scenes have one object; the others have 2, 3 or 4 in constant proportions.
     """
     kind = BACKGROUNDS[rng.integers(len(BACKGROUNDS))]
     first, second = rng.choice(len(BACKGROUND_COLORS), size=2, replace=False)
@@ -80,7 +80,7 @@ def draw_scene(
 def _draw_looks(
     rng: np.random.Generator, split: str, count: int, names: tuple[str, ...]
 ) -> list[tuple[str, str, str]]:
-    """Names, colours and sizes of `count` objects that fit into one picture."""
+    """Draw names, colours and sizes of `count` objects that fit into one picture."""
     while True:
         looks: list[tuple[str, str, str]] = []
         while len(looks) < count:
@@ -97,7 +97,7 @@ def _draw_looks(
 def _place(
     rng: np.random.Generator, looks: list[tuple[str, str, str]], side: int
 ) -> tuple[SceneObject, ...] | None:
-    """Find a place for each object, the largest first; None when one finds none."""
+    """Draw a place for each object, the largest first; None when an object finds none."""
     placed: dict[int, SceneObject] = {}
     margin = round(_MARGIN * side)
     for index in sorted(range(len(looks)), key=lambda i: -SIZES[looks[i][2]][1]):

@@ -1,7 +1,7 @@
-"""What the icon world is made of: everyday names of icons, colours, sizes, and the held-out pairs.
+"""The vocabulary of the icon world: everyday names of icons, colours, sizes, and the held-out pairs.
 
-No name's words contain another's ("wine glass" but no "glass"), no two names share a look, and every name
-takes a singular article, so that a caption or a referring expression can only mean one thing.
+No name contains the words of another ("wine glass" but no "glass"), no two names look alike, and every name takes a
+singular article, so that a caption or a referring expression has only one meaning.
 """
 
 from functools import lru_cache
@@ -85,14 +85,14 @@ SPLITS = ("train", "test", "unseen")
 def held_out_color() -> dict[str, str]:
     """For each name the one colour that only the unseen split shows; each colour is held out equally often.
 
-    The same for every seed and every size of world, so that models trained on different worlds compare.
+    It is the same for every seed and size of world, so that models of different worlds can be compared.
     """
     colors = tuple(COLORS)
     return {name: colors[place % len(colors)] for place, name in enumerate(_shuffled_names())}
 
 
 def first_names(count: int) -> tuple[str, ...]:
-    """The names of a world that knows only `count` of them; a world of more names knows these too."""
+    """The names of a world with only `count` of them; a world with more names has these too."""
     chosen = set(_shuffled_names()[:count])
     return tuple(name for name in NAMES if name in chosen)
 
@@ -109,5 +109,5 @@ def colors_of(name: str, split: str) -> tuple[str, ...]:
 
 
 def article(words: str) -> str:
-    """ "a" or "an", whichever `words` takes."""
+    """The article of `words`: "a" or "an"."""
     return "an" if words[0] in "aeio" or words.startswith(("hour", "umbrella")) else "a"

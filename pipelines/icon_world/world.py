@@ -1,4 +1,4 @@
-"""Writes a world: raw shards per split, the ground truth of its flaws, and last the record of it all."""
+"""Writes a world: raw shards per split, the ground truth of its flaws, and last `world.json`."""
 
 import json
 import os
@@ -13,21 +13,20 @@ from multiprocessing import get_context
 
 import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from data_filters.errors import InputError
+from pipelines.common.files import join, write_json, write_parquet
 from pipelines.icon_world.flaws import BLOCK, REPEATED, flawed_members, plan_flaws
 from pipelines.icon_world.glyphs import require_font
 from pipelines.icon_world.render import encode_jpeg, paint
 from pipelines.icon_world.sample import World, sample_key
 from pipelines.icon_world.scene import SINGLE_SHARE
 from pipelines.icon_world.vocabulary import NAMES, first_names
-from pipelines.shards.storage import join
 from pipelines.shards.writer import write_shard
 
-_HELD_BACK = 512  # test and unseen pairs, where none are asked for and the world is no smaller
-_WORTH_PROCESSES = 3000  # pairs from which starting processes pays
-_FEWEST_NAMES = 8  # captions of two unlike objects need some; each colour is held out once
+_HELD_BACK = 512  # default number of test and of unseen pairs, unless the world is smaller
+_WORTH_PROCESSES = 3000  # pairs from which starting processes saves time
+_FEWEST_NAMES = 8  # each colour is held out once, and shuffled captions need scenes without a common name
 _TICK = 50  # pairs between two calls of progress
 _GROUND_TRUTH = pa.schema(
     [("key", pa.string()), ("split", pa.string()), ("flaw", pa.string()), ("detail", pa.string())]
@@ -36,7 +35,7 @@ _GROUND_TRUTH = pa.schema(
 
 @dataclass(frozen=True)
 class WorldSummary:
-    """What was written: pairs per split, shards, pairs per flaw, bytes of the tars, seconds."""
+    """What was written: pairs per split, shards, pairs per flaw, bytes of all tars, seconds."""
 
     output: str
     pairs: dict[str, int]
@@ -47,6 +46,7 @@ class WorldSummary:
 
     @property
     def pairs_per_second(self) -> float:
+        """Pairs of all splits per second."""
         return sum(self.pairs.values()) / max(self.seconds, 1e-9)
 
 
@@ -62,7 +62,7 @@ class _Task:
 
 @dataclass
 class _Written:
-    """What a worker reports of a shard: its bytes, its flaws, and the captions' hashes in order."""
+    """What a worker reports of a shard: its size in bytes, its flaws, and the captions' hashes in order."""
 
     size: int = 0
     flaws: list[tuple[str, str, str]] = field(default_factory=list)
@@ -89,10 +89,10 @@ def render_world(
     Leaves raw shards in img2dataset's layout (KEY.jpg, KEY.txt, KEY.json) in `train/`, `test/` and
     `unseen/`; with `flaws`, `ground_truth.parquet` (key, split, flaw, detail), a row per flawed training
     pair; and `world.json`, written last. `image_size`: pixels of a side. `test_pairs` and `unseen_pairs`
-    default to 512, or `pairs` in a smaller world. `names`: how many kinds of objects there are; fewer are
-    learned sooner. `single_share`: share of training scenes with one object, from which names are learned sooner.
-    `workers`: processes; by default one per core where the
-    world is large enough. `progress` is told (pairs done, pairs in all).
+    default to 512, or to `pairs` in a smaller world. `names`: the number of kinds of objects; with fewer, training
+    takes fewer steps. `single_share`: share of training scenes with one object, from which names are learned sooner.
+    `workers`: processes; by default one per core where the world is large enough. `progress` is called with (pairs
+    done, pairs in all).
 
     The bytes depend on the arguments alone, not on `workers`; a larger world of the same seed begins with
     the same samples (with flaws: for the same `test_pairs`, from which the leaked copies are drawn).
@@ -115,13 +115,7 @@ def render_world(
     if workers is None:
         workers = (os.cpu_count() or 1) if total >= _WORTH_PROCESSES else 1
     written = _render_all(world, tasks, min(workers, len(tasks)), total, progress)
-    found = _ground_truth(written) if flaws else []
-    if flaws:
-        columns = list(zip(*found, strict=True)) or [()] * 4
-        table = pa.table([pa.array(column, pa.string()) for column in columns], schema=_GROUND_TRUTH)
-        with fsspec.open(join(output, "ground_truth.parquet"), "wb") as file:
-            pq.write_table(table, file)
-    flaw_counts = dict(sorted(Counter(flaw for _, _, flaw, _ in found).items()))
+    flaw_counts = _write_ground_truth(output, written) if flaws else {}
     record = {
         "version": 1,
         "seed": seed,
@@ -132,8 +126,7 @@ def render_world(
         "pairs": counts,
         "flaws": flaw_counts,
     }
-    with fsspec.open(join(output, "world.json"), "wb") as file:
-        file.write(json.dumps(record, indent=1).encode())
+    write_json(join(output, "world.json"), record, ensure_ascii=True, end="")
     return WorldSummary(
         output=output,
         pairs=counts,
@@ -155,7 +148,7 @@ def _check(
     single_share: float,
     workers: int | None,
 ) -> None:
-    """Raise InputError with one clear line, before anything is written."""
+    """Raise InputError, before anything is written, for a value out of range or an output that is not empty."""
     limits = {
         "pairs": (counts["train"], 1, 10**8 - 1),
         "test_pairs": (counts["test"], 1 if flaws else 0, 10**8 - 1),
@@ -186,7 +179,7 @@ def _render_all(
     total: int,
     progress: Callable[[int, int], None] | None,
 ) -> list[_Written]:
-    """Write every shard, here or in processes; reports in the order of the tasks."""
+    """Write every shard, in this process or in several; returns the reports in the order of the tasks."""
     tell = progress or (lambda done, of: None)
     done = 0
     tell(0, total)
@@ -198,7 +191,7 @@ def _render_all(
             tell(done, total)
         return written
     reports: dict[int, _Written] = {}
-    # spawn: a fork of a process that runs threads (torch, Ray) may hang
+    # spawn, since a fork of a process that runs threads (torch, Ray) may hang
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(_render_shard, world, task): place for place, task in enumerate(tasks)}
         for future in as_completed(waiting):
@@ -209,8 +202,8 @@ def _render_all(
     return [reports[place] for place in range(len(tasks))]
 
 
-def _tell_from(tell: Callable[[int, int], None], before: int, total: int, here: int) -> None:
-    tell(before + here, total)
+def _tell_from(tell: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    tell(before + done, total)
 
 
 def _render_shard(world: World, task: _Task, tick: Callable[[int], None] | None = None) -> _Written:
@@ -234,7 +227,7 @@ def _render_shard(world: World, task: _Task, tick: Callable[[int], None] | None 
 
 
 def _sample(world: World, split: str, index: int) -> tuple[dict[str, bytes], tuple[str, str] | None]:
-    """The members of a sample, extension -> bytes, and its flaw (kind, detail) if it has one."""
+    """Make the members of a sample (extension -> bytes), and its flaw (kind, detail) if it has one."""
     flaw = plan_flaws(world, index // BLOCK).get(index) if world.flaws and split == "train" else None
     if flaw is not None:
         members, detail = flawed_members(world, index, flaw)
@@ -249,8 +242,17 @@ def _sample(world: World, split: str, index: int) -> tuple[dict[str, bytes], tup
     }, None
 
 
+def _write_ground_truth(output: str, written: Iterable[_Written]) -> dict[str, int]:
+    """Write `ground_truth.parquet`; returns the number of pairs per flaw."""
+    rows = _ground_truth(written)
+    columns = list(zip(*rows, strict=True)) or [()] * 4
+    table = pa.table([pa.array(column, pa.string()) for column in columns], schema=_GROUND_TRUTH)
+    write_parquet(join(output, "ground_truth.parquet"), table, compression="snappy")
+    return dict(sorted(Counter(flaw for _, _, flaw, _ in rows).items()))
+
+
 def _ground_truth(written: Iterable[_Written]) -> list[tuple[str, str, str, str]]:
-    """Rows (key, split, flaw, detail) by key: the planted flaws, and captions that came twice."""
+    """Rows (key, split, flaw, detail) by key: the planted flaws, and captions that occur twice by chance."""
     first: dict[bytes, str] = {}
     rows = []
     for report in written:

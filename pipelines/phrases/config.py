@@ -1,21 +1,18 @@
-"""What the phrases of captions are found with. Closed: an unknown key is an error."""
+"""The settings of finding phrases in captions. Closed: an unknown key is an error."""
 
-from typing import Any
+from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from data_filters.phrases import EXTRACTORS, PhraseExtractor, PhraseOptions, load_extractor
-from data_filters.phrases.options import LEVELS
+from data_filters.phrases import EXTRACTORS, PhraseExtractor, load_extractor
+from data_filters.phrases.options import LEVELS, PhraseOptions
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
 
-# Such a field changes how a run goes, not what comes out: it stays outside the config hash.
-_OPERATIONAL: dict[str, Any] = {"affects_output": False}
 _PLAIN = PhraseOptions()
 
 
-class PhrasesConfig(BaseModel):
-    """Parser and options; each field but the first two and `workers` is one of PhraseOptions, where it is explained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class PhrasesConfig(Section):
+    """Parser and options. Every field except `extractor`, `model` and `workers` is one of PhraseOptions."""
 
     extractor: str = Field("noun_chunks", description=f"how phrases are found: {', '.join(EXTRACTORS)}")
     model: str = Field(
@@ -27,23 +24,25 @@ class PhrasesConfig(BaseModel):
         _PLAIN.keep_determiners, description='true keeps "a", "the", ... in front of phrases'
     )
     max_phrases: int | None = Field(
-        _PLAIN.max_phrases, ge=1, description="phrases of a caption at most; null for all"
+        _PLAIN.max_phrases, ge=1, description="at most this many phrases per caption; null for all"
     )
-    max_tokens: int = Field(_PLAIN.max_tokens, ge=1, description="words and marks of a phrase at most")
+    max_tokens: int = Field(
+        _PLAIN.max_tokens, ge=1, description="tokens (words and punctuation marks) of a phrase at most"
+    )
     max_characters: int = Field(
         _PLAIN.max_characters, ge=1, description="characters of a caption that are read at most"
     )
     stop_list: str | None = Field(
-        None, description="path of a list of contentless phrases, one a line; null for the shipped one"
+        None, description="path of a list of phrases without content, one per line; null for the shipped one"
     )
     batch_size: int = Field(
-        _PLAIN.batch_size, ge=1, description="captions parsed together", json_schema_extra=_OPERATIONAL
+        _PLAIN.batch_size, ge=1, description="captions parsed together", json_schema_extra=NO_EFFECT_ON_OUTPUT
     )
     workers: int | None = Field(
         None,
         ge=1,
         description="parsers at work at the same time, each with its own model; null takes one per CPU",
-        json_schema_extra=_OPERATIONAL,
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
 
     @field_validator("extractor")
@@ -61,7 +60,7 @@ class PhrasesConfig(BaseModel):
         return level
 
     def options(self) -> PhraseOptions:
-        """The options of an extractor."""
+        """The options of the extractor."""
         return PhraseOptions(**self.model_dump(exclude={"extractor", "model", "workers"}))
 
     def load(self) -> PhraseExtractor:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from data_filters.sample import sample_from_members
+from pipelines.common.files import join, write_text
 from pipelines.common.html.environment import render
 from pipelines.common.html.page import page
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import iterate
-from pipelines.shards.storage import join, write_file
+from pipelines.shards.record import read_phrases
 
 Span = tuple[int, int]
 PHRASES_PAGE = "phrases.html"
@@ -84,16 +85,15 @@ def write_phrases_page(output: str, count: int = SHOWN) -> str | None:
     """
     shards = committed_shards(output)
     captions: list[str] = []
-    found: list[list[Span]] = []
+    spans: list[list[Span]] = []
     for number, shard in enumerate(shards):
         due = count * (number + 1) // len(shards) - len(captions)
         for key, members in itertools.islice(iterate(shard.uri), max(due, 0)):
             sample = sample_from_members(key, members)
-            records = ((sample.metadata or {}).get("loupe") or {}).get("phrases") or []
             captions.append(sample.caption or "")
-            found.append([(record["start"], record["end"]) for record in records])
+            spans.append([(phrase.start, phrase.end) for phrase in read_phrases(sample.metadata)])
     if not captions:
         return None
-    content = phrases_page(captions, found, title=f"Phrases of {len(captions)} captions")
-    write_file(join(output, PHRASES_PAGE), content.encode("utf-8", "replace"))
+    content = phrases_page(captions, spans, title=f"Phrases of {len(captions)} captions")
+    write_text(join(output, PHRASES_PAGE), content, errors="replace")
     return join(output, PHRASES_PAGE)

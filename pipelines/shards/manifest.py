@@ -1,24 +1,30 @@
-"""Commit records: what was made of which input under which configuration.
+"""Commit records: which output was made from which input with which configuration.
 
 `OUTPUT/manifests/NAME.json` is written last and is the commit; a unit without one does not exist.
 """
 
+from __future__ import annotations
+
 import json
-import os
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from data_filters.errors import InputError
-from pipelines.common.config import config_hash, output_settings
-from pipelines.shards.storage import filesystem, join, write_file
+from pipelines.common.config import config_hash, differences, output_settings
+from pipelines.common.files import Uri, filesystem, join, write_json
+from pipelines.shards.storage import index_name
+from pipelines.shards.writer import ShardInfo
 
 VERSION = 1
-
-
 MANIFESTS = "manifests"
+
+
+# A manifest as `json.loads` gives it: config_hash, config, input, outputs, funnel, quarantine.
+Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class CommittedShard:
     sha256: str
 
 
-def committed_shards(uri: str | os.PathLike[str]) -> list[CommittedShard]:
-    """The shards that the manifests in `uri/manifests/` name, by name; `[]` when there are none.
+def committed_shards(uri: Uri) -> list[CommittedShard]:
+    """List the shards that the manifests in `uri/manifests/` name, by URI; `[]` when there are none.
 
     Raises InputError when a manifest cannot be read.
     """
@@ -58,22 +64,36 @@ def committed_shards(uri: str | os.PathLike[str]) -> list[CommittedShard]:
 
 
 def manifest_uri(output: str, name: str) -> str:
-    """Where the manifest of unit `name` lies."""
+    """The URI of the manifest of unit `name`."""
     return join(output, MANIFESTS, f"{name}.json")
 
 
-def write_manifest(output: str, name: str, manifest: dict[str, Any]) -> None:
-    """Commit a unit. Everything that the manifest names must be there already."""
-    text = json.dumps({"version": VERSION, **manifest}, indent=1, ensure_ascii=False, sort_keys=True)
-    write_file(manifest_uri(output, name), (text + "\n").encode("utf-8"))
+def output_entry(written: ShardInfo) -> dict[str, object]:
+    """What a manifest's `outputs` says of one written shard."""
+    tar = posixpath.basename(written.uri)
+    return {
+        "tar": tar,
+        "index": index_name(tar),
+        "samples": written.samples,
+        "size": written.size,
+        "sha256": written.sha256,
+    }
 
 
-def read_manifests(output: str) -> dict[str, dict[str, Any]]:
-    """Every committed unit of an output folder, by name. Raises InputError when one cannot be read."""
+def write_manifest(output: str, name: str, manifest: Mapping[str, object]) -> None:
+    """Commit a unit. Everything that the manifest names must be written before."""
+    write_json(manifest_uri(output, name), {"version": VERSION, **manifest}, sort_keys=True)
+
+
+def read_manifests(output: str) -> dict[str, Manifest]:
+    """Read the manifest of every committed unit of an output folder, by name.
+
+    Raises InputError when one cannot be read.
+    """
     fs, path = filesystem(join(output, MANIFESTS))
     if not fs.isdir(path):
         return {}
-    manifests: dict[str, dict[str, Any]] = {}
+    manifests: dict[str, Manifest] = {}
     for file in sorted(fs.ls(path, detail=False)):
         name = posixpath.basename(file)
         if name.startswith(".") or not name.endswith(".json"):
@@ -90,21 +110,20 @@ def read_manifests(output: str) -> dict[str, dict[str, Any]]:
     return manifests
 
 
-def check_same_config(output: str, manifests: dict[str, dict[str, Any]], config: BaseModel) -> None:
-    """Refuse an output folder that holds another configuration's results. Raises InputError naming both."""
+def check_same_config(output: str, manifests: dict[str, Manifest], config: BaseModel) -> None:
+    """Raise InputError, naming both hashes, when an output folder holds the results of another configuration."""
     mine = config_hash(config)
     for manifest in manifests.values():
         theirs = manifest["config_hash"]
         if theirs != mine:
-            changed = _differences(manifest.get("config", {}), output_settings(config))
+            changed = ", ".join(
+                f"{key} {their_value} there, {my_value} here"
+                for key, their_value, my_value in differences(
+                    manifest.get("config", {}), output_settings(config)
+                )
+            )
             raise InputError(
                 f"output {output} holds results of config {theirs}, this run has config {mine}"
                 f"{f' ({changed})' if changed else ''}; choose another output folder, "
                 "or take the recipe that made it, or delete the folder"
             )
-
-
-def _differences(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
-    """`min_side 200 there, 64 here`, for every setting that decides what comes out and differs."""
-    pairs = [(name, theirs.get(name), mine.get(name)) for name in sorted({*theirs, *mine})]
-    return ", ".join(f"{name} {there} there, {here} here" for name, there, here in pairs if there != here)

@@ -1,40 +1,41 @@
-"""Tar shards: find members by their headers alone, stream samples, read any member, write deterministically.
+"""Reads tar shards: finds members by their headers alone, streams samples, reads any member.
 
-The tars are the only interface between curation and training, so this file knows no ray. Every URI goes
-through fsspec. A shard `NAME.tar` has beside it `NAME.index.parquet` (key, extension, offset and length of
-each member), and is committed when a file of `manifests/` names it: readers trust the manifests only.
+The tars are the only interface between curation and training, so this module does not import ray. A URI is anything
+that fsspec opens. Beside a shard `NAME.tar` lies `NAME.index.parquet` (key, extension, offset and length of each
+member). A shard is committed when a file of `manifests/` names it; readers trust the manifests only.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.shards.storage import coalesce, filesystem, index_name, open_at_random
+from pipelines.common.files import Uri, filesystem
+from pipelines.shards.storage import coalesce, index_name, open_at_random
 from pipelines.shards.tar_format import BrokenShard, Member, parse_members
 from pipelines.shards.writer import INDEX_SCHEMA
 
 
-def walk(uri: str | os.PathLike[str]) -> Iterator[Member]:
+def walk(uri: Uri) -> Iterator[Member]:
     """Find every member `KEY.EXT` of a tar from its headers, in tar order; no data is read.
 
-    KEY ends at the first dot of the base name, as in webdataset; folders, links, hidden files and files
-    without an extension belong to no sample and are passed over. Understands ustar prefixes, GNU and pax long
-    names, base-256 sizes.
+    KEY ends at the first dot of the base name, as in webdataset. Folders, links, hidden files and files without an
+    extension belong to no sample and are passed over. Reads ustar prefixes, GNU and pax long names, base-256 sizes.
 
-    Raises BrokenShard at the first damage, after the members before it were yielded; also when the end marker
-    is missing, since then nothing says that the tar is whole.
+    Raises BrokenShard at the first damage, after the members before it were yielded, and also when the end marker is
+    missing, since the tar may then be incomplete.
     """
     with open_at_random(uri) as (read, total):
         yield from parse_members(os.fspath(uri), read, total)
 
 
-def iterate(uri: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+def iterate(uri: Uri) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Stream the samples of a tar: (key, {extension: bytes}), neighbours with the same key together.
 
-    On damage every sample that is known to be whole is yielded, then BrokenShard is raised.
+    On damage every sample that is known to be complete is yielded, then BrokenShard is raised.
     """
     with open_at_random(uri) as (read, total):
         for key, members in group(parse_members(os.fspath(uri), read, total)):
@@ -42,64 +43,61 @@ def iterate(uri: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, bytes]
 
 
 def group(members: Iterable[Member]) -> Iterator[tuple[str, list[Member]]]:
-    """Neighbouring members with the same key; an extension that comes again starts a new sample.
+    """Group neighbouring members with the same key; an extension that comes again starts a new sample.
 
-    Damage (BrokenShard) is passed on after the last sample that is known to be whole, which is one that another
+    Damage (BrokenShard) is passed on after the last sample that is known to be complete, which is one that another
     sample follows.
     """
-    here: list[Member] = []
+    sample: list[Member] = []
     seen: set[str] = set()
     source = iter(members)
     while True:
         try:
             member = next(source, None)
         except BrokenShard as broken:
-            if not here:
+            if not sample:
                 raise
-            if broken.key is None:  # nothing says that the sample before the damage had all its members
-                raise BrokenShard(broken.uri, broken.offset, broken.reason, here[0].key) from broken
-            if here[0].key != broken.key:
-                yield here[0].key, here
+            if broken.key is None:  # the sample before the damage may lack members
+                raise BrokenShard(broken.uri, broken.offset, broken.reason, sample[0].key) from broken
+            if sample[0].key != broken.key:
+                yield sample[0].key, sample
             raise
-        if here and (member is None or member.key != here[0].key or member.extension in seen):
-            yield here[0].key, here
-            here, seen = [], set()
+        if sample and (member is None or member.key != sample[0].key or member.extension in seen):
+            yield sample[0].key, sample
+            sample, seen = [], set()
         if member is None:
             return
-        here.append(member)
+        sample.append(member)
         seen.add(member.extension)
 
 
-def read_members(uri: str | os.PathLike[str], members: list[Member]) -> list[bytes]:
-    """The bytes of any members, in the order asked for; neighbours are fetched with one request.
+def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
+    """Read the bytes of any members, in the order given; neighbours are fetched with one request.
 
     Raises BrokenShard when the tar is shorter than a member says.
     """
-    found: list[bytes] = [b""] * len(members)
+    contents: list[bytes] = [b""] * len(members)
     ranges = coalesce(members)
     if not ranges:
-        return found
+        return contents
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         with open(path, "rb", buffering=0) as file:
             blocks = [os.pread(file.fileno(), stop - start, start) for start, stop, _ in ranges]
     else:
-        blocks = cast(
-            list[bytes],
-            fs.cat_ranges([path] * len(ranges), [r[0] for r in ranges], [r[1] for r in ranges]),
-        )
+        blocks = fs.cat_ranges([path] * len(ranges), [r[0] for r in ranges], [r[1] for r in ranges])
     for (start, _, positions), block in zip(ranges, blocks, strict=True):
         for position in positions:
             member = members[position]
             data = block[member.offset - start : member.offset - start + member.length]
             if len(data) != member.length:
                 raise BrokenShard(os.fspath(uri), member.offset, "the tar ends inside a member", member.key)
-            found[position] = bytes(data)
-    return found
+            contents[position] = bytes(data)
+    return contents
 
 
-def read_index(tar_uri: str | os.PathLike[str]) -> list[Member]:
-    """All members of a shard: from `NAME.index.parquet` beside the tar, else by a header walk."""
+def read_index(tar_uri: Uri) -> list[Member]:
+    """List all members of a shard, from `NAME.index.parquet` beside the tar, else from the tar's headers."""
     fs, path = filesystem(tar_uri)
     index = index_name(path)
     if not fs.exists(index):

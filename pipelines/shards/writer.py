@@ -1,8 +1,9 @@
-"""The deterministic tar writer.
+"""Writes tars deterministically: the same samples give the same bytes on any machine.
 
-POSIX pax format, mtime 0, owner 0/0 without names, mode 0644, the members of a sample in the order of their
-extensions: the same samples give the same bytes on any machine.
+POSIX pax format, mtime 0, owner 0/0 without names, mode 0644, the members of a sample in the order of their extensions.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -16,7 +17,8 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.shards.storage import filesystem, index_name, partial_name
+from pipelines.common.files import Uri, filesystem, partial_name
+from pipelines.shards.storage import index_name
 from pipelines.shards.tar_format import BLOCK, Member, split_name
 
 RECORD = 20 * BLOCK  # tar files are padded to whole records
@@ -27,7 +29,7 @@ INDEX_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """A shard that was written: its tar, how many samples, bytes, and the sha256 of the tar."""
+    """A written shard: the tar's URI, the number of samples, the tar's size in bytes and its sha256."""
 
     uri: str
     samples: int
@@ -35,11 +37,10 @@ class ShardInfo:
     sha256: str
 
 
-def write_shard(uri: str | os.PathLike[str], samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> ShardInfo:
-    """Write a tar and its index: temporary names, then renamed. Samples stay in the order given.
+def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> ShardInfo:
+    """Write a tar and its index under temporary names, then rename both. Samples stay in the order given.
 
-    The same samples give the same bytes. Raises ValueError on a key that comes twice, or on a name that would
-    not be found again under the same key.
+    Raises ValueError on a key that comes twice, or on a name that would not be read back under the same key.
     """
     fs, path = filesystem(uri)
     fs.makedirs(posixpath.dirname(path), exist_ok=True)
@@ -64,7 +65,7 @@ def write_shard(uri: str | os.PathLike[str], samples: Iterable[tuple[str, Mappin
                 pa.array(column, field.type) for column, field in zip(columns, INDEX_SCHEMA, strict=True)
             ]
             pq.write_table(pa.table(arrays, schema=INDEX_SCHEMA), file, compression="zstd")
-        # An index never stands beside a tar that it does not describe: away with the old one first.
+        # The old index is removed first, so that no index ever lies beside a tar that it does not describe.
         if fs.exists(index):
             fs.rm_file(index)
         fs.mv(tar_partial, path)
@@ -78,7 +79,7 @@ def write_shard(uri: str | os.PathLike[str], samples: Iterable[tuple[str, Mappin
 
 
 class _HashingWriter:
-    """Passes bytes on; knows their number and sha256."""
+    """Passes bytes on to a file; counts them and computes their sha256."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file

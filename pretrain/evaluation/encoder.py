@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, BatchFeature
 
 from data_filters.errors import InputError
 from pretrain.export.progress_bars import quiet_loading
@@ -23,25 +23,23 @@ class ExportedEncoder:
     Images go through the folder's own image processor, texts through its own tokenizer, cut at its length limit.
     """
 
+    # Any dual encoder of transformers, its tokenizer and its processor: what they share has no type of its own there.
+    model: Any
+    tokenizer: Any
+    processor: Any
+
     def __init__(self, export: str, device: str = "cpu") -> None:
         """Raises InputError when the folder cannot be opened or the device is not there."""
         if not (Path(export) / "config.json").is_file():
             raise InputError(
                 f"export is {export!r}, which has no config.json; give the folder of `loupe export`"
             )
-        try:
-            self.device = torch.device(device)
-            torch.zeros(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"device is {device!r}: {reason}; use cpu, or cuda where there is a GPU"
-            ) from error
+        self.device = open_device(device)
         try:
             with quiet_loading():
                 model = AutoModel.from_pretrained(export)
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(export)
-            self.processor: Any = AutoImageProcessor.from_pretrained(export)
+            self.tokenizer = AutoTokenizer.from_pretrained(export)
+            self.processor = AutoImageProcessor.from_pretrained(export)
         except (OSError, ValueError, KeyError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(
@@ -52,15 +50,14 @@ class ExportedEncoder:
                 f"export {export!r} is a {type(model).__name__}, which has not two towers; "
                 "give the folder of `loupe export` or another dual encoder"
             )
-        self.model: Any = model.to(self.device).eval()
+        self.model = model.to(self.device).eval()
         shape = getattr(model.config, "text_config", model.config)
         self.max_tokens = min(self.tokenizer.model_max_length, shape.max_position_embeddings)
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Float[Tensor, "B D"]:
         """Unit-length embeddings, fp32 on the CPU."""
-        inputs = self.processor(images=list(images), return_tensors="pt").to(self.device)
-        return _unit(self.model.get_image_features(**inputs))
+        return _unit(self.model.get_image_features(**self._processed(images)))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "B D"]:
@@ -70,7 +67,39 @@ class ExportedEncoder:
         ).to(self.device)
         return _unit(self.model.get_text_features(**inputs))
 
+    @torch.inference_mode()
+    def pool_images(self, images: Sequence[Image.Image]) -> Float[Tensor, "B W"]:
+        """The image tower's pooled output before the projection, fp32 on the CPU.
 
-def _unit(features: Any) -> Tensor:
-    values = features if isinstance(features, Tensor) else features.pooler_output
+        Raises InputError for a model without an image tower by the name of `vision_model`.
+        """
+        tower = getattr(self.model, "vision_model", None)
+        if tower is None:
+            raise InputError(
+                f"the export is a {type(self.model).__name__} without a vision_model; use features=embedding"
+            )
+        return tower(pixel_values=self.pixels(images)).pooler_output.float().cpu()
+
+    def pixels(self, images: Sequence[Image.Image]) -> Float[Tensor, "B 3 H W"]:
+        """Images as the image tower takes them, on its device."""
+        return self._processed(images)["pixel_values"]
+
+    def _processed(self, images: Sequence[Image.Image]) -> BatchFeature:
+        return self.processor(images=list(images), return_tensors="pt").to(self.device)
+
+
+def open_device(name: str) -> torch.device:
+    """The device of that name. Raises InputError when torch cannot use it."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device is {name!r}: {reason}; use cpu, or cuda where there is a GPU") from error
+    return device
+
+
+def _unit(features: Any) -> Float[Tensor, "B D"]:
+    """Unit-length rows of a tensor, or of the pooled output of a model output object, fp32 on the CPU."""
+    values: Tensor = features if isinstance(features, Tensor) else features.pooler_output
     return F.normalize(values.float(), dim=-1).cpu()

@@ -31,12 +31,14 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 }
 """Sets of templates by name; `{}` is the class name."""
 
-
-CHUNK = 256  # prompts in one forward pass
+CHUNK = 256  # prompts per forward pass
 
 
 def choose_templates(given: str | Sequence[str]) -> tuple[str, ...]:
-    """A set by name, or templates as they are: each with `{}` where the name goes."""
+    """The templates of a set by name, or those given, each with `{}` for the class name.
+
+    Raises InputError on a template without one `{}`, and on an empty list.
+    """
     if isinstance(given, str) and given in TEMPLATES:
         return TEMPLATES[given]
     templates = (given,) if isinstance(given, str) else tuple(given)
@@ -65,5 +67,5 @@ def class_embeddings(
     chosen = choose_templates(templates)
     texts = [prompt(template, name) for name in names for template in chosen]
     parts = [encoder.embed_texts(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
-    every = torch.cat(parts)
-    return F.normalize(every.unflatten(0, (len(names), len(chosen))).mean(1), dim=-1)
+    embedded = torch.cat(parts)
+    return F.normalize(embedded.unflatten(0, (len(names), len(chosen))).mean(1), dim=-1)

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in its output folder."""
+"""The output folder of an evaluation: whether it may be written, and its `metrics.json`."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from data_filters.errors import InputError
+from pipelines.common import files
 
 METRICS = "metrics.json"
-_OWN = ("examples", "detections", "ground_truth")
+_FILES = ("examples", "detections", "ground_truth")
 
 
 def claim_output(output: str, identity: Mapping[str, Any]) -> None:
-    """Refuse, before any work, a folder that holds the results of something else.
+    """Check that a folder may take the results of the evaluation that `identity` describes.
 
-    `identity` names what is evaluated on what: the same evaluation may be repeated and replaces its results.
+    The same evaluation may be repeated and replaces its results. Raises InputError, before any work, when the folder
+    holds the results of another evaluation or other files.
     """
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {output!r} is a file; give a folder")
     file = folder / METRICS
     if not file.is_file():
-        # An interrupted evaluation leaves its examples and detections behind: metrics.json comes last.
-        if folder.is_dir() and any(not path.name.lstrip(".").startswith(_OWN) for path in folder.iterdir()):
+        # An interrupted evaluation leaves examples and detections without metrics.json, which is written last.
+        if folder.is_dir() and any(not path.name.lstrip(".").startswith(_FILES) for path in folder.iterdir()):
             raise InputError(
                 f"output {output!r} is not empty and holds no {METRICS}; give a new or empty folder"
             )
         return
     try:
-        there = json.loads(file.read_bytes())
-        differing = [name for name, value in identity.items() if there.get(name) != value]
+        metrics = json.loads(file.read_bytes())
+        differing = [name for name, value in identity.items() if metrics.get(name) != value]
     except (ValueError, AttributeError):
         raise InputError(f"{file} is not understood; give a new folder with --output") from None
     if differing:
         name = differing[0]
         raise InputError(
-            f"output {output!r} holds results with {name} {there.get(name)!r}, this is {name} {identity[name]!r}; "
+            f"output {output!r} holds results with {name} {metrics.get(name)!r}, this is {name} {identity[name]!r}; "
             "nothing was changed; give a new folder with --output"
         )
 
@@ -47,9 +49,6 @@ def write_metrics(output: str, metrics: Mapping[str, Any]) -> None:
     write_json(Path(output) / METRICS, metrics)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    files.write_json(path, value, indent=2)

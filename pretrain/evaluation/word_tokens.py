@@ -1,4 +1,4 @@
-"""The words of captions as the text tower sees them, each in the context of its own caption."""
+"""Word tokens of captions, each in the context of its own caption."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pretrain.shapley.games import between_specials
 
 
 class WordTokens(NamedTuple):
-    """T captions of at most L tokens. `input_ids` and `attention_mask` are the text tower's own inputs."""
+    """Tokens of T captions, at most L each. `input_ids` and `attention_mask` are the inputs of the text tower."""
 
     tokens: Float[Tensor, "T L D"]
-    """Unit length, fp32, on the encoder's device; positions that are no word hold no meaning."""
+    """Unit length, fp32, on the encoder's device; values where `mask` is False are to be ignored."""
     mask: Bool[Tensor, "T L"]
-    """The words: not [CLS], [SEP] and padding, as FILIP's loss and the token game count them."""
+    """True for words; False for [CLS], [SEP] and padding, as in FILIP's loss and the token game."""
     offsets: Int[Tensor, "T L 2"]
     """Characters (start, end) of the caption; (0, 0) where there is no word. On the CPU."""
     input_ids: Int[Tensor, "T L"]

@@ -1,12 +1,17 @@
-"""The formats of an export by name: a new one is one file and one line here."""
+"""The formats of an export by name. A new one is a file, and a function and one line here.
+
+Importing this loads nothing heavy: each function imports its format when it is called.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Protocol
 
 from data_filters.errors import InputError
-from pretrain.export import hugging_face, onnx, open_clip
-from pretrain.export.folder import ExportSummary
+
+if TYPE_CHECKING:
+    from pretrain.export.folder import ExportSummary
 
 
 class Export(Protocol):
@@ -15,15 +20,37 @@ class Export(Protocol):
     def __call__(self, run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary: ...
 
 
+def _hugging_face(run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary:
+    from pretrain.export.hugging_face import export_run
+
+    return export_run(run, output, checkpoint=checkpoint)
+
+
+def _open_clip(run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary:
+    from pretrain.export.open_clip import export_run
+
+    return export_run(run, output, checkpoint=checkpoint)
+
+
+def _onnx(run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary:
+    from pretrain.export.onnx import export_run
+
+    return export_run(run, output, checkpoint=checkpoint)
+
+
 FORMATS: dict[str, Export] = {
-    "huggingface": hugging_face.export_run,
-    "open-clip": open_clip.export_run,
-    "onnx": onnx.export_run,
+    "huggingface": _hugging_face,
+    "open-clip": _open_clip,
+    "onnx": _onnx,
 }
 
 
 def get_format(name: str) -> Export:
-    """The export of that name. Raises InputError naming the known ones."""
+    """The export of that name. Raises InputError naming the known ones and the nearest."""
     if name not in FORMATS:
-        raise InputError(f"format is {name!r}; allowed are {', '.join(FORMATS)}; set --format to one of them")
+        near = get_close_matches(name, FORMATS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(
+            f"format is {name!r}; allowed are {', '.join(FORMATS)}{hint}; set --format to one of them"
+        )
     return FORMATS[name]

@@ -1,12 +1,11 @@
 """What every format of an export shares: which run and checkpoint, where it may be written, its record and card.
 
-A format is one function that writes a folder and says how far its embeddings are from the run's (`table.py`
-lists them). The folder is made under a temporary name, compared with the run and only then renamed.
+A format is one function that writes a folder and returns how far its embeddings are from the run's (`FORMATS` in
+`__init__.py` lists them). The folder is written under a temporary name, compared with the run and only then renamed.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Callable
@@ -16,8 +15,10 @@ from pathlib import Path
 from torch import Tensor
 
 from data_filters.errors import InputError
+from pipelines.common import files
 from pretrain.data.samples.tokenizer import load_tokenizer
-from pretrain.export.model_card import CardFace, write_model_card
+from pretrain.export.model_card import CardTexts, write_model_card
+from pretrain.export.record import RECORD, read_record
 from pretrain.export.run_folder import (
     ENCODER_PREFIX,
     RunFolder,
@@ -28,13 +29,12 @@ from pretrain.export.run_folder import (
 )
 from pretrain.models.dual_encoder import DualEncoder
 
-RECORD = "export.json"
 REGION_PREFIX = "region_generator."
 
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """What was exported. `max_difference`: the largest of any embedding value between run and export."""
+    """A finished export. `max_difference` is the largest difference of any embedding value between run and export."""
 
     run: str
     checkpoint: str
@@ -49,7 +49,7 @@ class ExportSummary:
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: the run, its towers (evaluation mode, fp32, CPU) and the proxy heads' tensors by name."""
+    """The run to export, its towers (evaluation mode, fp32, CPU) and the tensors of its proxy heads by name."""
 
     run: RunFolder
     encoder: DualEncoder
@@ -67,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Written:
-    """What a format's function says of its folder, which it has compared with the run."""
+    """The result of a format's function, which has compared its folder with the run."""
 
     max_difference: float
     region_head: bool = False
@@ -78,7 +78,7 @@ Write = Callable[[Source, Path, Path], Written]
 
 
 def export_folder(
-    format: str, face: CardFace, write: Write, run: str, output: str, checkpoint: str | None
+    format: str, texts: CardTexts, write: Write, run: str, output: str, checkpoint: str | None
 ) -> ExportSummary:
     """Write the newest checkpoint of `run` (or the named one) to the folder `output` by `write`.
 
@@ -89,7 +89,7 @@ def export_folder(
     source_run = open_run(run)
     chosen = find_checkpoint(source_run, checkpoint)
     target = Path(output)
-    _refuse_foreign(target, source_run, format)
+    _check_target(target, source_run, format)
     weights = load_weights(chosen)
     heads = {name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER_PREFIX)}
     source = Source(source_run, restore_encoder(source_run, weights), heads)
@@ -110,7 +110,7 @@ def export_folder(
             region_head=written.region_head,
             max_difference=written.max_difference,
         )
-        _write_record(summary, source_run, partial, face)
+        _write_record(summary, source_run, partial, texts)
         _move_into_place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -118,25 +118,25 @@ def export_folder(
 
 
 def save_tokenizer(source: Source, folder: Path) -> None:
-    """Write the run's tokenizer; its length limit is the one that captions were cut at."""
+    """Write the run's tokenizer, with the length limit that captions had in training."""
     tokenizer = load_tokenizer(source.run.config.tokenizer)
     tokenizer.model_max_length = max_tokens(source)
     tokenizer.save_pretrained(folder)
 
 
 def max_tokens(source: Source) -> int:
-    """Captions are cut after so many tokens, [CLS] and [SEP] among them."""
+    """The length limit of captions, in tokens with [CLS] and [SEP]."""
     return min(
         source.run.config.model.text.max_tokens, source.encoder.text_model.config.max_position_embeddings
     )
 
 
 def write_json(path: Path, value: object) -> None:
-    """Readable JSON with a line break at its end."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write indented JSON with a line break at its end."""
+    files.write_json(path, value, indent=2)
 
 
-def _write_record(summary: ExportSummary, run: RunFolder, folder: Path, face: CardFace) -> None:
+def _write_record(summary: ExportSummary, run: RunFolder, folder: Path, texts: CardTexts) -> None:
     record = {
         "version": 1,
         "run": run.identity,
@@ -146,11 +146,11 @@ def _write_record(summary: ExportSummary, run: RunFolder, folder: Path, face: Ca
         "data": run.data,
     }
     write_json(folder / RECORD, record)
-    write_model_card(folder, record, face)
+    write_model_card(folder, record, texts)
 
 
 def _count_by_prefix(heads: dict[str, Tensor], region_head: bool) -> dict[str, int]:
-    """Parameters that are not exported, by the head that holds them."""
+    """Number of parameters that are not exported, by head."""
     counts: dict[str, int] = {}
     for name, tensor in heads.items():
         prefix = name.split(".", 1)[0]
@@ -159,12 +159,13 @@ def _count_by_prefix(heads: dict[str, Tensor], region_head: bool) -> dict[str, i
     return counts
 
 
-def _refuse_foreign(target: Path, run: RunFolder, format: str) -> None:
+def _check_target(target: Path, run: RunFolder, format: str) -> None:
+    """Raise InputError where the target is anything but empty or an export of this run in this format."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     try:
-        there = json.loads((target / RECORD).read_bytes())
-        name, identity, kind = there["name"], there["run"], there.get("format", "huggingface")
+        record = read_record(target)
+        name, identity, kind = record["name"], record["run"], record.get("format", "huggingface")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"output {str(target)!r} is there and is no export of this run; nothing was changed; "
@@ -183,7 +184,7 @@ def _refuse_foreign(target: Path, run: RunFolder, format: str) -> None:
 
 
 def _move_into_place(partial: Path, target: Path) -> None:
-    """Rename; an earlier export is set aside first, so that `target` is never half written."""
+    """Rename `partial` to `target`; an earlier export is moved aside first, so that `target` is never half written."""
     old = None
     if target.exists():
         old = partial.with_name(partial.name + ".old")

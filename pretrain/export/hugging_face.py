@@ -1,7 +1,7 @@
-"""A trained run → a stock Hugging Face checkpoint that opens with no code of ours.
+"""Exports a trained run as a stock Hugging Face checkpoint that opens with no code of ours.
 
 The folder is a `VisionTextDualEncoderModel` (config, safetensors), its tokenizer, its image processor and a
-model card. The proxy heads stay behind: a region generator goes to a file of its own beside the model.
+model card. The proxy heads are not part of it: a region generator goes to a file of its own beside the model.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pretrain.export.folder import ExportSummary, Source, Written, export_folder
 from pretrain.export.model_card import HUGGINGFACE
 from pretrain.export.parity import check_parity
 from pretrain.export.progress_bars import quiet_loading
+from pretrain.export.region_head import DESCRIPTION, WEIGHTS
 
 BICUBIC = 3  # PIL.Image.Resampling.BICUBIC, as image processors store it
 
@@ -45,7 +46,7 @@ def _write_model(source: Source, folder: Path) -> None:
         encoder.text_model.config,
         projection_dim=source.run.config.model.projection_dim,
     )
-    # Built anew rather than around the run's own modules: the parity check compares two separate models.
+    # Built new rather than around the run's own modules, so that the parity check compares two separate models.
     model = VisionTextDualEncoderModel(config)
     weights = encoder.state_dict()
     weights["logit_scale"] = weights["logit_scale"][0]  # [1] in the run, without dimensions here
@@ -57,7 +58,7 @@ def _write_model(source: Source, folder: Path) -> None:
 
 
 def save_image_processor(source: Source, folder: Path) -> None:
-    """Write the stock image processor that gives what the run saw in evaluation: squeezed, bicubic, from -1 to 1."""
+    """Write the stock image processor of the run's evaluation: squeezed to a square, bicubic, values from -1 to 1."""
     side = source.encoder.vision_model.config.image_size
     ViTImageProcessorPil(
         size={"height": side, "width": side}, resample=BICUBIC, image_mean=[MEAN] * 3, image_std=[STD] * 3
@@ -65,15 +66,15 @@ def save_image_processor(source: Source, folder: Path) -> None:
 
 
 def _write_region_head(source: Source, folder: Path) -> bool:
-    own = source.region_weights
-    if not own:
+    weights = source.region_weights
+    if not weights:
         return False
-    save_file(own, folder / "region_head.safetensors", metadata={"format": "pt"})
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     description = {
         "grid": list(source.encoder.grid),
         "projection_dim": source.run.config.model.projection_dim,
-        "shapes": {name: list(tensor.shape) for name, tensor in sorted(own.items())},
+        "shapes": {name: list(tensor.shape) for name, tensor in sorted(weights.items())},
         "objectives": source.run.config.objectives.model_dump(mode="json"),
     }
-    write_json(folder / "region_head.json", description)
+    write_json(folder / DESCRIPTION, description)
     return True

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.common.files import write_text
+from pretrain.export.record import RECORD, objective_options
 from pretrain.export.scores import flat_scores, flat_yardsticks, meanings, said, way_of
 
 _BEGIN, _END = "<!-- scores -->", "<!-- end of scores -->"
 
 
 @dataclass(frozen=True)
-class CardFace:
-    """What a card says by format: the library that opens it, in a sentence and as code, and limits of its own."""
+class CardTexts:
+    """The parts of a card that depend on the format: the library, how it opens the folder, limits."""
 
     library: str
     opens_with: str
@@ -22,7 +24,7 @@ class CardFace:
     limits: str = ""
 
 
-HUGGINGFACE = CardFace(
+HUGGINGFACE = CardTexts(
     library="transformers",
     opens_with="A stock `VisionTextDualEncoderModel`: it opens with transformers alone.",
     usage="""\
@@ -44,22 +46,23 @@ out.logits_per_image.softmax(-1)
 )
 
 _LIMITS = """\
-- It knows what its training pairs showed and nothing else; scores above hold for the data they name.
+- It was trained on the pairs named above and on nothing else; scores hold for the data that they name.
 - Captions are cut after {max_tokens} tokens. Images are squeezed to {side}×{side} px whatever their shape.
-{own}- Curation removes much, not everything: no statement is made about bias, safety or memorised content.
+{format_limits}- Curation does not remove everything: no statement is made about bias, safety or memorised content.
 """
 
 
-def write_model_card(folder: Path, record: Mapping[str, Any], face: CardFace = HUGGINGFACE) -> None:
+def write_model_card(folder: Path, record: Mapping[str, Any], texts: CardTexts = HUGGINGFACE) -> None:
     """Write `README.md` into an export. `record` is the content of its `export.json`."""
     config = record["config"]
     image, text = config["model"]["image"], config["model"]["text"]
-    objectives = ", ".join(f"{name} × {part.get('weight', 1)}" for name, part in config["objectives"].items())
+    weights = {name: objective_options(config, name)["weight"] for name in config["objectives"]}
+    objectives = ", ".join(f"{name} × {weight}" for name, weight in weights.items())
     schedule = config["schedule"]
     length = f"{schedule['steps']} steps" if schedule["steps"] else f"{schedule['epochs']} epochs"
     lines = [
         "---",
-        f"library_name: {face.library}",
+        f"library_name: {texts.library}",
         "pipeline_tag: zero-shot-image-classification",
         "---",
         "",
@@ -67,9 +70,9 @@ def write_model_card(folder: Path, record: Mapping[str, Any], face: CardFace = H
         "",
         f"An image tower and a text tower in one embedding space of {config['model']['projection_dim']} "
         f"dimensions, {record['parameters']:,} parameters, pretrained with loupe. "
-        f"{face.opens_with}",
+        f"{texts.opens_with}",
         "",
-        face.usage,
+        texts.usage,
         "## Recipe",
         "",
         "| | |",
@@ -83,7 +86,7 @@ def write_model_card(folder: Path, record: Mapping[str, Any], face: CardFace = H
         f"| not exported | {_left_out(record['left_out'])} |",
         f"| parity | embeddings differ from the run's by at most {record['max_difference']:.1e} (fp32) |",
         "",
-        "The whole recipe stands in `export.json`.",
+        f"The whole recipe stands in `{RECORD}`.",
         "",
         "## Data",
         "",
@@ -97,7 +100,7 @@ def write_model_card(folder: Path, record: Mapping[str, Any], face: CardFace = H
         "",
         "## Limits",
         "",
-        _LIMITS.format(max_tokens=text["max_tokens"], side=image["image_size"], own=face.limits),
+        _LIMITS.format(max_tokens=text["max_tokens"], side=image["image_size"], format_limits=texts.limits),
     ]
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
@@ -110,13 +113,11 @@ def add_scores(export: str, results: list[Mapping[str, Any]]) -> None:
     tail = rest.split(_END, 1)[1]
     rows = ["| task | data | score | value |", "|---|---|---|---|"]
     rows += [line for result in results for line in _lines(result, flat_scores(result))]
-    held_against = [line for result in results for line in _lines(result, flat_yardsticks(result))]
-    if held_against:
-        rows += ["", "For comparison, what no model earned:", "", "| task | data | yardstick | value |"]
-        rows += ["|---|---|---|---|", *held_against, "", f"{meanings(results)}."]
-    temporary = path.with_name(".README.md.partial")
-    temporary.write_text("\n".join([head + _BEGIN, *rows, _END + tail]), encoding="utf-8")
-    temporary.replace(path)
+    yardsticks = [line for result in results for line in _lines(result, flat_yardsticks(result))]
+    if yardsticks:
+        rows += ["", "For comparison, scores without the model:", "", "| task | data | yardstick | value |"]
+        rows += ["|---|---|---|---|", *yardsticks, "", f"{meanings(results)}."]
+    write_text(path, "\n".join([head + _BEGIN, *rows, _END + tail]))
 
 
 def _lines(result: Mapping[str, Any], values: list[tuple[str, float]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A trained run → ONNX: `image.onnx`, `text.onnx`, and `regions.onnx` where the run has a region generator.
+"""Exports a trained run as ONNX: `image.onnx`, `text.onnx`, and `regions.onnx` where the run has a region generator.
 
 - image: pixel_values [B, 3, S, S] → image_embeds [B, D], patch_embeds [B, C, D], unit length;
 - text: input_ids, attention_mask [B, L] int64 → text_embeds [B, D], word_embeds [B, L, D], unit length;
@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,9 +33,10 @@ from pretrain.export.folder import (
     write_json,
 )
 from pretrain.export.hugging_face import save_image_processor
-from pretrain.export.model_card import CardFace
+from pretrain.export.model_card import CardTexts
 from pretrain.export.onnx_graph import OPSET, Graph, compare_graph, write_graph
 from pretrain.export.parity import accept, probe
+from pretrain.export.region_head import build_region_head
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator
 
@@ -44,7 +44,7 @@ NEEDS = ("onnx", "onnxscript", "onnxruntime")
 BATCHES = (1, 3, 8)
 """Batch sizes at which every graph is compared with the run."""
 
-FACE = CardFace(
+CARD = CardTexts(
     library="onnx",
     opens_with="Both towers are ONNX graphs; they need onnxruntime and no torch.",
     usage="""\
@@ -86,12 +86,12 @@ def export_run(run: str, output: str, *, checkpoint: str | None = None) -> Expor
 
     Raises InputError: no run, no checkpoint, something else in `output`, or a package that is not installed.
     """
-    absent = [name for name in NEEDS if find_spec(name) is None]
-    if absent:
+    missing = [name for name in NEEDS if find_spec(name) is None]
+    if missing:
         raise InputError(
-            f"format is onnx, which needs {', '.join(absent)}; install them with: pip install {' '.join(absent)}"
+            f"format is onnx, which needs {', '.join(missing)}; install them with: pip install {' '.join(missing)}"
         )
-    return export_folder("onnx", FACE, _write, run, output, checkpoint)
+    return export_folder("onnx", CARD, _write, run, output, checkpoint)
 
 
 class ImageTower(nn.Module):
@@ -137,7 +137,9 @@ def _write(source: Source, folder: Path, _: Path) -> Written:
     save_tokenizer(source, folder)
     save_image_processor(source, folder)
     write_json(folder / "onnx.json", _description(source, graphs))
-    difference = float(torch.tensor(differences).max())  # unlike Python's max, this keeps a NaN
+    difference = float(
+        torch.tensor(differences).max()
+    )  # unlike Python's max, this returns NaN if there is one
     return Written(accept(difference, str(folder)), region_head=bool(source.region_weights))
 
 
@@ -179,24 +181,20 @@ def _graphs(source: Source) -> list[Graph]:
 
 
 def _region_generator(source: Source) -> RegionGenerator:
-    """The run's region generator with every cell a candidate: selection is left to who uses the boxes."""
-    weights, encoder = source.region_weights, source.encoder
+    """The run's region generator. Raises InputError when its weights are not known to this version."""
+    dim = source.run.config.model.projection_dim
     try:
-        width = weights["out.weight"].shape[1]
-        head = RegionGenerator(
-            source.run.config.model.projection_dim, encoder.grid, encoder.cells, width=width
-        )
-        head.load_state_dict(weights)
+        return build_region_head(source.region_weights, dim, source.encoder.grid)
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"run {str(source.run.path)!r}: the checkpoint's region generator is not one that this version knows "
             f"({reason}); export with the version that trained it"
         ) from error
-    return head
 
 
-def _description(source: Source, graphs: list[Graph]) -> dict[str, Any]:
+def _description(source: Source, graphs: list[Graph]) -> dict[str, object]:
+    """The content of `onnx.json`: how the files go together."""
     encoder = source.encoder
     logarithm = float(encoder.logit_scale.detach()[0])
     return {

@@ -1,4 +1,4 @@
-"""One torch module → one ONNX file with free axes, and back through onnxruntime."""
+"""Writes a torch module as an ONNX file with free axes, and compares the two through onnxruntime."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 from transformers import PreTrainedModel
 
 from pretrain.export.parity import largest_difference
@@ -21,7 +21,7 @@ OPSET = 18
 
 @dataclass(frozen=True)
 class Graph:
-    """A module, which returns a tuple, and its ONNX file. Axis 0 of every tensor is the batch and free."""
+    """A module that returns a tuple, and its ONNX file. Axis 0 of every tensor is the batch, of any size."""
 
     file: str
     module: nn.Module
@@ -37,15 +37,15 @@ def write_graph(graph: Graph, folder: Path, towers: Sequence[PreTrainedModel] = 
 
     `towers` are those in the module whose attention must be written out.
     """
-    free: dict[str, Any] = {}
+    dims: dict[str, Dim] = {}
     axes = {
-        name: {axis: free.setdefault(label, torch.export.Dim(label, min=1)) for axis, label in own.items()}
-        for name, own in graph.inputs.items()
+        name: {axis: dims.setdefault(label, Dim(label, min=1)) for axis, label in labels.items()}
+        for name, labels in graph.inputs.items()
     }
     with _eager_attention(towers), _quiet():
         program = torch.onnx.export(
             graph.module.eval(),
-            graph.examples(2),  # of one, torch would take the batch for fixed
+            graph.examples(2),  # with a batch of one, torch would fix the size of that axis
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
             dynamic_shapes=tuple(axes.values()),
@@ -53,6 +53,7 @@ def write_graph(graph: Graph, folder: Path, towers: Sequence[PreTrainedModel] = 
             dynamo=True,
             verbose=False,
         )
+        assert program is not None  # it is with dynamo=True
         program.save(folder / graph.file)
 
 
@@ -67,16 +68,21 @@ def compare_graph(graph: Graph, folder: Path, batches: Sequence[int]) -> float:
     for batch in batches:
         inputs = graph.examples(batch)
         feed = {name: value.numpy() for name, value in zip(graph.inputs, inputs, strict=True)}
-        theirs = session.run(list(graph.outputs), feed)
+        from_file = session.run(list(graph.outputs), feed)
         with torch.no_grad():
-            ours = graph.module(*inputs)
-        pairs += [(own, torch.from_numpy(other)) for own, other in zip(ours, theirs, strict=True)]
+            from_module = graph.module(*inputs)
+        pairs += [
+            (tensor, torch.from_numpy(array)) for tensor, array in zip(from_module, from_file, strict=True)
+        ]
     return largest_difference(pairs)
 
 
 @contextmanager
 def _eager_attention(towers: Sequence[PreTrainedModel]) -> Iterator[None]:
-    """Attention as matrix products: the exporter cannot decompose a Swin with the fused kernel (its strides)."""
+    """While open, attention is computed as matrix products.
+
+    The exporter cannot decompose the fused kernel in a Swin, because of its strides.
+    """
     before = [tower.config._attn_implementation for tower in towers]
     try:
         for tower in towers:
@@ -89,7 +95,7 @@ def _eager_attention(towers: Sequence[PreTrainedModel]) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on packages and on its own internals."""
+    """While open, the exporter logs no remarks on packages and on its own internals."""
     logger = logging.getLogger("torch.onnx._internal.exporter")
     level = logger.level
     logger.setLevel(logging.ERROR)

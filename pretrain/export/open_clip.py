@@ -1,4 +1,4 @@
-"""A trained run → a folder that open_clip opens: `open_clip.create_model_and_transforms("local-dir:FOLDER")`.
+"""Exports a trained run as a folder that open_clip opens: `open_clip.create_model_and_transforms("local-dir:FOLDER")`.
 
 `open_clip_config.json` and `open_clip_model.safetensors` for a CustomTextCLIP of timm's Swin and an HFTextEncoder
 with BERT's own pooler and a linear projection. open_clip (3.0 and later, with transformers and timm 1.0.17 or later)
@@ -36,7 +36,7 @@ from pretrain.export.folder import (
     save_tokenizer,
     write_json,
 )
-from pretrain.export.model_card import CardFace
+from pretrain.export.model_card import CardTexts
 from pretrain.export.parity import accept, largest_difference, probe, run_embeddings
 from pretrain.export.timm_layout import REGISTERED, registered_name, timm_arguments, to_timm
 from pretrain.export.timm_reader import swin_features
@@ -44,7 +44,7 @@ from pretrain.models.dual_encoder import DualEncoder
 
 CONFIG, WEIGHTS, IMAGE = "open_clip_config.json", "open_clip_model.safetensors", "image"
 
-FACE = CardFace(
+CARD = CardTexts(
     library="open_clip",
     opens_with="It opens with open_clip (3.0 or later, with transformers).",
     usage="""\
@@ -62,8 +62,8 @@ texts = model.encode_text(tokenizer(["a red umbrella", "a blue dog"]), normalize
 After moving the folder, put its new absolute path into `open_clip_config.json` wherever the old one stands.
 """,
     limits="""\
-- open_clip mends quotation marks, HTML entities and broken encodings in captions before tokenising; in training they
-  were taken as they came.
+- open_clip corrects quotation marks, HTML entities and broken encodings in captions before tokenising; in training
+  captions were not changed.
 """,
 )
 
@@ -73,10 +73,10 @@ def export_run(run: str, output: str, *, checkpoint: str | None = None) -> Expor
 
     Written under a temporary name, read back, compared with the run and only then renamed.
 
-    Raises InputError: no run, no checkpoint, something else in `output`, or an image tower that open_clip has not:
-    a ViT of transformers, or a Swin that timm computes otherwise (`timm_layout.py`).
+    Raises InputError: no run, no checkpoint, something else in `output`, or an image tower that open_clip lacks: a ViT
+    of transformers, or a Swin that timm computes otherwise (`timm_layout.py`).
     """
-    return export_folder("open-clip", FACE, _write, run, output, checkpoint)
+    return export_folder("open-clip", CARD, _write, run, output, checkpoint)
 
 
 def _write(source: Source, folder: Path, final: Path) -> Written:
@@ -87,7 +87,7 @@ def _write(source: Source, folder: Path, final: Path) -> Written:
     if registered_name(arguments) is None:
         (folder / IMAGE).mkdir()
         write_json(folder / IMAGE / "config.json", _timm_config(encoder, arguments))
-    # open_clip tells padding by this number alone.
+    # open_clip recognises padding by this number alone.
     text = type(encoder.text_model.config).from_dict(encoder.text_model.config.to_dict())
     text.pad_token_id = load_tokenizer(source.run.config.tokenizer).pad_token_id
     text.save_pretrained(folder)
@@ -101,9 +101,9 @@ def check_parity(encoder: DualEncoder, folder: Path) -> float:
     Raises RuntimeError where it is too large.
     """
     pixels, ids, mask = probe(encoder, padding=AutoConfig.from_pretrained(folder).pad_token_id)
-    theirs = read_back(folder, pixels, ids)
-    ours = run_embeddings(encoder, pixels, ids, mask)
-    return accept(largest_difference(zip(ours, theirs, strict=True)), str(folder))
+    exported = read_back(folder, pixels, ids)
+    trained = run_embeddings(encoder, pixels, ids, mask)
+    return accept(largest_difference(zip(trained, exported, strict=True)), str(folder))
 
 
 @torch.no_grad()

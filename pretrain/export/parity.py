@@ -1,14 +1,13 @@
-"""Proof that an export embeds as the run did."""
+"""Checks that an export computes the same embeddings as the run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoModel
+from transformers import AutoModel, VisionTextDualEncoderModel
 
 from pretrain.export.progress_bars import quiet_loading
 from pretrain.models.dual_encoder import DualEncoder
@@ -23,16 +22,15 @@ def check_parity(model: DualEncoder, export: str, *, limit: float = LIMIT) -> fl
     Both get the same random images and the same random captions of unequal length. Compared are unit-length
     global embeddings and the temperature's logarithm.
 
-    Raises RuntimeError when the difference exceeds `limit`: the export is then not what was trained.
+    Raises RuntimeError when the difference exceeds `limit`: the export then does not compute what was trained.
     """
     with quiet_loading():
         stock = AutoModel.from_pretrained(export, dtype=torch.float32).eval()
     pixels, ids, mask = probe(model)
     with torch.no_grad():
-        theirs = (*stock_embeddings(stock, pixels, ids, mask), stock.logit_scale)
-    return accept(
-        largest_difference(zip(run_embeddings(model, pixels, ids, mask), theirs, strict=True)), export, limit
-    )
+        exported = (*stock_embeddings(stock, pixels, ids, mask), stock.logit_scale)
+    trained = run_embeddings(model, pixels, ids, mask)
+    return accept(largest_difference(zip(trained, exported, strict=True)), export, limit)
 
 
 def probe(
@@ -73,7 +71,9 @@ def run_embeddings(
         model.train(was_training)
 
 
-def stock_embeddings(stock: Any, pixels: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def stock_embeddings(
+    stock: VisionTextDualEncoderModel, pixels: Tensor, ids: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
     """Unit-length image and text embeddings as the stock model computes them."""
     image = stock.get_image_features(pixel_values=pixels).pooler_output
     text = stock.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
@@ -81,13 +81,13 @@ def stock_embeddings(stock: Any, pixels: Tensor, ids: Tensor, mask: Tensor) -> t
 
 
 def largest_difference(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Of any value of any pair. Not-a-number anywhere gives not-a-number, which `accept` refuses."""
-    differences = [(ours - theirs).detach().abs().max() for ours, theirs in pairs]
-    return float(torch.stack(differences).max())  # unlike Python's max, this keeps a NaN
+    """Largest absolute difference of any value of any pair. NaN anywhere gives NaN, which `accept` refuses."""
+    differences = [(trained - exported).detach().abs().max() for trained, exported in pairs]
+    return float(torch.stack(differences).max())  # unlike Python's max, this returns NaN if there is one
 
 
 def accept(difference: float, export: str, limit: float = LIMIT) -> float:
-    """`difference`, where it is small enough. Raises RuntimeError where it is not."""
+    """`difference`, where it is at most `limit`. Raises RuntimeError where it is not."""
     if not difference <= limit:
         raise RuntimeError(
             f"the export {export!r} differs from the run by {difference:.3g} (allowed: {limit:g} in fp32); "

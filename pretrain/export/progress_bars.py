@@ -1,4 +1,4 @@
-"""Silences transformers' bars for weights: a run shows its own progress."""
+"""Hides transformers' progress bars for weights, since a run shows its own progress."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from transformers.utils import logging
 @contextmanager
 def quiet_loading() -> Iterator[None]:
     """While open, reading and writing weights draws no bar."""
-    shown = logging.is_progress_bar_enabled()
+    enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if enabled:
             logging.enable_progress_bar()

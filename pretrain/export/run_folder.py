@@ -1,4 +1,4 @@
-"""Reads what a pretraining run left: its recipe, its newest whole checkpoint, the record of its data.
+"""Reads the folder of a pretraining run: its recipe, its newest whole checkpoint, the record of its data.
 
 - `RUN/config.json`: the resolved recipe under `config`, the hash of recipe and data under `config_hash`, the
   data's URI under `data`, and under `shards` the uri, sample count and sha256 of each shard.
@@ -31,7 +31,7 @@ _STEP = re.compile(r"step-(\d+)")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with weights; `step` is the number of optimiser steps behind them."""
+    """A folder with weights; `step` is the number of optimiser steps that led to them."""
 
     folder: Path
     step: int
@@ -39,7 +39,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run on disk; `identity` is the hash of its recipe and data, `data` where and what it read."""
+    """A run on disk. `identity` is the hash of its recipe and data, `data` the URI and the shards that it read."""
 
     path: Path
     config: DualEncoderConfig
@@ -48,7 +48,7 @@ class RunFolder:
 
 
 def open_run(run: str) -> RunFolder:
-    """The run in a folder. Raises InputError when it is no run or its configuration cannot be read."""
+    """Read the run in a folder. Raises InputError when it is no run or its configuration cannot be read."""
     path = Path(run)
     file = path / "config.json"
     if not file.is_file():
@@ -70,7 +70,7 @@ def open_run(run: str) -> RunFolder:
 def find_checkpoint(run: RunFolder, name: str | None = None) -> Checkpoint:
     """The checkpoint of that name (`step-00000100`, `100`), or the newest whole one.
 
-    Raises InputError when there is none, naming those that are there.
+    Raises InputError when there is none, naming those that exist.
     """
     folder = run.path / "checkpoints"
     whole = {
@@ -97,7 +97,7 @@ def find_checkpoint(run: RunFolder, name: str | None = None) -> Checkpoint:
 
 
 def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Every tensor of the checkpoint, by its name in the module."""
+    """Every tensor of the checkpoint, by its name in the module. Raises InputError when the file cannot be read."""
     file = checkpoint.folder / WEIGHTS
     try:
         return load_file(file)
@@ -108,15 +108,18 @@ def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def restore_encoder(run: RunFolder, weights: dict[str, Tensor]) -> DualEncoder:
-    """The run's dual encoder with these weights, in evaluation mode, fp32 on the CPU."""
+    """The run's dual encoder with these weights, in evaluation mode, fp32 on the CPU.
+
+    Raises InputError when the weights do not fit the run's recipe.
+    """
     encoder = DualEncoder(run.config.model, len(load_tokenizer(run.config.tokenizer)))
-    own = {
+    encoder_weights = {
         name.removeprefix(ENCODER_PREFIX): tensor.float()
         for name, tensor in weights.items()
         if name.startswith(ENCODER_PREFIX)
     }
     try:
-        encoder.load_state_dict(own)
+        encoder.load_state_dict(encoder_weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InputError(

@@ -1,4 +1,4 @@
-"""The fractions of a result by kind: scores, and the yardsticks that scores are held against."""
+"""Scores of a result and the yardsticks beside them, with the names that tables show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What a number that no model earned is called in a table, and what it means."""
+    """The label and the meaning of a number that a score is compared with and that no model was needed for."""
 
     label: str
     meaning: str
@@ -24,23 +24,23 @@ YARDSTICKS: dict[str, Yardstick] = {
         "objects that the best box of whole cells meets at IoU 0.5: what boxes of cells can reach",
     ),
 }
-"""By the name in `metrics.json`, or what a name ends in (`pointing_chance` is chance at `pointing`).
+"""By the name in `metrics.json`, or its ending (`pointing_chance` is the chance yardstick of `pointing`).
 
 A new yardstick is one line here.
 """
 
-_NO_SCORES = ("seconds", "scale", "inverse_regularisation")  # what it took, and what was chosen
+_NO_SCORES = ("seconds", "scale", "inverse_regularisation")  # fractions by type alone: a time, and settings
 
 
 def flat_scores(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     """("image to text R@1", 0.5) and so on: every score of a result, at any depth but per-class ones."""
-    found: list[tuple[str, float]] = []
+    scores: list[tuple[str, float]] = []
     for name, value in result.items():
         if isinstance(value, Mapping) and name not in ("per_class", "skipped"):
-            found += [(f"{name.replace('_', ' ')} {inner}", score) for inner, score in flat_scores(value)]
+            scores += [(f"{name.replace('_', ' ')} {inner}", score) for inner, score in flat_scores(value)]
         elif isinstance(value, float) and name not in _NO_SCORES and split_yardstick(name) is None:
-            found.append((name, value))
-    return found
+            scores.append((name, value))
+    return scores
 
 
 def flat_yardsticks(result: Mapping[str, Any]) -> list[tuple[str, float]]:
@@ -51,7 +51,7 @@ def flat_yardsticks(result: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def split_yardstick(name: str) -> tuple[str, str] | None:
-    """(score that it is held against, or "" where it is the task's own; name in `YARDSTICKS`); None for a score."""
+    """(score that it is compared with, or "" where it is the task's own; name in `YARDSTICKS`); None for a score."""
     for known in sorted(YARDSTICKS, key=len, reverse=True):
         if name == known or name.endswith(f"_{known}"):
             return name[: -len(known)].rstrip("_"), known
@@ -59,7 +59,7 @@ def split_yardstick(name: str) -> tuple[str, str] | None:
 
 
 def way_of(result: Mapping[str, Any]) -> str:
-    """How the task was done, where it has several ways: where boxes or features came from, how pairs were scored."""
+    """The way in which a task was done, where it has several: source of boxes or features, scoring of pairs."""
     ways = [result.get("proposals"), result.get("features"), result.get("scoring")]
     return ", ".join(str(way).replace("_", " ") for way in ways if way and way != "global")
 
@@ -74,6 +74,9 @@ def said(name: str) -> str:
 
 
 def meanings(results: Iterable[Mapping[str, Any]]) -> str:
-    """What the yardsticks that occur in results mean, in one text; empty without any."""
-    known = {split_yardstick(name)[1] for result in results for name, _ in flat_yardsticks(result)}  # type: ignore[index]
-    return "; ".join(f"{one.label}: {one.meaning}" for name, one in YARDSTICKS.items() if name in known)
+    """The meanings of the yardsticks that occur in results, in one text; empty without any."""
+    splits = [split_yardstick(name) for result in results for name, _ in flat_yardsticks(result)]
+    known = {split[1] for split in splits if split is not None}
+    return "; ".join(
+        f"{yardstick.label}: {yardstick.meaning}" for name, yardstick in YARDSTICKS.items() if name in known
+    )

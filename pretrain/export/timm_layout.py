@@ -1,9 +1,9 @@
-"""A Swin of transformers in the names and the layout of timm's (`timm.models.swin_transformer`, timm >= 0.9).
+"""Converts a Swin of transformers to the names and the layout of timm's (`timm.models.swin_transformer`, timm >= 0.9).
 
-The two compute the same with three differences in storage: timm keeps query, key and value in one matrix, puts the
-patch merging before the stage that follows it instead of behind the one before, and pools outside the trunk. One
-difference is no matter of storage: where a map is no multiple of the window, transformers pads and then shifts,
-timm shifts and then pads; such a tower cannot be expressed.
+The two compute the same and differ in storage in three ways: timm keeps query, key and value in one matrix, stores the
+patch merging with the stage that follows it instead of the one before, and pools outside the trunk. They compute
+differently where a map is no multiple of the window: transformers pads and then shifts, timm shifts and then pads;
+such a tower cannot be expressed.
 """
 
 from __future__ import annotations

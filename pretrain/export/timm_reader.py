@@ -1,7 +1,7 @@
-"""What timm's Swin computes from its state dict, in plain torch: an export is read with it before it is put in place.
+"""The forward pass of timm's Swin from its state dict, in plain torch; checks an export before it is put in place.
 
 Written from timm's definition (`timm.models.swin_transformer`, timm 1.0), not from transformers', so that a wrong
-name, order or layout in what was written shows as another embedding.
+name, order or layout in an export gives another embedding.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _merge(x: Float[Tensor, "B S S W"]) -> Float[Tensor, "B H H 4W"]:
-    """Each 2×2 square one token: left column first, each column from the top."""
+    """Join each 2×2 square into one token: left column first, each column from the top."""
     x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
     return torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], -1)
 
@@ -70,7 +70,7 @@ def _attend(
     window: int,
     shift: int,
 ) -> Float[Tensor, "B S S W"]:
-    """Attention inside windows of the map shifted by (shift, shift); what the shift brought together stays apart."""
+    """Attention inside windows of the map shifted by (shift, shift), masked across the edges that the shift joined."""
     side = x.shape[1]
     padding = -side % window
     x = F.pad(x.roll((-shift, -shift), (1, 2)), (0, 0, 0, padding, 0, padding))

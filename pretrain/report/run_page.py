@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from markupsafe import Markup
 
+from pipelines.common.files import write_text
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import cards
 from pretrain.report.curves import curves
@@ -55,9 +55,5 @@ def write_report(
             ("Recipe", recipe(learned) if learned else _NOTHING),
         ],
     )
-    target = Path(output_html)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.partial")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(target)
+    write_text(output_html, content)
     return output_html

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.tasks.task import Rows
-from pretrain.training.engines.engine import Engine
+from pretrain.training.engine import Engine
 
 RowsOf = TypeVar("RowsOf", bound=Rows)
 

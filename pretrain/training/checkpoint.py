@@ -17,7 +17,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pretrain.training.engines.engine import Engine
+from pretrain.training.engine import Engine
 
 FOLDER = "checkpoints"
 

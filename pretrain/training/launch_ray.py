@@ -18,6 +18,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from data_filters.errors import InputError
+from pipelines.common.files import write_json
 from pretrain.config import WorkersConfig
 from pretrain.tasks import read_config
 from pretrain.training.loop import train
@@ -124,9 +125,7 @@ def _worker(settings: dict[str, Any]) -> None:
 def _write_fault(run: Path, error: Exception) -> None:
     """Write RUN/fault.json: the type and message of an error that a restart cannot mend."""
     kind = next(name for name, fault in FAULTS.items() if isinstance(error, fault))
-    temporary = run / f".{FAULT}.{os.getpid()}"
-    temporary.write_text(json.dumps({"type": kind, "message": str(error)}))
-    temporary.rename(run / FAULT)
+    write_json(run / FAULT, {"type": kind, "message": str(error)}, indent=None, ensure_ascii=True, end="")
 
 
 # Any: Ray's runtime environment, and JSON values, here and below.

@@ -15,7 +15,7 @@ from pretrain.data.batches import BatchReader
 from pretrain.step_context import StepContext
 from pretrain.training.accumulation import accumulate_gradients
 from pretrain.training.checkpoint import CheckpointWriter, State, list_checkpoints, load_checkpoint
-from pretrain.training.engines.engine import Engine
+from pretrain.training.engine import Engine
 from pretrain.training.metrics import Meter, MetricsLog
 from pretrain.training.prepared_run import PreparedRun
 from pretrain.training.profiler import step_profiler

@@ -13,6 +13,7 @@ import torch
 
 from data_filters.errors import InputError
 from pipelines.common.config import hash_of, output_settings
+from pipelines.common.files import write_json
 from pretrain.config import PretrainConfig
 from pretrain.data.batches import BatchReader
 from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
@@ -59,9 +60,7 @@ def write_run_config(run: PreparedRun) -> None:
         "total_steps": run.total_steps,
         "config_hash": run.config_hash,
     }
-    temporary = folder / ".config.json.partial"
-    temporary.write_text(json.dumps(document, indent=1))
-    temporary.rename(folder / "config.json")
+    write_json(folder / "config.json", document, ensure_ascii=True, end="")
 
 
 # Any, here and below: only the task knows the type of its features.

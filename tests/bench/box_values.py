@@ -1,10 +1,10 @@
-"""Which judge knows a true box: the region alone, its interaction or value among coalitions, or what its absence takes.
+"""Compare values of a region (alone, interaction, value, absence): which of them ranks the true box highest.
 
 python tests/bench/box_values.py RUN SHARDS [--scenes 80]
 
-Every true box of icon-world scenes is scaled by several factors and shifted by half its width; printed is, for each
-judge and size exponent, how often each scale wins and how often the true box beats the shifted one. RUN is a training
-run.
+Every true box of icon-world scenes is scaled by several factors and shifted by half its width. The table has, per value
+and size exponent, how often each scale has the highest value and how often the true box is above the shifted one. RUN
+is the output folder of a training run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def variants(box: Box) -> list[Box]:
 def judge(
     game: TokenGame, regions: Bool[Tensor, "1 R C"], evaluations: int
 ) -> dict[str, Float[Tensor, " R"]]:
-    """Name → what each region of one image is worth by that judge."""
+    """Value's name → that value of each region of one image."""
     nobody = torch.zeros_like(regions[:, :1])
     alone = game(torch.cat([nobody, regions], 1))
     shapley = merged_interaction(

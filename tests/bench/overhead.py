@@ -1,4 +1,4 @@
-"""What fine-grained supervision costs: seconds a training step, contrastive alone = 1.
+"""Measure the cost of fine-grained supervision: seconds per training step, relative to contrastive alone.
 
     python tests/bench/overhead.py --data CURATED [--steps 20] [--recipe icon_world_loupe] [--set KEY=VALUE ...]
 
@@ -75,7 +75,7 @@ def main() -> None:
         f"load {os.getloadavg()[0]:.1f}"
     )
     print(
-        "\n| variant | wall, s a step | ratio | CPU, s a step | ratio | coalitions an image |\n"
+        "\n| variant | wall, s per step | ratio | CPU, s per step | ratio | coalitions per image |\n"
         "|---|--:|--:|--:|--:|--:|"
     )
     for name in engines:

@@ -1,4 +1,4 @@
-"""Measures the phrase extractor and prints its table: `python tests/bench/phrases.py [--model NAME] [--data FOLDER]`.
+"""Measure the phrase extractor and print its table: `python tests/bench/phrases.py [--model NAME] [--data FOLDER]`.
 
 Quality: exact character spans of base noun phrases on the dev set of the English Web Treebank, end to end from raw
 sentences, against the referee of the unit tests; also on the sentences as captions look (lower case, no full stop).
@@ -47,7 +47,7 @@ def prf(predicted: list[Spans], gold: list[Spans]) -> dict[str, float]:
 
 
 def base_spans(extractor: NounChunks, texts: list[str]) -> list[Spans]:
-    """Every base noun phrase that is found, before any is chosen."""
+    """Every base noun phrase of the parse, before levels and limits choose among them."""
     return [
         {
             (doc[p.start].idx, doc[p.base_end - 1].idx + len(doc[p.base_end - 1]))

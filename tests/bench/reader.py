@@ -1,12 +1,12 @@
-"""How fast the reader is against a bare decode loop on as many cores.
+"""Measure the speed of the reader against a bare decode loop on the same number of cores.
 
     python tests/bench/reader.py DATA [--size 224] [--cores 1] [--images 2000] [--rounds 5]
 
 The bare loop does only what cannot be left out: it streams the shards from first to last, decodes, crops and resizes
-each image and tokenises each caption, in one `for`, and throws the result away: no random access, no seeds a sample,
-no batches, no phrases, no threads. On N cores it is N processes, each with its own shards. The reader gets as many
-threads. Rounds of both take turns, so that a busy machine slows both alike; the median of the rounds counts, as
-images a second of wall time and of processor time (what is left of the noise of a shared machine).
+each image, tokenises each caption, and discards the result. It has no random access, no seed per sample, no batches,
+no phrases and no threads. On N cores it is N processes, each with its own shards; the reader gets N threads. Rounds of
+both alternate, so that a busy machine slows both equally. The table has the median of the rounds, in images per second
+of wall time and of processor time; the latter has less of the noise of a shared machine.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MAX_TOKENS = 60
 
 
 def bare_loop(uris: list[str], size: int, images: int) -> tuple[float, float]:
-    """(wall, processor) seconds for so many images."""
+    """Seconds of (wall time, processor time) that the bare loop takes for that many images."""
     engine = Tokenizer.from_str(load_tokenizer("loupe").backend_tokenizer.to_str())
     engine.enable_truncation(MAX_TOKENS)
     generator = np.random.default_rng(0)
@@ -67,7 +67,7 @@ def bare_loop(uris: list[str], size: int, images: int) -> tuple[float, float]:
 
 
 def bare(data: str, size: int, images: int, cores: int) -> tuple[float, float]:
-    """Images a second: (wall, a second of processor)."""
+    """Speed of the bare loop: images per second of (wall time, processor time)."""
     uris = [shard.uri for shard in committed_shards(data)]
     work = [(uris[core::cores] or uris, size, images // cores) for core in range(cores)]
     if cores == 1:
@@ -79,15 +79,15 @@ def bare(data: str, size: int, images: int, cores: int) -> tuple[float, float]:
 
 
 def reader(data: str, size: int, images: int, cores: int, batch: int, phrases: int) -> tuple[float, float]:
-    """Images a second: (wall, a second of processor), of the reader alone, with so many threads."""
+    """Speed of the reader with that many threads: images per second of (wall time, processor time)."""
     source = open_source(data)
     encode = CaptionEncoder(load_tokenizer("loupe"), MAX_TOKENS)
     preparation = Preparation(encode, size, Augmentation((0.5, 1.0)), phrases)
     plan = BatchPlan(source.order(0, 16384), batch)
     one = Reader(source, plan, preparation, threads=cores)
     steps = images // batch
-    # Longer than what is measured, so that the threads never run out of work; the first step reads indexes and starts
-    # threads, and what they prepare ahead before the clock starts they prepare ahead before it stops.
+    # More steps than are measured, so that the threads always have work. The first step reads indexes and starts
+    # threads. What is prepared ahead before the clock starts equals what is prepared ahead before it stops.
     stream = one.batches(0, steps + 1 + 4 * one.prefetch)
     next(stream)
     wall, processor = time.perf_counter(), time.process_time()
@@ -103,10 +103,10 @@ def main() -> None:
     arguments.add_argument("data", help="folder of curated shards with JPEG images")
     arguments.add_argument("--size", type=int, default=224, help="image side, px")
     arguments.add_argument("--cores", type=int, default=1)
-    arguments.add_argument("--images", type=int, default=2000, help="a round")
+    arguments.add_argument("--images", type=int, default=2000, help="images per round")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--batch", type=int, default=128)
-    arguments.add_argument("--phrases", type=int, default=8, help="slots for phrases a caption")
+    arguments.add_argument("--phrases", type=int, default=8, help="slots for phrases per caption")
     given = arguments.parse_args()
     torch.set_num_threads(1)
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: given.cores]))

@@ -1,4 +1,4 @@
-"""One short run of every pretraining recipe's objectives on the icon world; no loss may stand still.
+"""Train the objectives of every pretraining recipe for a few steps on the icon world, to see that each loss changes.
 
     python tests/bench/recipes.py --data CURATED --output DIR [--steps 60]
 

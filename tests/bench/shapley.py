@@ -1,4 +1,4 @@
-"""How good the Shapley estimates are, as Markdown tables and a plot:
+"""Measure the errors of the Shapley estimates, as Markdown tables and a plot:
 
     python tests/bench/shapley.py quality|instability|attribution|speed [--run RUN --data SHARDS] [--output DIR]
     python tests/bench/shapley.py separation|sizes --run RUN --data SHARDS [--scenes N] [--budget N]
@@ -74,7 +74,7 @@ class Enumerable:
         return gain @ weight
 
     def estimate(self, sample: Sampler, budget: int, runs: int, seed: int) -> Tensor:
-        """[runs, items]"""
+        """Estimates [runs, items]."""
         table = self.values.repeat(runs, 1)
 
         def game(coalitions: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class Trained:
         return runs.mean(0)
 
     def estimate(self, sample: Sampler, budget: int, runs: int, seed: int) -> Tensor:
-        """[runs, items]"""
+        """Estimates [runs, items]."""
         game = TokenGame(self.encoder, *self.scenes.inputs, context=self.context, chunk=512)
         shape = (self.items, 1, game.player_mask.shape[1])
         members = torch.zeros(shape, dtype=torch.bool)
@@ -181,7 +181,7 @@ def instability(games: dict[str, Enumerable | Trained], runs: int, output: Path,
             curves[sampler] = list(zip(map(float, samples), row, strict=True))
             cells = " | ".join(f"{value:.3f}" for value in row)
             print(
-                f"| {sampler.replace('the same', 'ours')}, {cost} evaluations a sample | {cells} |",
+                f"| {sampler.replace('the same', 'ours')}, {cost} evaluations per sample | {cells} |",
                 flush=True,
             )
         output.mkdir(parents=True, exist_ok=True)
@@ -288,7 +288,7 @@ def main() -> None:
     parser.add_argument("--context", default="players", choices=["players", "full_text"])
     parser.add_argument("--scenes", type=int, default=6)
     parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS, help="evaluations, for sizes")
-    parser.add_argument("--regions", type=int, default=12, help="regions a group, for sizes")
+    parser.add_argument("--regions", type=int, default=12, help="regions per group, for sizes")
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS), help="for sizes")
     parser.add_argument("--runs", type=int, default=None)
     parser.add_argument("--budget", type=int, default=96, help="evaluations per region, for separation")

@@ -1,4 +1,4 @@
-"""Icon-world scenes for the Shapley benchmarks, and which targets tell objects from other boxes."""
+"""Icon-world scenes for the Shapley benchmarks, and how well each target separates objects from other boxes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class Scenes:
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What a TokenGame takes."""
+        """The inputs of a TokenGame."""
         return self.pixel_values, self.input_ids, self.attention_mask
 
     def first_objects(self, grid: tuple[int, int]) -> Bool[Tensor, "B C"]:
@@ -99,7 +99,7 @@ def cells_of(box: Box, grid: tuple[int, int]) -> Bool[Tensor, " C"]:
 def rivals(
     cells: Bool[Tensor, "R C"], objects: Bool[Tensor, "R C"], rng: np.random.Generator
 ) -> dict[str, Bool[Tensor, "R C"]]:
-    """Boxes of cells to compare an object's box with: none where the picture has no room."""
+    """Boxes of cells to compare an object's box with: none where the image has no room."""
     filled = cells.nonzero()
     top, left = filled.min(0).values.tolist()
     bottom, right = (filled.max(0).values + 1).tolist()
@@ -132,7 +132,7 @@ def rivals(
 
 
 def object_separation(model: DualEncoder, scenes: Scenes, budget: int = 96) -> str:
-    """For every target and context: how often the object's box beats its rivals, as a Markdown table.
+    """For every target and context: how often the object's box scores above its rivals, as a Markdown table.
 
     AUC over all pairs of an object's box and a background box of the same size; share of objects that beat their own
     half-shifted box, and their own box made one cell larger each way. One estimate of `budget` evaluations each.

@@ -1,4 +1,4 @@
-"""Error of sampled interactions on a trained model by the size of the region, beside the paper's plain sampling."""
+"""Measure the error of sampled interactions by size of the region, relative to the paper's independent draws."""
 
 import torch
 from jaxtyping import Bool
@@ -9,7 +9,7 @@ from pretrain.models.dual_encoder import DualEncoder
 from pretrain.shapley import TokenGame, merged_interaction, plain_interaction
 
 GROUPS = {"2-3": (2, 3), "4": (4, 4), "6": (6, 6), "9-12": (9, 12)}  # cells, smallest and largest
-BUDGETS = [96, 192, 384]  # evaluations a region
+BUDGETS = [96, 192, 384]  # evaluations per region
 
 
 def quality_by_size(
@@ -21,7 +21,7 @@ def quality_by_size(
     budgets: list[int],
     context: str = "full_text",
 ) -> str:
-    """Ratios of standard deviations (both estimators are unbiased), for `count` objects a group, one of a scene each.
+    """Ratios of standard deviations (both estimators are unbiased), `count` objects per group, one per scene.
 
     Ours: the variance over `least_runs` runs of the largest budget, one and two more of the smaller ones. The plain
     sampler: the square of its own standard error, unbiased since its draws are independent, from one run of the

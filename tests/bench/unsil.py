@@ -1,4 +1,4 @@
-"""How well UNSIL predicts interactions on a trained encoder, as Markdown tables and a plot:
+"""Measure how well UNSIL predicts interactions on a trained encoder, as Markdown tables and a plot:
 
     python tests/bench/unsil.py bodies|labels|pairs --run RUN --data SHARDS --held-out SHARDS [--output DIR]
 
@@ -44,7 +44,7 @@ WIDTH, BATCH = 64, 32
 
 @dataclass(frozen=True)
 class Judgement:
-    """On held-out examples."""
+    """Scores on held-out examples."""
 
     error: float  # relative
     sigma: float  # mean
@@ -132,7 +132,7 @@ def labels(
 ) -> None:
     """Context full_text: a coalition is one image forward. `referee`: held-out regions, coalitions of each.
 
-    Every row of the table has the same first regions; the more coalitions a label takes, the fewer of them there are.
+    Every row of the table has the same first regions; the more coalitions per label, the fewer labels.
     """
     generator = torch.Generator().manual_seed(0)
     tokens, unseen_tokens = encode(encoder, scenes), encode(encoder, held_out)
@@ -145,7 +145,7 @@ def labels(
         f"width {WIDTH}, 3 seeds.\n"
     )
     print(
-        "| coalitions a label | labels | forwards | error of labels, at most | body "
+        "| coalitions per label | labels | forwards | error of labels, at most | body "
         "| relative error | at its best step | own captions | mean σ |"
     )
     print("|--:|--:|--:|--:|---|--:|--:|--:|--:|")
@@ -183,9 +183,9 @@ def labels(
 
 
 def pairs(encoder: DualEncoder, scenes: Scenes, held_out: Scenes, samples: list[int], steps: int) -> None:
-    """The semantic game needs no sampling; sampled all the same, as the paper does, with an exact referee.
+    """Sample the semantic game as the paper does, and compare with the exact interactions.
 
-    With the fewest coalitions a label all scenes are labelled, and the other rows get as many evaluations, on the
+    With the fewest coalitions per label all scenes are labelled, and the other rows get as many evaluations, on the
     first scenes.
     """
     generator = torch.Generator().manual_seed(0)
@@ -195,7 +195,7 @@ def pairs(encoder: DualEncoder, scenes: Scenes, held_out: Scenes, samples: list[
         f"{WIDTH}, mlp_attention, 3 seeds.\n"
     )
     print(
-        "| coalitions a label | scenes | pairs | game evaluations | error of labels | relative error | mean σ |"
+        "| coalitions per label | scenes | pairs | game evaluations | error of labels | relative error | mean σ |"
     )
     print("|--:|--:|--:|--:|--:|--:|--:|")
     cost = 4 * exact.real.sum((1, 2)).cumsum(0)
@@ -234,14 +234,18 @@ def main() -> None:
     parser.add_argument("what", choices=["bodies", "labels", "pairs"])
     parser.add_argument("--run", required=True, help="output folder of `loupe pretrain`")
     parser.add_argument("--data", required=True, help="shards of an icon-world split to learn on")
-    parser.add_argument("--held-out", required=True, help="shards of an icon-world split to be judged on")
+    parser.add_argument("--held-out", required=True, help="shards of an icon-world split for the scores")
     parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--held-out-scenes", type=int, default=200)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--forwards", type=int, default=12000, help="encoder forwards for training labels")
-    parser.add_argument("--coalitions", type=int, nargs="+", default=[8, 500], help="coalitions of a label")
+    parser.add_argument("--coalitions", type=int, nargs="+", default=[8, 500], help="coalitions per label")
     parser.add_argument(
-        "--referee", type=int, nargs=2, default=(80, 24), help="held-out regions, coalitions each"
+        "--referee",
+        type=int,
+        nargs=2,
+        default=(80, 24),
+        help="number of held-out regions, coalitions per region",
     )
     parser.add_argument("--output", type=Path, default=Path("build/shapley"), help="folder for plots")
     args = parser.parse_args()

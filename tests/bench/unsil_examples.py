@@ -18,7 +18,7 @@ CAPTIONS = 8  # of each region: its own and others
 
 @dataclass(frozen=True)
 class Examples:
-    """What a head is given and what it should say."""
+    """Inputs of a head and its targets."""
 
     inputs: tuple[Tensor, ...]
     interaction: Float[Tensor, "E ..."]
@@ -30,7 +30,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Scenes as the encoder sees them whole."""
+    """Scenes, and the encoder's features of the whole images."""
 
     patches: Float[Tensor, "B C D"]
     texts: Float[Tensor, "B D"]

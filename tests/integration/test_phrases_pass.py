@@ -7,7 +7,9 @@ import pytest
 
 from data_filters.errors import InputError
 from data_filters.phrases import extract_phrases
-from pipelines.phrases.run import PhrasesConfig, add_phrases, phrases_pass
+from pipelines.phrases.config import PhrasesConfig
+from pipelines.phrases.run import phrases_pass
+from pipelines.phrases.stage import add_phrases
 from pipelines.shards.manifest import committed_shards, write_manifest
 from pipelines.shards.reader import iterate, read_index, read_members
 from pipelines.shards.writer import write_shard

@@ -41,7 +41,7 @@ def sixteen_pairs(folder: Path) -> str:
     return str(folder)
 
 
-def small_recipe(schedule: dict[str, Any], **sections: Any) -> DualEncoderConfig:
+def small_recipe(schedule: dict[str, Any], /, **sections: Any) -> DualEncoderConfig:
     """A recipe of 12 steps of 4 pairs in fp32, with this schedule and these sections in place of its own."""
     recipe = {
         "model": MODEL,
@@ -52,6 +52,6 @@ def small_recipe(schedule: dict[str, Any], **sections: Any) -> DualEncoderConfig
     return DualEncoderConfig.model_validate(recipe | sections)
 
 
-def small_run(data: str, folder: Path, schedule: dict[str, Any], **sections: Any) -> PreparedRun:
+def small_run(data: str, folder: Path, schedule: dict[str, Any], /, **sections: Any) -> PreparedRun:
     """A prepared run of `small_recipe` on `data`."""
     return prepare_run(small_recipe(schedule, **sections), data, str(folder))

@@ -1,12 +1,14 @@
-"""Caption-like trees, composed from noun phrases of the treebank.
+"""Composes caption-like trees from noun phrases of the treebank.
 
-Web text is clauses; captions are often a noun phrase, a noun phrase beside another, or a list of them, without a verb.
-Here such trees are put together from pieces of the training trees: each noun phrase keeps its own gold tree, and what
-joins the pieces ("and", ",", "on", "next to", "a photo of") is annotated the way the treebank annotates it. No word
-that is not in the treebank enters, except the joining words below and made-up words: `described` phrases are a
-determiner, adjectives and a noun, and in the noun's place there often stands a word that no one ever saw, or one that
-is mostly something else (the "can" of "trash can"), so that the place and not the word decides.
+Web text consists of clauses; captions are often a noun phrase, two of them, or a list, without a verb. Here such trees
+are composed from parts of the training trees: each noun phrase keeps its own gold tree, and the words between them
+("and", ",", "on", "next to", "a photo of") are annotated as in the treebank. All words are from the treebank, except
+the joining words below and made-up words: a `described` phrase is a determiner, adjectives and a noun, where the noun
+is often an unknown word or one that usually has another part of speech (the "can" of "trash can"), so that the parser
+learns to rely on the position rather than on the word.
 """
+
+from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,8 +56,8 @@ Row = tuple[str, str, str, int, str, bool]
 
 
 def pieces(trees: Iterable[Tree]) -> list[list[Row]]:
-    """Noun phrases of at most LONGEST_PIECE words, cut out with their own trees; their outer links are left behind."""
-    found = []
+    """Cut out the noun phrases of at most LONGEST_PIECE words, with their own trees and without their outer links."""
+    phrases = []
     for tree in trees:
         children: list[list[int]] = [[] for _ in tree.words]
         for i, head in enumerate(tree.heads):
@@ -74,7 +76,7 @@ def pieces(trees: Iterable[Tree]) -> list[list[Row]]:
                 continue
             if tree.pos[order[0]] == "PUNCT" or tree.pos[order[-1]] in ("PUNCT", "SYM", "X"):
                 continue
-            found.append(
+            phrases.append(
                 [
                     (
                         tree.words[w],
@@ -87,11 +89,11 @@ def pieces(trees: Iterable[Tree]) -> list[list[Row]]:
                     for w in order
                 ]
             )
-    return found
+    return phrases
 
 
 class _Builder:
-    """Grows one tree word by word."""
+    """Builds one tree word by word."""
 
     def __init__(self) -> None:
         self.rows: list[list[Any]] = []
@@ -124,12 +126,12 @@ class _Builder:
 
 
 def _preposition(tree: _Builder, draw: random.Random) -> list[int]:
-    """Writes the words before a prepositional phrase; their heads are filled in when its noun is known."""
+    """Add the words of a preposition; their heads (-2) are filled in when the noun is known."""
     return [tree.word(word, "IN", "ADP", -2, "case") for word in draw.choice(PREPOSITIONS)]
 
 
 def _attach(tree: _Builder, noun: Sequence[Row], head: int, draw: random.Random) -> int:
-    """` PREPOSITION noun` or ` to the left of noun` under `head`."""
+    """Add ` PREPOSITION noun` or ` to the left of noun` below `head`; returns the noun's position."""
     if draw.random() < 0.2:
         case = tree.word(draw.choice(("in", "on", "to", "at")), "IN", "ADP", -2, "case")
         det = tree.word("the", "DT", "DET", -2, "det") if draw.random() < 0.7 else None
@@ -150,7 +152,7 @@ def _attach(tree: _Builder, noun: Sequence[Row], head: int, draw: random.Random)
 
 @dataclass(frozen=True)
 class Words:
-    """Words of the training trees, in lower case: adjectives before nouns, common nouns, verbs by form, and all."""
+    """Words of the training trees, in lower case: attributive adjectives, common nouns, verbs by form, all words."""
 
     adjectives: list[str]
     nouns: list[str]
@@ -161,7 +163,7 @@ class Words:
 
 
 def words_of(trees: Iterable[Tree]) -> Words:
-    """The stock of words that `described` draws from; as often as they occur, but each of `all` once."""
+    """Collect the words that `described` draws from, each as often as it occurs, but those of `all` once."""
     kinds: dict[str, list[str]] = {"JJ": [], "NN": [], "VBZ": [], "VBG": [], "VBN": []}
     every: set[str] = set()
     for tree in trees:
@@ -175,7 +177,7 @@ def words_of(trees: Iterable[Tree]) -> Words:
 
 
 def described(words: Words, draw: random.Random) -> list[Row]:
-    """A determiner, up to three adjectives, perhaps a noun, and a noun: "a large grey fire bulb"."""
+    """Draw a determiner, up to three adjectives, perhaps a noun, and a noun: "a large grey fire bulb"."""
     before = [
         (draw.choice(words.adjectives), "JJ", "ADJ", "amod") for _ in range(draw.choice((0, 1, 1, 2, 2, 3)))
     ]
@@ -185,8 +187,8 @@ def described(words: Words, draw: random.Random) -> list[Row]:
     if kind < 0.5:
         head = draw.choice(words.nouns)
     elif kind < 0.85:
-        one, other = draw.choice(words.nouns), draw.choice(words.nouns)
-        head = one[: (len(one) + 1) // 2] + other[len(other) // 2 :]
+        first_noun, second_noun = draw.choice(words.nouns), draw.choice(words.nouns)
+        head = first_noun[: (len(first_noun) + 1) // 2] + second_noun[len(second_noun) // 2 :]
     else:
         head = draw.choice(words.all)
     first = before[0][0] if before else head
@@ -198,14 +200,14 @@ def described(words: Words, draw: random.Random) -> list[Row]:
 
 
 def compose(
-    stock: Sequence[list[Row]], count: int, seed: int, words: "Words | None" = None, share: float = 0.0
+    stock: Sequence[list[Row]], count: int, seed: int, words: Words | None = None, share: float = 0.0
 ) -> Iterator[Tree]:
-    """`count` caption-like trees, a pure function of its arguments; `share` of their phrases are `described`."""
+    """Compose `count` caption-like trees, a pure function of the arguments; `share` of the phrases are `described`."""
     draw = random.Random(seed)
     plain = [piece for piece in stock if len(piece) > 1 and piece[0][2] == "DET"]
 
     def phrase() -> list[Row]:
-        """Captions name things with a determiner more often than web text does."""
+        """Draw a phrase; half of the plain ones have a determiner, since captions use more of them than web text."""
         if words is not None and share and draw.random() < share:
             return described(words, draw)
         return draw.choice(plain if draw.random() < 0.5 else stock)
@@ -235,7 +237,7 @@ def compose(
 
 
 def _list(tree: _Builder, first: int, phrase: Callable[[], list[Row]], draw: random.Random) -> None:
-    """`, noun , noun and noun`: conjuncts hang from the first, commas and "and" from the conjunct they precede."""
+    """Add `, noun , noun and noun`: conjuncts depend on the first noun, commas and "and" on the conjunct after them."""
     more = draw.choice((1, 1, 2, 3))
     for number in range(more):
         last = number == more - 1
@@ -252,7 +254,7 @@ def _list(tree: _Builder, first: int, phrase: Callable[[], list[Row]], draw: ran
 
 
 def _clause(tree: _Builder, phrase: Callable[[], list[Row]], words: Words, draw: random.Random) -> _Builder:
-    """`noun VERBS noun`, `noun VERBING noun`, `noun VERBED in noun`: verbs that stand right behind a noun."""
+    """Add `noun VERBS noun`, `noun VERBING noun` or `noun VERBED in noun`: a verb directly after a noun."""
     if draw.random() < 0.35:
         det = tree.word(draw.choice(("a", "the", "this", "A", "This")), "DT", "DET", 1, "det")
         first = tree.word(draw.choice(MEDIA), "NN", "NOUN", -2, "nsubj")

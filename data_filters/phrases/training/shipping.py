@@ -1,6 +1,6 @@
-"""Puts a trained pipeline into the project: `python -m data_filters.phrases.training.shipping TRAINED`.
+"""Copies a trained pipeline into `assets/`: `python -m data_filters.phrases.training.shipping TRAINED`.
 
-The fine tagger is left out: it helps the shared layers to learn, but no phrase needs it.
+The fine tagger is left out: it helps to train the shared layers, but no phrase needs it.
 """
 
 import shutil
@@ -22,6 +22,7 @@ SOURCE = {
 
 
 def main(trained: Path) -> None:
+    """Replace the shipped pipeline by the one in the folder `trained`, with licence and source in its metadata."""
     nlp = spacy.load(trained, exclude=["tagger"])
     nlp.meta.update(
         name="loupe_ewt",

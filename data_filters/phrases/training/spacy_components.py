@@ -1,4 +1,4 @@
-"""What config.cfg names: sentences turned into what captions look like, and a tokenizer nearer to the treebank."""
+"""The spaCy components that config.cfg names: an augmentation of sentences, and extra rules of the tokenizer."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import compile_infix_regex, registry
 
-# spaCy keeps "15-year-old" and "F-16" whole; the treebank does not.
+# spaCy keeps "15-year-old" and "F-16" as one token; the treebank splits them.
 INFIXES = (r"(?<=[0-9])-(?=[A-Za-z])", r"(?<=[A-Za-z])-(?=[0-9])")
 
 
 @registry.callbacks("loupe.split_hyphens.v1")
 def split_hyphens() -> Callable[[Language], Language]:
-    """A spaCy callback for `initialize.before_init`; what it sets is stored with the tokenizer of the pipeline."""
+    """Make the callback of `initialize.before_init` that adds INFIXES to the tokenizer, with which they are stored."""
 
     def change(nlp: Language) -> Language:
         assert nlp.Defaults.infixes is not None
@@ -31,7 +31,10 @@ Augmenter = Callable[[Language, Example], Iterator[Example]]
 
 @registry.augmenters("loupe.caption_style.v1")
 def caption_style(lower: float, unpunctuated: float, seed: int) -> Augmenter:
-    """Each time a document is read: lower-cased with probability `lower`, its last mark dropped with `unpunctuated`."""
+    """Make an augmenter that gives sentences the form of captions, drawn anew each time that a document is read.
+
+    With probability `lower` the document is lower-cased; with `unpunctuated` its last punctuation mark is dropped.
+    """
     draw = random.Random(seed)
 
     def augment(nlp: Language, example: Example) -> Iterator[Example]:

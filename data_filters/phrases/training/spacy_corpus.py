@@ -1,7 +1,7 @@
 """Writes train.spacy and dev.spacy: `python -m data_filters.phrases.training.spacy_corpus TREEBANK OUTPUT [SHARE]`.
 
-SHARE of the phrases of composed captions are described ones (captions.py): 0 for the first run, 0.55 for the second,
-which also gets clauses.
+SHARE is the fraction of phrases in composed captions that are `described` ones (captions.py): 0 for the first run,
+0.55 for the second, which also contains clauses.
 """
 
 import random
@@ -20,7 +20,7 @@ SEED = 17
 
 
 def grouped(trees: list[Tree], draw: random.Random) -> Iterator[list[Tree]]:
-    """Sentences of one paragraph in documents of one to three, so that the parser also learns where one ends."""
+    """Group sentences of one paragraph into documents of one to three: the parser also learns sentence boundaries."""
     group: list[Tree] = []
     size = 1
     for tree in trees:
@@ -29,7 +29,7 @@ def grouped(trees: list[Tree], draw: random.Random) -> Iterator[list[Tree]]:
             group = []
         if not group:
             size = draw.choices((1, 2, 3), (6, 3, 1))[0]
-        # Sentences of a paragraph are a space apart even where the treebank does not say so.
+        # Sentences of a paragraph are separated by a space, even where the treebank does not mark it.
         tree.spaces[-1] = True
         group.append(tree)
     if group:
@@ -37,6 +37,7 @@ def grouped(trees: list[Tree], draw: random.Random) -> Iterator[list[Tree]]:
 
 
 def main(treebank: Path, output: Path, share: float = 0.0) -> None:
+    """Write `train.spacy` (sentences and composed captions) and `dev.spacy` (sentences) into the folder `output`."""
     vocab = Vocab()
     trees = list(read_trees(treebank / "en_ewt-train.conllu"))
     captions = list(compose(pieces(trees), CAPTIONS, SEED, words_of(trees), share))

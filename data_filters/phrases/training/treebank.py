@@ -1,7 +1,7 @@
 """Reads Universal Dependencies trees (CoNLL-U) as spaCy documents with their true spacing.
 
-spaCy's own converter spaces the words of a multiword token apart ("do n't"); a parser that must read captions as they
-were written has to see "don't", so the surface text is rebuilt here from SpaceAfter and the multiword ranges.
+spaCy's converter puts a space between the words of a multiword token ("do n't"). Captions contain "don't", so the
+original text is rebuilt here from SpaceAfter and the multiword ranges.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ class Tree:
 
 
 def read_trees(path: Path) -> Iterator[Tree]:
-    """Every sentence of a CoNLL-U file as a Tree; empty nodes of the enhanced graph (8.1) are left out."""
+    """Read every sentence of a CoNLL-U file; empty nodes of the enhanced graph (numbered 8.1) are left out."""
     for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
         lines = block.split("\n")
         rows = [line.split("\t") for line in lines if not line.startswith("#")]
@@ -52,7 +52,7 @@ def read_trees(path: Path) -> Iterator[Tree]:
 
 
 def to_doc(vocab: Vocab, trees: Iterable[Tree]) -> Doc:
-    """One document of one or more trees, each a sentence of it."""
+    """Make one document of one or more trees, each of which is a sentence."""
     whole: dict[str, list[Any]] = {name: [] for name in ("words", "spaces", "tags", "pos", "heads", "deps")}
     for tree in trees:
         shift = len(whole["words"])
@@ -62,4 +62,12 @@ def to_doc(vocab: Vocab, trees: Iterable[Tree]) -> Doc:
         whole["pos"] += tree.pos
         whole["heads"] += [shift + head for head in tree.heads]
         whole["deps"] += ["ROOT" if label == "root" else label for label in tree.labels]
-    return Doc(vocab, **whole)  # type: ignore[arg-type]
+    return Doc(
+        vocab,
+        words=whole["words"],
+        spaces=whole["spaces"],
+        tags=whole["tags"],
+        pos=whole["pos"],
+        heads=whole["heads"],
+        deps=whole["deps"],
+    )

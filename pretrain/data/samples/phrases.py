@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from data_filters.sample import Sample
+from pipelines.shards.record import read_phrases
 from pretrain.data.samples.batch import Span
 
 
@@ -11,17 +12,10 @@ def phrase_spans(sample: Sample) -> list[Span]:
 
     Raises ValueError when they do not belong to this caption: a span outside it, or another text at its place.
     """
-    record = (sample.metadata or {}).get("loupe")
-    listed = record.get("phrases") if isinstance(record, dict) else None
-    if not listed:
-        return []
     caption = sample.caption or ""
     spans = []
-    for phrase in listed:
-        try:
-            start, end, text = int(phrase["start"]), int(phrase["end"]), phrase["text"]
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"loupe.phrases holds {phrase!r}; expected text, start and end") from error
+    for phrase in read_phrases(sample.metadata):
+        start, end, text = phrase.start, phrase.end, phrase.text
         if not 0 <= start < end <= len(caption) or caption[start:end] != text:
             raise ValueError(f"phrase {text!r} is not at characters {start} to {end} of the caption")
         spans.append((start, end))

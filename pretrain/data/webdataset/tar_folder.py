@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 
 from data_filters.errors import InputError
+from pipelines.shards.listing import find_shards
 from pipelines.shards.reader import group, walk
 from pipelines.shards.tar_format import BrokenShard
 from pretrain.data.shards.source import CacheOptions, has_phrases, is_local
@@ -71,13 +72,13 @@ class StreamPlan:
 
 
 def open_tars(uri: str, cache: CacheOptions = CacheOptions()) -> TarFolder:
-    """The tars `*.tar` directly below a URI.
+    """The tars that a folder, one .tar or a pattern names, see `pipelines.shards.listing`.
 
     Counts come from img2dataset's NAME_stats.json where it stands beside the tar, else from the tar's headers.
     Raises InputError when there are none.
     """
-    fs, path = fsspec.url_to_fs(uri)
-    names = sorted(name for name in fs.glob(f"{path.rstrip('/')}/*.tar")) if fs.isdir(path) else []
+    fs, _ = fsspec.url_to_fs(uri)
+    names = [fsspec.url_to_fs(shard)[1] for shard in find_shards(uri).uris]
     shards = [
         (name if is_local(uri) else str(fs.unstrip_protocol(name)), _samples_in(fs, name)) for name in names
     ]

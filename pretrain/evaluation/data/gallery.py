@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,17 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pretrain.evaluation.data.samples import Picture, SampleStream
+from pretrain.evaluation.data.iteration import Progress, batches
+from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.metrics.recall import ranks
-
-Progress = Callable[[int, int | None], None]
-"""Called with (images done, images in all where that is known)."""
 
 
 @dataclass(frozen=True)
 class GalleryTexts:
-    """T captions of a gallery; `text_owner` is the image's place for each."""
+    """T captions of a gallery. `text_owner` is the number of each one's image, `skipped` counts samples by reason."""
 
     text_owner: Int[Tensor, " T"]
     captions: tuple[str, ...]
@@ -31,7 +29,7 @@ class GalleryTexts:
 
 @dataclass(frozen=True)
 class Gallery(GalleryTexts):
-    """I images and their T captions, an embedding each."""
+    """I images and their T captions, each as one unit-length embedding."""
 
     images: Float[Tensor, "I D"]
     texts: Float[Tensor, "T D"]
@@ -45,11 +43,11 @@ class Gallery(GalleryTexts):
         return self.images @ self.texts[row]
 
     def ranks(self) -> tuple[Int[Tensor, " I"], Int[Tensor, " T"]]:
-        """(places of images as queries, of captions as queries): `recall.ranks`."""
-        places = torch.arange(len(self.images))
+        """(ranks of images as queries, of captions as queries): `recall.ranks`."""
+        image_owner = torch.arange(len(self.images))
         return (
-            ranks(self.images, self.texts, places, self.text_owner),
-            ranks(self.texts, self.images, self.text_owner, places),
+            ranks(self.images, self.texts, image_owner, self.text_owner),
+            ranks(self.texts, self.images, self.text_owner, image_owner),
         )
 
 
@@ -61,7 +59,7 @@ def embed_gallery(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> Gallery:
-    """Embed the first `size` readable images of the shards, in their order, or all.
+    """Embed the first `size` readable images of the shards, in their order, or all, and their captions.
 
     Raises InputError when there is none, when there are fewer than `size`, or when embeddings are not finite.
     """
@@ -94,23 +92,19 @@ def read_gallery(
 ) -> GalleryTexts:
     """Hand on the first `size` readable images and all their captions, at most `batch_size` of either at once.
 
-    Raises InputError on a bad number, and for data with no image or with fewer than `size`.
+    Raises InputError for data with no image or with fewer than `size`.
     """
-    if size is not None and size < 1:
-        raise InputError(f"gallery is {size}; allowed are numbers from 1; leave it out to use every image")
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}; allowed are numbers from 1")
     stream = SampleStream(data)
     owners: list[int] = []
     captions: list[str] = []
     done = 0
-    for batch in _batches(islice(stream, size), batch_size):
-        own = [(done + row, text) for row, picture in enumerate(batch) for text in picture.captions]
+    for batch in batches(islice(stream, size), batch_size):
+        texts = [text for picture in batch for text in picture.captions]
         take_images([picture.image for picture in batch])
-        for part in _parts([text for _, text in own], batch_size):
+        for part in batches(texts, batch_size):
             take_texts(part)
-        owners += [owner for owner, _ in own]
-        captions += [text for _, text in own]
+        owners += [done + row for row, picture in enumerate(batch) for _ in picture.captions]
+        captions += texts
         done += len(batch)
         if progress is not None:
             progress(done, size)
@@ -120,13 +114,3 @@ def read_gallery(
             f"gallery asks for {size or 'at least 1'}; give more data or a smaller gallery"
         )
     return GalleryTexts(torch.tensor(owners), tuple(captions), dict(stream.skipped))
-
-
-def _batches(pictures: Iterator[Picture], size: int) -> Iterator[list[Picture]]:
-    while batch := list(islice(pictures, size)):
-        yield batch
-
-
-def _parts(texts: list[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(texts), size):
-        yield texts[start : start + size]

@@ -18,14 +18,13 @@ from PIL import Image
 
 from data_filters.errors import InputError
 from data_filters.sample import IMAGE_EXTENSIONS
-from pipelines.shards.reader import read_index, read_members
 from pretrain.data.samples.images import decode
-from pretrain.evaluation.data.samples import SampleStream, find_shards
+from pretrain.evaluation.data.samples import UNREADABLE_IMAGE, SampleStream, find_shards, iterate_metadata
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One image and its class's place in `LabelledStream.names`."""
+class LabelledImage:
+    """One image; `label` is the place of its class in `LabelledStream.names`."""
 
     key: str
     image: Image.Image
@@ -33,7 +32,7 @@ class Labelled:
 
 
 class LabelledStream:
-    """Iterating yields labelled images in a fixed order; what has no class or cannot be read is in `skipped`."""
+    """Yields labelled images in a fixed order; `skipped` counts by reason those without a class or unreadable."""
 
     def __init__(self, data: str, classes: str | None = None) -> None:
         """`classes`: a JSON file, {class as the data has it: name}, or a list of names for classes that are numbers.
@@ -41,58 +40,59 @@ class LabelledStream:
         Raises InputError when there is nothing to read.
         """
         self.data, self.skipped = data, Counter[str]()
-        self._called = _read_classes(classes)
+        self._given_names = _read_classes(classes)
         self.folders = _class_folders(data)
-        self._own = list(self.folders) if self.folders else _classes_of_shards(data)
-        if not self._own:
+        self._classes = list(self.folders) if self.folders else _classes_of_shards(data)
+        if not self._classes:
             raise InputError(
                 f"data {data!r} names no class; give folders of images by class, or shards whose JSON has `class` or "
                 "a single object"
             )
-        self._place = {name: place for place, name in enumerate(self._own)}
+        self._label = {name: label for label, name in enumerate(self._classes)}
 
     @property
     def names(self) -> list[str]:
-        """The classes' names, sorted as the data has them."""
-        return [self._name(own) for own in self._own]
+        """The classes' names, in the order of the classes as the data has them, sorted."""
+        return [self._name(name) for name in self._classes]
 
-    def __iter__(self) -> Iterator[Labelled]:
+    def __iter__(self) -> Iterator[LabelledImage]:
         yield from self._from_folders() if self.folders else self._from_shards()
 
-    def _name(self, own: str) -> str:
-        if isinstance(self._called, list) and own.isdigit() and int(own) < len(self._called):
-            return self._called[int(own)]
-        if isinstance(self._called, dict):
-            return self._called.get(own, own)
-        return own.replace("_", " ")
+    def _name(self, name: str) -> str:
+        given = self._given_names
+        if isinstance(given, list) and name.isdigit() and int(name) < len(given):
+            return given[int(name)]
+        if isinstance(given, dict):
+            return given.get(name, name)
+        return name.replace("_", " ")
 
-    def _from_folders(self) -> Iterator[Labelled]:
+    def _from_folders(self) -> Iterator[LabelledImage]:
         fs, path = fsspec.url_to_fs(self.data)
-        for own, files in self.folders.items():
+        for name, files in self.folders.items():
             for file in files:
                 try:
-                    image = decode(fs.cat_file(posixpath.join(path, own, file)))
-                except (ValueError, OSError, SyntaxError, Image.DecompressionBombError):
+                    image = decode(fs.cat_file(posixpath.join(path, name, file)))
+                except UNREADABLE_IMAGE:
                     self.skipped["broken_image"] += 1
                     continue
-                yield Labelled(f"{own}/{file}", image, self._place[own])
+                yield LabelledImage(f"{name}/{file}", image, self._label[name])
 
-    def _from_shards(self) -> Iterator[Labelled]:
+    def _from_shards(self) -> Iterator[LabelledImage]:
         stream = SampleStream(self.data, captioned=False)
         for picture in stream:
-            own = class_of(picture.metadata)
-            if own is None:
+            name = class_of(picture.metadata)
+            if name is None:
                 self.skipped["no_class"] += 1
             else:
-                yield Labelled(picture.key, picture.image, self._place[own])
+                yield LabelledImage(picture.key, picture.image, self._label[name])
         self.skipped.update(stream.skipped)
 
 
 def class_of(metadata: dict[str, Any]) -> str | None:
     """The class that a sample's JSON names, or None: several objects are no class."""
-    own = metadata.get("class")
-    if isinstance(own, str | int) and not isinstance(own, bool):
-        return str(own)
+    name = metadata.get("class")
+    if isinstance(name, str | int) and not isinstance(name, bool):
+        return str(name)
     objects = metadata.get("objects")
     if isinstance(objects, list) and len(objects) == 1 and isinstance(objects[0], dict):
         return objects[0].get("name")
@@ -104,34 +104,26 @@ def _class_folders(data: str) -> dict[str, list[str]]:
     fs, path = fsspec.url_to_fs(data)
     if not fs.isdir(path):
         return {}
-    found = {}
+    classes = {}
     for folder in sorted(fs.ls(path, detail=False)):
         if not fs.isdir(folder):
             continue
         names = sorted(posixpath.basename(name) for name in fs.ls(folder, detail=False))
         images = [name for name in names if name.lower().rsplit(".", 1)[-1] in IMAGE_EXTENSIONS]
         if images:
-            found[posixpath.basename(folder.rstrip("/"))] = images
-    return found
+            classes[posixpath.basename(folder.rstrip("/"))] = images
+    return classes
 
 
 def _classes_of_shards(data: str) -> list[str]:
-    """All classes of the shards' JSON; the images are not read."""
-    found: set[str] = set()
-    for shard in find_shards(data):
-        members = [member for member in read_index(shard) if member.extension == "json"]
-        for text in read_members(shard, members):
-            try:
-                metadata = json.loads(text)
-            except ValueError:
-                continue
-            own = class_of(metadata) if isinstance(metadata, dict) else None
-            if own is not None:
-                found.add(own)
-    return sorted(found, key=lambda own: (not own.isdigit(), int(own) if own.isdigit() else 0, own))
+    """All classes of the shards' JSON: numbers by value, then names; the images are not read."""
+    named = {class_of(metadata) for metadata in iterate_metadata(find_shards(data))}
+    classes = [name for name in named if name is not None]
+    return sorted(classes, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
 
 
 def _read_classes(classes: str | None) -> dict[str, str] | list[str] | None:
+    """Names from a JSON file: by class, or as a list for classes that are numbers."""
     if classes is None:
         return None
     try:

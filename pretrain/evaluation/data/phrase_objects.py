@@ -1,4 +1,4 @@
-"""What is said of a sample: the phrases of its caption, and which of its objects they name, where the data tells."""
+"""The phrases of a caption, and which objects of the image they name, where the data say so."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORDS = (
     " when where which while who whose will with within without would you your image photo picture"
 )
 FUNCTION_WORDS = frozenset(_WORDS.split())
-"""Words that show nothing; "image", "photo" and "picture" name what every sample is."""
+"""Words that name nothing visible, and those that are true of every sample: "image", "photo" and "picture"."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Described:
+class CaptionedImage:
     """One image, one caption, its phrases; `boxes` are (left, top, width, height) of its objects in px."""
 
     key: str
@@ -56,21 +56,22 @@ class Described:
         return any(phrase.objects for phrase in self.phrases)
 
 
-def describe(picture: Picture, most: int) -> Described:
+def read_phrases(picture: Picture, most: int) -> CaptionedImage:
     """The first caption of a sample and at most `most` of its phrases.
 
-    Phrases are those that curation wrote (`loupe.phrases`); without them the mentions of objects that the data itself
-    has (the icon world); with neither, the words of the caption that are no function words: finding noun phrases is
-    curation's work, and not repeated here.
+    Phrases are those that curation wrote (`loupe.phrases`); without them the mentions of objects that the data
+    have (the icon world); with neither, the words of the caption that are no function words: finding noun phrases is
+    part of curation and is not repeated here.
 
-    A phrase names the object of the one mention that it holds or lies in. Without mentions it names all objects of the
-    one category (`boxes`, COCO) whose name stands in it, in the singular or with an s.
+    A phrase names the object of the one mention that it contains or lies in. Without mentions it names all objects of
+    the one category (`boxes`, COCO) whose name stands in it, in the singular or with an s.
 
     Raises ValueError when the phrases are not those of this caption.
     """
     caption, metadata = picture.captions[0], picture.metadata
     mentions = [
-        (int(one["start"]), int(one["end"]), int(one["object"])) for one in metadata.get("mentions") or ()
+        (int(mention["start"]), int(mention["end"]), int(mention["object"]))
+        for mention in metadata.get("mentions") or ()
     ]
     spans = phrase_spans(Sample(picture.key, None, None, caption, metadata))
     source = "phrases"
@@ -84,21 +85,21 @@ def describe(picture: Picture, most: int) -> Described:
         text = caption[slice(*span)]
         named = _mentioned(span, mentions) if mentions else _named(text, names)
         phrases.append(Phrase(text, span, named))
-    return Described(picture.key, picture.image, caption, tuple(phrases), source, boxes)
+    return CaptionedImage(picture.key, picture.image, caption, tuple(phrases), source, boxes)
 
 
 def word_spans(caption: str) -> list[Span]:
     """Characters (start, end) of the caption's words."""
-    return [found.span() for found in _WORD.finditer(caption)]
+    return [match.span() for match in _WORD.finditer(caption)]
 
 
 def content_words(caption: str, most: int) -> list[Span]:
     """The first `most` different words that are no function words."""
-    found: dict[str, Span] = {}
+    spans: dict[str, Span] = {}
     for span in word_spans(caption):
         if not _is_function(caption, span):
-            found.setdefault(caption[slice(*span)].lower(), span)
-    return list(found.values())[:most]
+            spans.setdefault(caption[slice(*span)].lower(), span)
+    return list(spans.values())[:most]
 
 
 def _is_function(caption: str, span: Span) -> bool:
@@ -107,18 +108,20 @@ def _is_function(caption: str, span: Span) -> bool:
 
 def _mentioned(span: Span, mentions: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
     """The object of the one mention that overlaps the span, if either holds the other."""
-    touched = [one for one in mentions if one[0] < span[1] and span[0] < one[1]]
-    if len(touched) != 1:
+    overlapping = [
+        (start, end, number) for start, end, number in mentions if start < span[1] and span[0] < end
+    ]
+    if len(overlapping) != 1:
         return ()
-    start, end, number = touched[0]
+    start, end, number = overlapping[0]
     nested = (span[0] <= start and end <= span[1]) or (start <= span[0] and span[1] <= end)
     return (number,) if nested else ()
 
 
 def _named(text: str, names: Sequence[str]) -> tuple[int, ...]:
     """All objects of the one category whose name stands in the text."""
-    found = {name for name in names if re.search(rf"\b{re.escape(name)}s?\b", text, re.IGNORECASE)}
-    return tuple(number for number, name in enumerate(names) if name in found) if len(found) == 1 else ()
+    named = {name for name in names if re.search(rf"\b{re.escape(name)}s?\b", text, re.IGNORECASE)}
+    return tuple(number for number, name in enumerate(names) if name in named) if len(named) == 1 else ()
 
 
 def _objects(
@@ -126,7 +129,7 @@ def _objects(
 ) -> tuple[list[str], Float[np.ndarray, "T 4"]]:
     """Names and boxes, in px of the image as it is, of `objects` or else of COCO's `boxes`."""
     across, down = width / (metadata.get("width") or width), height / (metadata.get("height") or height)
-    listed = [(str(one["name"]), one["box"]) for one in metadata.get("objects") or ()]
-    listed = listed or [(str(one["category"]), one["bbox"]) for one in metadata.get("boxes") or ()]
-    boxes = np.array([box for _, box in listed], float).reshape(-1, 4) * [across, down, across, down]
-    return [name for name, _ in listed], boxes
+    objects = [(str(known["name"]), known["box"]) for known in metadata.get("objects") or ()]
+    objects = objects or [(str(known["category"]), known["bbox"]) for known in metadata.get("boxes") or ()]
+    boxes = np.array([box for _, box in objects], float).reshape(-1, 4) * [across, down, across, down]
+    return [name for name, _ in objects], boxes

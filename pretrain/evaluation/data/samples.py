@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
 from PIL import Image
 
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample, Sample, sample_from_members
-from pipelines.shards.manifest import committed_shards
-from pipelines.shards.reader import iterate
+from pipelines.shards.listing import Kind
+from pipelines.shards.listing import find_shards as listed
+from pipelines.shards.reader import iterate, read_index, read_members
 from pipelines.shards.tar_format import BrokenShard
 from pretrain.data.samples.images import decode
 
 logger = logging.getLogger(__name__)
 
+UNREADABLE_IMAGE = (ValueError, OSError, SyntaxError, Image.DecompressionBombError)
+"""What decoding raises on bytes that are no image."""
+
 
 @dataclass(frozen=True)
 class Picture:
-    """One image with the captions that are true of it and its own metadata."""
+    """One image with the captions that are true of it and its metadata."""
 
     key: str
     image: Image.Image
@@ -34,10 +37,10 @@ class Picture:
 
 @dataclass
 class SampleStream:
-    """Iterating yields the samples below a URI in a fixed order: shards by name, samples as they lie.
+    """Yields the samples below a URI in a fixed order: shards by name, samples in the order of the tar.
 
-    What cannot be read is passed over and counted by reason in `skipped`: a score must say what it left out.
-    With `captioned`, so is an image without a caption.
+    Samples that cannot be read are passed over; `skipped` counts them by reason, since a score must say what it leaves
+    out. With `captioned`, images without a caption are passed over as well.
     """
 
     uri: str
@@ -70,7 +73,7 @@ class SampleStream:
             return None
         try:
             image = decode(sample.image)
-        except (ValueError, OSError, SyntaxError, Image.DecompressionBombError):
+        except UNREADABLE_IMAGE:
             self.skipped["broken_image"] += 1
             return None
         return Picture(key, image, captions, sample.metadata or {})
@@ -78,30 +81,37 @@ class SampleStream:
 
 def captions_of(sample: Sample) -> tuple[str, ...]:
     """`captions` of the sample's JSON when it lists any, else its one caption; blank ones do not count."""
-    several = (sample.metadata or {}).get("captions")
-    if not isinstance(several, list):
-        several = [sample.caption]
-    return tuple(text for text in several if isinstance(text, str) and text.strip())
+    captions = (sample.metadata or {}).get("captions")
+    if not isinstance(captions, list):
+        captions = [sample.caption]
+    return tuple(text for text in captions if isinstance(text, str) and text.strip())
+
+
+def iterate_metadata(shards: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The JSON object of every sample that has one; the images are not read."""
+    for shard in shards:
+        members = [member for member in read_index(shard) if member.extension == "json"]
+        for text in read_members(shard, members):
+            try:
+                metadata = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(metadata, dict):
+                yield metadata
 
 
 def find_shards(uri: str) -> list[str]:
-    """The tars of a folder: those its manifests name, else (raw shards) every `*.tar`; or the one tar given.
+    """The tars that a folder, one .tar or a pattern names, see `pipelines.shards.listing`.
 
     Raises InputError when there is none.
     """
-    fs, path = fsspec.url_to_fs(uri)
-    if path.endswith(".tar") and fs.isfile(path):
-        return [uri]
-    if not fs.isdir(path):
-        raise InputError(
-            f"data is {uri!r}, which is not there; give a folder of shards (raw or curated) or one .tar"
-        )
-    committed = committed_shards(uri)
-    if committed:
-        return [shard.uri for shard in committed]
-    if fs.isdir(posixpath.join(path, "manifests")):
+    listing = listed(uri)
+    if listing.shards:
+        return listing.uris
+    if listing.kind is Kind.COMMITTED:
         raise InputError(f"data is {uri!r}, whose manifests name no shard; let `loupe curate` finish first")
-    names = sorted(posixpath.basename(name) for name in fs.ls(path, detail=False) if name.endswith(".tar"))
-    if not names:
+    if listing.kind is Kind.FOLDER:
         raise InputError(f"data is {uri!r}, which holds no .tar; give a folder of shards (raw or curated)")
-    return [f"{uri.rstrip('/')}/{name}" for name in names if not name.startswith(".")]
+    raise InputError(
+        f"data is {uri!r}, which is not there; give a folder of shards (raw or curated) or one .tar"
+    )

@@ -1,4 +1,4 @@
-"""Token sequences of many items, outside of memory."""
+"""Token sequences of many items, in a temporary file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from data_filters.errors import InputError
 
 
 class TokenFile:
-    """Real tokens of one item after another in a temporary file, fp32, read back any few items at a time.
+    """Real tokens of one item after another in a temporary file, fp32; any items can be read back.
 
-    The patches of a gallery of 5,000 images at 224 px are gigabytes; what is read is one block of them.
+    The patches of a gallery of 5,000 images at 224 px are gigabytes, of which one block at a time is read.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class TokenFile:
         return len(self._ends) - 1
 
     def add(self, tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"]) -> None:
-        """Append items; tokens that are not real are not kept. Raises InputError when one is not finite."""
+        """Append items, without the tokens that `mask` leaves out. Raises InputError when a token is not finite."""
         real = tokens[mask].float().cpu()
         if not real.isfinite().all():
             raise InputError(

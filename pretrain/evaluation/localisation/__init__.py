@@ -1,0 +1,58 @@
+"""How a text is found in an image. Three registries; a new way is a function and one line here."""
+
+from __future__ import annotations
+
+from data_filters.errors import InputError
+from pretrain.evaluation.localisation.calibration import Calibration, by_cosine, by_prior, by_softmax
+from pretrain.evaluation.localisation.candidates import Proposer
+from pretrain.evaluation.localisation.occlusion import (
+    PartEmbedding,
+    embed_alone,
+    embed_dropped,
+    embed_patches,
+)
+from pretrain.evaluation.localisation.proposers import (
+    propose_attribution,
+    propose_clusters,
+    propose_gradcam,
+    propose_pixel,
+    propose_regions,
+    propose_salient,
+)
+from pretrain.evaluation.token_encoder import TokenEncoder
+
+PROPOSERS: dict[str, Proposer] = {
+    "regions": propose_regions,
+    "pixel": propose_pixel,
+    "kmeans": propose_clusters,
+    "gradcam": propose_gradcam,
+    "saliency": propose_salient,
+    "attribution": propose_attribution,
+}
+"""Where boxes come from."""
+
+EMBEDDINGS: dict[str, PartEmbedding] = {
+    "alone": embed_alone,
+    "dropped": embed_dropped,
+    "patches": embed_patches,
+}
+"""What stands for a box when it is compared with a text."""
+
+CALIBRATIONS: dict[str, Calibration] = {
+    "cosine": by_cosine,
+    "softmax": by_softmax,
+    "prior": by_prior,
+}
+"""What makes scores of cosines, so that they can be compared between images."""
+
+
+def choose_proposer(name: str | None, encoder: TokenEncoder) -> tuple[str, Proposer]:
+    """(name, proposer); None chooses the region head where the export has one, else attribution.
+
+    Raises InputError naming the known ones.
+    """
+    if name is None:
+        name = "attribution" if encoder.region_generator is None else "regions"
+    if name not in PROPOSERS:
+        raise InputError(f"proposals is {name!r}; allowed are {', '.join(PROPOSERS)}")
+    return name, PROPOSERS[name]

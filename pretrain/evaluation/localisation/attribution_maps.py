@@ -1,6 +1,6 @@
-"""Where an image owes its similarity to a text: Shapley values of the cells, from the dual encoder alone.
+"""Shapley values of the cells for the similarity of an image with a text, from the dual encoder alone.
 
-No head is trained and no box is known: a set of masked copies of the image is embedded once, for all texts.
+No trained head and no annotated box is needed: one set of masked copies of the image serves all texts.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def attribution_maps(
     chunk: int = 256,
     seed: int = 0,
 ) -> Float[Tensor, "N C"]:
-    """Shapley value of each cell for the cosine with each text, from `evaluations` masked copies.
+    """Shapley value of each cell for the cosine with each text, from `evaluations` masked copies per image.
 
-    Coalitions are the same for every image: they depend on `seed` and the grid only.
+    Coalitions depend on `seed` and the grid only: they are the same for every image.
     """
-    nothing = torch.zeros(1, 2, dtype=torch.int64, device=pixels.device)  # texts come as embeddings
+    no_words = torch.zeros(1, 2, dtype=torch.int64, device=pixels.device)  # texts come as embeddings
     game = TokenGame(
-        encoder.dual, pixels, nothing, torch.ones_like(nothing), context="full_text", chunk=chunk
+        encoder.dual, pixels, no_words, torch.ones_like(no_words), context="full_text", chunk=chunk
     )
     generator = torch.Generator().manual_seed(seed)
-    found = phrase_attributions(game, texts[None], evaluations, generator, ridge=ridge)
-    return found.values[0].float()
+    attributions = phrase_attributions(game, texts[None], evaluations, generator, ridge=ridge)
+    return attributions.values[0].float()

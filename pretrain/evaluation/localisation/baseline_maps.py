@@ -1,4 +1,4 @@
-"""Where a dual encoder without any region head sees a text: the baselines of LOUPE's Table 3.
+"""Maps of where a dual encoder without a region head locates a text: the baselines of LOUPE's Table 3.
 
 Each gives one map per text over the C cells of the last image map, or (k-means) groups of cells for all texts.
 
@@ -7,12 +7,11 @@ Shapes: N texts, C cells, D width, W channels of the tower's last map, G groups.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.models.dual_encoder import DualEncoder
@@ -28,10 +27,10 @@ def pixel_maps(
 
 
 def saliency_map(patches: Float[Tensor, "C D"]) -> Float[Tensor, "1 C"]:
-    """What stands out, whatever is said (`pretrain.regions.saliency`).
+    """Distance of each cell from the background, independent of any text (`pretrain.regions.saliency`).
 
-    A control, blind to the text. Where a tower keeps the gist of an image in its background tokens, similarity maps are
-    the inverse of this one, and it is the better of the two.
+    A control that does not read the text. In a tower that stores what the whole image shows in its background tokens,
+    similarity maps are the inverse of this map, and this map locates objects better.
     """
     return saliency(patches)[None]
 
@@ -41,8 +40,8 @@ def gradcam_maps(
 ) -> Float[Tensor, "N C"]:
     """CLIP + Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) at the input of the tower's last block.
 
-    The class score is the cosine with the text. Not at the last map itself: there a mean-pooled tower has the same
-    gradient in every cell, and a tower that pools a class token has none.
+    The class score is the cosine with the text. The last map itself does not serve: there a mean-pooled tower has the
+    same gradient in every cell, and a tower that pools a class token has none.
     """
     with torch.enable_grad():
         embedding, tokens = _embedding_of_tokens(encoder.dual, pixels)
@@ -64,8 +63,8 @@ def cluster_cells(patches: Float[Tensor, "C D"], clusters: int, rounds: int = 20
 
     Starts from the token furthest from the mean, then each time the one furthest from all centres: no randomness.
     """
-    away = 1 - patches @ F.normalize(patches.mean(0), dim=0)
-    centres = patches[away.argmax()][None]
+    distances = 1 - patches @ F.normalize(patches.mean(0), dim=0)
+    centres = patches[distances.argmax()][None]
     nearest = patches @ centres.T
     while len(centres) < min(clusters, len(patches)):
         centres = torch.cat([centres, patches[nearest.amax(1).argmin()][None]])
@@ -87,15 +86,27 @@ def _embedding_of_tokens(
     """The image's embedding as a function of the tokens that enter the last block; both in one graph."""
     held: list[Tensor] = []
 
-    def hold(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def hold(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         held.append(inputs[0].detach().requires_grad_())
         return (held[0], *inputs[1:])
 
-    swin = dual.vision_model.config.model_type == "swin"
-    block = dual.vision_model.encoder.layers[-1].blocks[-1] if swin else dual.vision_model.layers[-1]
-    handle = block.register_forward_pre_hook(hold)
+    handle = _last_block(dual.vision_model).register_forward_pre_hook(hold)
     try:
         embedding = dual.encode_image(pixels)[0][0]
     finally:
         handle.remove()
     return embedding, held[0]
+
+
+def _last_block(tower: PreTrainedModel) -> nn.Module:
+    """The last transformer block of a Swin (in its last stage) or of a ViT."""
+    if tower.config.model_type == "swin":
+        return _last(_last(tower, "encoder.layers"), "blocks")
+    return _last(tower, "layers")
+
+
+def _last(module: nn.Module, name: str) -> nn.Module:
+    """The last module of the list `name` of a module."""
+    modules = module.get_submodule(name)
+    assert isinstance(modules, nn.ModuleList)
+    return modules[-1]

@@ -1,7 +1,7 @@
 """Overlap of boxes and average precision as COCO defines them, image after image.
 
-Boxes are (left, top, width, height) in any one unit. Nothing of an image is kept but, for each detection, its
-score and whether it was right at each threshold.
+Boxes are (left, top, width, height) in any one unit. Of an image only the score of each detection is kept, and whether
+it was right at each threshold.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def average_precision(
 
 
 @dataclass
-class _Seen:
-    """What is known of one class: a row per detection, a column per threshold."""
+class _ClassRecord:
+    """Detections of one class, a row each and a column per threshold, and the number of its true objects."""
 
     scores: list[np.ndarray]
     right: list[np.ndarray]
@@ -103,7 +103,7 @@ class DetectionScorer:
 
     def __init__(self, thresholds: Sequence[float] = THRESHOLDS, most: int = 100) -> None:
         self.thresholds, self.most = tuple(thresholds), most
-        self._seen: dict[int, _Seen] = defaultdict(lambda: _Seen([], [], []))
+        self._records: dict[int, _ClassRecord] = defaultdict(lambda: _ClassRecord([], [], []))
 
     def add(
         self,
@@ -114,43 +114,38 @@ class DetectionScorer:
         true_classes: Int[np.ndarray, " T"],
         crowd: Bool[np.ndarray, " T"] | None = None,
     ) -> None:
-        """One image: what was found in it and what is in it."""
-        boxes, true_boxes = (
-            np.asarray(boxes, float).reshape(-1, 4),
-            np.asarray(true_boxes, float).reshape(-1, 4),
-        )
-        scores, classes, true_classes = (
-            np.asarray(scores, float),
-            np.asarray(classes),
-            np.asarray(true_classes),
-        )
+        """Add one image: its detections and its true objects."""
+        boxes = np.asarray(boxes, float).reshape(-1, 4)
+        true_boxes = np.asarray(true_boxes, float).reshape(-1, 4)
+        scores = np.asarray(scores, float)
+        classes, true_classes = np.asarray(classes), np.asarray(true_classes)
         crowd = np.zeros(len(true_boxes), bool) if crowd is None else np.asarray(crowd, bool)
         for name in {*classes.tolist(), *true_classes.tolist()}:
-            mine, theirs = np.flatnonzero(classes == name), np.flatnonzero(true_classes == name)
-            mine = mine[np.argsort(-scores[mine], kind="stable")][: self.most]
-            seen = self._seen[name]
-            seen.objects += int((~crowd[theirs]).sum())
-            if not len(mine):
+            found, true = np.flatnonzero(classes == name), np.flatnonzero(true_classes == name)
+            found = found[np.argsort(-scores[found], kind="stable")][: self.most]
+            record = self._records[name]
+            record.objects += int((~crowd[true]).sum())
+            if not len(found):
                 continue
-            overlaps = iou(boxes[mine], true_boxes[theirs], crowd[theirs])
-            results = [match(overlaps, crowd[theirs], threshold) for threshold in self.thresholds]
-            seen.scores.append(scores[mine])
-            seen.right.append(np.stack([right for right, _ in results], 1))
-            seen.ignored.append(np.stack([ignored for _, ignored in results], 1))
+            overlaps = iou(boxes[found], true_boxes[true], crowd[true])
+            results = [match(overlaps, crowd[true], threshold) for threshold in self.thresholds]
+            record.scores.append(scores[found])
+            record.right.append(np.stack([right for right, _ in results], 1))
+            record.ignored.append(np.stack([ignored for _, ignored in results], 1))
 
     def per_class(self) -> dict[int, Float[np.ndarray, " thresholds"]]:
         """Average precision of every class that has an object (a crowd is none), at each threshold."""
         result = {}
-        for name, seen in sorted(self._seen.items()):
-            if seen.objects == 0:
+        for name, record in sorted(self._records.items()):
+            if record.objects == 0:
                 continue
-            if not seen.scores:
+            if not record.scores:
                 result[name] = np.zeros(len(self.thresholds))
                 continue
-            scores, right, ignored = map(np.concatenate, (seen.scores, seen.right, seen.ignored))
+            scores, right, ignored = map(np.concatenate, (record.scores, record.right, record.ignored))
             result[name] = np.array(
                 [
-                    average_precision(scores, right[:, at], ignored[:, at], seen.objects)
+                    average_precision(scores, right[:, at], ignored[:, at], record.objects)
                     for at in range(len(self.thresholds))
                 ]
             )

@@ -1,4 +1,4 @@
-"""What a box metric can reach at all: the best box made of whole cells, and what luck alone would give."""
+"""Bounds of a box metric: the best box of whole cells, and what random boxes score."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def best_cell_box(
     """Highest IoU with each true box that a rectangle of whole cells of the grid (rows, columns) can have.
 
     `size` is the image's (width, height) in the units of the boxes. Only the two lines next to each edge need to be
-    tried: an edge moved further out adds nothing but area, and one moved further in loses at least as large a share
-    of the intersection as of the union.
+    tried: moving an edge further out only adds area, and moving it further in loses at least as large a share of the
+    intersection as of the union.
     """
     truth = np.asarray(truth, float).reshape(-1, 4)
     rows, columns = grid
@@ -31,9 +31,9 @@ def best_cell_box(
         start = np.clip(np.floor(low) + moves[:2], 0, cells)
         stop = np.clip(np.floor(high) + moves[2:], 0, cells)
         boxes = np.concatenate([start, stop - start], 1) * np.tile(cell, 2)
-        good = (stop > start).all(1)
-        each = np.array([iou(b[None], t[None])[0, 0] for b, t in zip(boxes, truth, strict=True)])
-        best = np.where(good, np.maximum(best, each), best)
+        possible = (stop > start).all(1)
+        overlaps = np.array([iou(b[None], t[None])[0, 0] for b, t in zip(boxes, truth, strict=True)])
+        best = np.where(possible, np.maximum(best, overlaps), best)
     return best
 
 
@@ -44,7 +44,7 @@ def random_boxes(count: int, generator: np.random.Generator) -> Float[np.ndarray
 
 
 class Chance:
-    """The share of random boxes that meet a true one: what knowing nothing scores in grounding."""
+    """The share of random boxes that are right: the accuracy of grounding without a model."""
 
     def __init__(self, seed: int = 0) -> None:
         self.boxes = random_boxes(CHANCE_DRAWS, np.random.default_rng(seed))

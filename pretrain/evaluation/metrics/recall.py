@@ -1,4 +1,4 @@
-"""Recall at K of a retrieval, in chunks: the whole similarity matrix is never in memory."""
+"""Recall at K of a retrieval, computed in chunks of queries: the whole similarity matrix is never in memory."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def ranks(
     gallery_owner: Int[Tensor, " G"],
     chunk: int = 1024,
 ) -> Int[Tensor, " Q"]:
-    """Place, from 0, of each query's best right answer among the wrong ones.
+    """Rank, from 0, of each query's best right answer among the wrong ones.
 
-    A gallery entry is right for a query when both have the same owner. Ties go against the model: a wrong entry
-    whose score is not below the best right one's by more than `TIE` stands before it. So the order of the data
-    decides nothing, and a model that gives everything the same embedding recalls nothing.
+    A gallery entry is right for a query when both have the same owner. Ties count against the model: a wrong entry
+    whose score is not below the best right one's by more than `TIE` stands before it. So the order of the data has no
+    effect, and a model that gives everything the same embedding recalls nothing.
     """
-    places = []
+    ranks_of_queries = []
     for start in range(0, len(queries), chunk):
         part = slice(start, start + chunk)
         scores = queries[part] @ gallery.T
         right = query_owner[part, None] == gallery_owner[None, :]
         best = scores.masked_fill(~right, -torch.inf).amax(dim=1, keepdim=True)
-        places.append(((scores >= best - TIE) & ~right).sum(dim=1))
-    return torch.cat(places)
+        ranks_of_queries.append(((scores >= best - TIE) & ~right).sum(dim=1))
+    return torch.cat(ranks_of_queries)
 
 
 def recall(places: Int[Tensor, " Q"], levels: Sequence[int] = (1, 5, 10)) -> dict[str, float]:

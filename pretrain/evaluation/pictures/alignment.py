@@ -1,29 +1,28 @@
-"""An aligned sample as pictures and as an entry of `examples.json`: the LOUPE paper's figures 4 and 5, FILIP's maps."""
+"""One sample's alignment as pictures and an entry of `examples.json`: LOUPE's figures 4 and 5, FILIP's maps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 
-from pretrain.evaluation.data.phrase_objects import Described
+from pretrain.evaluation.data.phrase_objects import CaptionedImage
 from pretrain.evaluation.localisation.alignment import (
-    Aligned,
     AlignmentSettings,
+    RegionAlignment,
     WordMaps,
-    semantic,
+    semantic_pairs,
     token_interactions,
     word_maps,
 )
 from pretrain.evaluation.pictures.boxes import SIDE
-from pretrain.evaluation.pictures.examples import PICTURES
+from pretrain.evaluation.pictures.examples import PICTURES, DrawnExample
 from pretrain.evaluation.pictures.heat import draw_heat
-from pretrain.evaluation.pictures.numbers import draw_boxes, draw_cells
+from pretrain.evaluation.pictures.numbered_boxes import draw_boxes, draw_cells
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 MAP_SIDE = 224  # px, longer side of a map's picture
@@ -32,21 +31,21 @@ MAP_SIDE = 224  # px, longer side of a map's picture
 def show_alignment(
     encoder: TokenEncoder,
     place: int,
-    described: Described,
-    aligned: Aligned,
+    sample: CaptionedImage,
+    aligned: RegionAlignment,
     settings: AlignmentSettings,
     *,
     words: int,
     budget: int,
     chunk: int,
     folder: str,
-) -> tuple[dict[str, Any], Image.Image]:
+) -> DrawnExample:
     """The sample's entry and its picture with numbered regions; its maps are written to `folder`.
 
-    Maps of one kind share one scale: word-patch similarities from the least to the greatest of them, attributions from
-    0, since what speaks against a phrase is not where it is.
+    Maps of one kind share one scale: word-patch similarities from the least to the greatest of them; attributions from
+    0, since cells with a negative value do not show the phrase.
     """
-    game = token_interactions(encoder, described, aligned, settings, budget, chunk)
+    game = token_interactions(encoder, sample, aligned, settings, budget, chunk)
     values = [
         {
             "interaction": float(game.interaction[0, row]),
@@ -56,55 +55,57 @@ def show_alignment(
         }
         for row in range(len(aligned.boxes))
     ]
-    boxes = aligned.boxes_in(described)
+    boxes = aligned.boxes_in(sample)
     regions = [
         {
             "box": box.round(1).tolist(),
-            "confidence": round(float(sure), 4),
-            **{name: round(value, 5) for name, value in own.items()},
+            "confidence": round(float(confidence), 4),
+            **{name: round(value, 5) for name, value in estimates.items()},
         }
-        for box, sure, own in zip(boxes, aligned.confidence, values, strict=True)
+        for box, confidence, estimates in zip(boxes, aligned.confidence, values, strict=True)
     ]
-    labels = [f"{number}  {own['interaction']:+.2f}" for number, own in enumerate(values, 1)]
-    seen = word_maps(encoder, described, words)
+    labels = [f"{number}  {estimates['interaction']:+.2f}" for number, estimates in enumerate(values, 1)]
+    maps_of_words = word_maps(encoder, sample, words)
     phrases = [phrase.text for phrase in aligned.phrases]
     entry = {
         "image": place,
-        "key": described.key,
-        "caption": described.caption,
-        "phrases_from": described.source,
+        "key": sample.key,
+        "caption": sample.caption,
+        "phrases_from": sample.source,
         "regions": regions,
         "phrases": phrases,
         "matrix": _rounded((aligned.alignment * settings.scale).softmax(-1)),
         "alignment": _rounded(aligned.alignment),
-        "semantic_interactions": _rounded(semantic(aligned, settings), 6),
+        "semantic_interactions": _rounded(semantic_pairs(aligned, settings), 6),
         "picture": f"{PICTURES}/{place}.jpg",
-        "maps": _write_maps(folder, place, described, encoder.grid, phrases, aligned.attributions, seen),
+        "maps": _write_maps(
+            folder, place, sample, encoder.grid, phrases, aligned.attributions, maps_of_words
+        ),
     }
-    return entry, draw_boxes(described.image, boxes, labels, SIDE)
+    return entry, draw_boxes(sample.image, boxes, labels, SIDE)
 
 
 def _write_maps(
     folder: str,
     place: int,
-    described: Described,
+    sample: CaptionedImage,
     grid: tuple[int, int],
     phrases: Sequence[str],
     attributions: Float[np.ndarray, "N C"],
-    seen: WordMaps,
+    words: WordMaps,
 ) -> list[dict[str, str]]:
-    """Write a picture per phrase and word, and one of each patch's best word; what they show."""
-    image = described.image
+    """Write a picture per phrase and word, and one of each patch's best word; returns text, kind and file of each."""
+    image = sample.image
     pictures: list[tuple[str, str, Image.Image]] = []
     low, high = 0.0, float(attributions.max(initial=0))
     for text, values in zip(phrases, attributions, strict=True):
         pictures.append((text, "attribution", draw_heat(image, values.reshape(grid), (low, high), MAP_SIDE)))
-    if seen.texts:
-        low, high = float(seen.maps.min()), float(seen.maps.max())
-        legend = " · ".join(f"{number} {text}" for number, text in enumerate(seen.texts, 1))
-        best = draw_cells(image, seen.best.reshape(grid), SIDE)
+    if words.texts:
+        low, high = float(words.maps.min()), float(words.maps.max())
+        legend = " · ".join(f"{number} {text}" for number, text in enumerate(words.texts, 1))
+        best = draw_cells(image, words.best.reshape(grid), SIDE)
         pictures.append((legend, "best-word", best))
-        for text, values in zip(seen.texts, seen.maps, strict=True):
+        for text, values in zip(words.texts, words.maps, strict=True):
             pictures.append(
                 (text, "word-patch", draw_heat(image, values.reshape(grid), (low, high), MAP_SIDE))
             )

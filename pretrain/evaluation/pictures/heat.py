@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from pretrain.evaluation.pictures.numbers import Color, resized
+from pretrain.evaluation.pictures.drawing import Color, resized
 
 HEAT: tuple[Color, ...] = (
     (17, 12, 50),
@@ -17,11 +17,11 @@ HEAT: tuple[Color, ...] = (
     (250, 193, 39),
     (252, 255, 164),
 )
-"""From low to high: lightness rises evenly from end to end, so that order is seen in gray as well."""
+"""From low to high. Lightness rises evenly, so that the order is visible in gray as well."""
 
 
 def heat_colors(shares: Float[np.ndarray, "..."]) -> Float[np.ndarray, "... 3"]:
-    """Red, green and blue (0..255) of shares from 0 to 1, straight lines between the colours of `HEAT`."""
+    """Red, green and blue (0..255) of shares from 0 to 1, interpolated linearly between the colours of `HEAT`."""
     stops = np.linspace(0, 1, len(HEAT))
     return np.stack([np.interp(shares, stops, [color[band] for color in HEAT]) for band in range(3)], -1)
 
@@ -29,7 +29,7 @@ def heat_colors(shares: Float[np.ndarray, "..."]) -> Float[np.ndarray, "... 3"]:
 def upsample(
     values: Float[np.ndarray, "rows columns"], size: tuple[int, int]
 ) -> Float[np.ndarray, "height width"]:
-    """Bilinear between the cells' centres, and beyond the outermost as there; `size` is (width, height)."""
+    """Bilinear between the cells' centres, constant beyond the outermost ones; `size` is (width, height) in px."""
     plane = Image.fromarray(np.asarray(values, np.float32))
     return np.asarray(plane.resize(size, Image.Resampling.BILINEAR))
 
@@ -47,7 +47,7 @@ def draw_heat(
     picture = resized(image, side)
     low, high = scale
     shares = np.clip((upsample(values, picture.size) - low) / max(high - low, 1e-12), 0, 1)
-    # Dark, so that heat is what shines; the gray of the picture stays to be seen under it.
+    # The gray is darkened, so that the heat stands out and the picture stays visible under it.
     gray = 0.65 * np.asarray(picture.convert("L"), float)[..., None]
     cover = 0.25 + 0.55 * shares[..., None]
     mixed = (1 - cover) * gray + cover * heat_colors(shares)

@@ -1,33 +1,36 @@
-"""The evaluations by name: a new task is one function and one line here."""
+"""The evaluation tasks by name. A new one is a class in a file of its own and one line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from data_filters.errors import InputError
-from pretrain.evaluation.tasks.alignment import evaluate_alignment
-from pretrain.evaluation.tasks.classification import evaluate_classification
-from pretrain.evaluation.tasks.detection import evaluate_detection
-from pretrain.evaluation.tasks.grounding import evaluate_grounding
-from pretrain.evaluation.tasks.linear_probe import evaluate_linear_probe
-from pretrain.evaluation.tasks.retrieval import evaluate_retrieval
+from pretrain.evaluation.task import EvaluationTask
+from pretrain.evaluation.tasks.alignment import Alignment
+from pretrain.evaluation.tasks.classification import Classification
+from pretrain.evaluation.tasks.detection import Detection
+from pretrain.evaluation.tasks.grounding import Grounding
+from pretrain.evaluation.tasks.linear_probe import LinearProbe
+from pretrain.evaluation.tasks.retrieval import Retrieval
 
-Task = Callable[..., dict[str, Any]]
-"""(export, data, output=None, *, batch_size, device, progress, and the task's own options) → metrics."""
+# Each task has options and measurements of its own, which the runner only hands from one of its methods to the next.
+AnyTask = EvaluationTask[Any, Any]
 
-TASKS: dict[str, Task] = {
-    "retrieval": evaluate_retrieval,
-    "classification": evaluate_classification,
-    "linear-probe": evaluate_linear_probe,
-    "detection": evaluate_detection,
-    "grounding": evaluate_grounding,
-    "alignment": evaluate_alignment,
+TASKS: dict[str, AnyTask] = {
+    "retrieval": Retrieval(),
+    "classification": Classification(),
+    "linear-probe": LinearProbe(),
+    "detection": Detection(),
+    "grounding": Grounding(),
+    "alignment": Alignment(),
 }
 
 
-def get_task(name: str) -> Task:
-    """The evaluation of that name. Raises InputError naming the known ones."""
+def get_task(name: str) -> AnyTask:
+    """The task of that name. Raises InputError naming the known ones and the nearest."""
     if name not in TASKS:
-        raise InputError(f"task is {name!r}; allowed are {', '.join(TASKS)}; set --task to one of them")
+        near = get_close_matches(name, TASKS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"task is {name!r}; allowed are {', '.join(TASKS)}{hint}; set --task to one of them")
     return TASKS[name]

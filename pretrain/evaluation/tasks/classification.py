@@ -2,121 +2,125 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pretrain.evaluation.data.gallery import Progress
-from pretrain.evaluation.data.labelled_images import Labelled, LabelledStream
-from pretrain.evaluation.encoder import ExportedEncoder
-from pretrain.evaluation.metrics.recall import TIE
-from pretrain.evaluation.pictures.boxes import EvenlySpaced, draw, write_drawn
-from pretrain.evaluation.prompts import choose_templates, class_embeddings
-from pretrain.evaluation.results import claim_output, write_metrics
+from pretrain.evaluation.data.iteration import batches
+from pretrain.evaluation.data.labelled_images import LabelledImage, LabelledStream
+from pretrain.evaluation.metrics.classes import mean_per_class, rank_of_class
+from pretrain.evaluation.options import ExampleOptions, accepted_by
+from pretrain.evaluation.pictures.boxes import draw
+from pretrain.evaluation.pictures.examples import DrawnExample, EvenlySpaced, write_drawn
+from pretrain.evaluation.prompts import TEMPLATES, choose_templates, class_embeddings
+from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
 
 SHOWN = 5
 
+Templates = Annotated[str | tuple[str, ...], accepted_by(choose_templates)]
+TEMPLATES_HELP = f"prompts of a class: {', '.join(TEMPLATES)}, or texts with one {{}} for the name"
+CLASSES_HELP = "JSON file with {class as the data has it: name}, or a list of names; null: names of the data"
 
-def evaluate_classification(
-    export: str,
-    data: str,
-    output: str | None = None,
-    *,
-    gallery: int | None = None,
-    batch_size: int = 64,
-    device: str = "cpu",
-    examples: int = 8,
-    progress: Progress | None = None,
-    templates: str | Sequence[str] = "article",
-    classes: str | None = None,
-) -> dict[str, Any]:
+
+class ClassificationOptions(ExampleOptions):
+    """Prompts and names of the classes."""
+
+    templates: Templates = Field("article", description=TEMPLATES_HELP)
+    classes: str | None = Field(None, description=CLASSES_HELP)
+
+
+@dataclass
+class ClassifiedImages:
+    """Ranks and labels, batch by batch, and examples. `names` are the names of all classes."""
+
+    names: list[str]
+    examples: EvenlySpaced[DrawnExample]
+    ranks: list[Int[Tensor, " B"]] = field(default_factory=list)
+    labels: list[Int[Tensor, " B"]] = field(default_factory=list)
+
+
+class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
     """top1, top5 and the mean over classes of each class's top1, over the first `gallery` labelled images or all.
 
-    `data`: folders by class or shards (`labelled.LabelledStream`, which `classes` goes to). `templates`: a set's name
-    or texts (`prompts`); a class is the mean of its prompts. Ties go against the model. `chance` is one in the
-    number of classes, all of them candidates whether an image of theirs was looked at or not.
-
-    Raises InputError on a bad path or option, or for an output with other results.
+    The data are folders by class or shards (`labelled_images.LabelledStream`). A class is the mean of its prompts
+    (`prompts`). Ties count against the model. `chance` is one in the number of classes, all of them candidates whether
+    an image of theirs was looked at or not.
     """
-    began = time.perf_counter()
-    identity = {
-        "task": "classification",
-        "export": export,
-        "data": data,
-        "gallery": gallery,
-        "templates": list(choose_templates(templates)),
-        "class_names": classes,
-    }
-    if output is not None:
-        claim_output(output, identity)
-    encoder = ExportedEncoder(export, device)
-    stream = LabelledStream(data, classes)
-    names = stream.names
-    texts = class_embeddings(encoder, names, templates)
-    shown: EvenlySpaced[tuple[dict[str, Any], Image.Image]] = EvenlySpaced(examples if output else 0)
-    places, labels = [], []
-    done = 0
-    for batch in batches(islice(stream, gallery), batch_size):
-        scores = encoder.embed_images([one.image for one in batch]) @ texts.T
-        label = torch.tensor([one.label for one in batch])
-        places.append(rank_of_class(scores, label))
-        labels.append(label)
-        for row, one in enumerate(batch):
-            if shown.wanted():
-                best = scores[row].sort(descending=True, stable=True)
-                found = [
-                    {"name": names[at], "score": round(float(score), 4)}
-                    for at, score in zip(best.indices[:SHOWN].tolist(), best.values[:SHOWN], strict=False)
-                ]
-                entry = {"image": done + row, "key": one.key, "class": names[one.label], "found": found}
-                shown.keep((entry, draw(one.image, [])))
-        done += len(batch)
-        if progress is not None:
-            progress(done, gallery)
-    if not done:
-        raise InputError(
-            f"data {data!r} has no readable image with a class (passed over: {dict(stream.skipped)})"
+
+    options = ClassificationOptions
+    columns: ClassVar = {"top1": "top-1"}
+    headlines: ClassVar = {"top1": "top1", "chance": "chance"}
+    chief = "top1"
+    remark = "Zero-shot from the classes' names, in percent; ties count against the model."
+
+    def settings(self, evaluation: Evaluation[ClassificationOptions]) -> Metrics:
+        """The templates as texts; `class_names` is the file that names the classes."""
+        options = evaluation.options
+        return {
+            "gallery": options.gallery,
+            "templates": list(choose_templates(options.templates)),
+            "class_names": options.classes,
+        }
+
+    def measure(self, evaluation: Evaluation[ClassificationOptions]) -> ClassifiedImages:
+        """Rank the classes for every image. Raises InputError where there is no labelled image."""
+        options, encoder = evaluation.options, evaluation.encoder
+        stream = LabelledStream(evaluation.data, options.classes)
+        texts = class_embeddings(encoder, stream.names, options.templates)
+        classified = ClassifiedImages(
+            stream.names, EvenlySpaced(options.examples if evaluation.output else 0)
         )
-    place, label = torch.cat(places), torch.cat(labels)
-    metrics = {
-        **identity,
-        "top1": float((place < 1).double().mean()),
-        "top5": float((place < 5).double().mean()),
-        "mean_per_class": mean_per_class(place < 1, label),
-        "chance": 1 / len(names),
-        "images": done,
-        "classes": len(names),
-        "skipped": dict(stream.skipped),
-        "seconds": round(time.perf_counter() - began, 3),
-    }
-    if output is not None:
-        write_drawn(output, "classification", shown.chosen())
-        write_metrics(output, metrics)
-    return metrics
+        done = 0
+        for batch in batches(islice(stream, options.gallery), options.batch_size):
+            scores = encoder.embed_images([labelled.image for labelled in batch]) @ texts.T
+            labels = torch.tensor([labelled.label for labelled in batch])
+            classified.ranks.append(rank_of_class(scores, labels))
+            classified.labels.append(labels)
+            for row, labelled in enumerate(batch):
+                if classified.examples.wanted():
+                    example = _example(done + row, labelled, scores[row], classified.names)
+                    classified.examples.keep(example)
+            done += len(batch)
+            evaluation.report(done, options.gallery)
+        if not done:
+            raise InputError(
+                f"data {evaluation.data!r} has no readable image with a class (passed over: {dict(stream.skipped)})"
+            )
+        evaluation.skipped.update(stream.skipped)
+        return classified
+
+    def summary(self, evaluation: Evaluation[ClassificationOptions], measured: ClassifiedImages) -> Metrics:
+        """Accuracies and the numbers of images and classes."""
+        ranks, labels = torch.cat(measured.ranks), torch.cat(measured.labels)
+        return {
+            "top1": float((ranks < 1).double().mean()),
+            "top5": float((ranks < 5).double().mean()),
+            "mean_per_class": mean_per_class(ranks < 1, labels),
+            "chance": 1 / len(measured.names),
+            "images": len(ranks),
+            "classes": len(measured.names),
+        }
+
+    def write_examples(
+        self, evaluation: Evaluation[ClassificationOptions], measured: ClassifiedImages, output: str
+    ) -> None:
+        """Write images with the classes that scored best."""
+        write_drawn(output, "classification", measured.examples.chosen())
 
 
-def rank_of_class(scores: Float[Tensor, "B N"], label: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-    """How many wrong classes score no less than the right one (`recall.TIE` below it at most)."""
-    right = scores.gather(1, label[:, None])
-    return (scores >= right - TIE).sum(1) - 1
-
-
-def mean_per_class(right: Tensor, label: Int[Tensor, " B"]) -> float:
-    """Mean over the classes that occur of the share of right answers among the class's images."""
-    shares = [float(right[label == name].double().mean()) for name in label.unique()]
-    return sum(shares) / len(shares)
-
-
-def batches(stream: Iterator[Labelled], size: int) -> Iterator[list[Labelled]]:
-    """Lists of `size` images, the last one shorter."""
-    if size < 1:
-        raise InputError(f"batch_size is {size}; allowed are numbers from 1")
-    while batch := list(islice(stream, size)):
-        yield batch
+def _example(
+    place: int, labelled: LabelledImage, scores: Float[Tensor, " N"], names: list[str]
+) -> DrawnExample:
+    best = scores.sort(descending=True, stable=True)
+    found = [
+        {"name": names[number], "score": round(float(score), 4)}
+        for number, score in zip(best.indices[:SHOWN].tolist(), best.values[:SHOWN], strict=False)
+    ]
+    entry = {"image": place, "key": labelled.key, "class": names[labelled.label], "found": found}
+    return entry, draw(labelled.image, [])

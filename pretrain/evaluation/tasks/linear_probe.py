@@ -2,206 +2,148 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Annotated, ClassVar
 
 import fsspec
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from data_filters.errors import InputError
-from pretrain.evaluation.data.gallery import Progress
-from pretrain.evaluation.data.labelled_images import Labelled, LabelledStream
+from pretrain.evaluation.data.iteration import batches
+from pretrain.evaluation.data.labelled_images import LabelledImage, LabelledStream
 from pretrain.evaluation.encoder import ExportedEncoder
-from pretrain.evaluation.results import claim_output, write_metrics
-from pretrain.evaluation.tasks.classification import batches, mean_per_class
+from pretrain.evaluation.metrics.classes import mean_per_class
+from pretrain.evaluation.metrics.logistic_regression import fit, sweep
+from pretrain.evaluation.options import EvaluationOptions, one_of
+from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
+from pretrain.evaluation.tasks.classification import CLASSES_HELP
 
-COARSE = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)  # log10 of the inverse regularisation
-FEATURES = ("pooled", "embedding")
-_TRAIN, _VALIDATION, _TEST = "train", "validation", "test"
+POOLED, EMBEDDING = "pooled", "embedding"
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
-def evaluate_linear_probe(
-    export: str,
-    data: str,
-    output: str | None = None,
-    *,
-    gallery: int | None = None,
-    batch_size: int = 64,
-    device: str = "cpu",
-    progress: Progress | None = None,
-    train: str | None = None,
-    features: str = "pooled",
-    classes: str | None = None,
-    refinements: int = 4,
-    max_iterations: int = 1000,
-) -> dict[str, Any]:
+class LinearProbeOptions(EvaluationOptions):
+    """What is fitted on what. `gallery` bounds training images and test images each."""
+
+    train: str | None = Field(
+        None,
+        description="training images; null: DATA/train, else three fifths of the data by a checksum of keys",
+    )
+    features: Annotated[str, one_of((POOLED, EMBEDDING))] = Field(
+        POOLED,
+        description="pooled: what the tower gives to the projection; embedding: projected, unit length",
+    )
+    classes: str | None = Field(None, description=CLASSES_HELP)
+    refinements: int = Field(4, ge=0, description="times that the step of the search for C is halved")
+    max_iterations: int = Field(1000, ge=1, description="iterations of L-BFGS per fit")
+
+
+@dataclass(frozen=True)
+class SplitFeatures:
+    """Frozen features and labels by split ("train", "validation", "test"); `names` are the names of all classes."""
+
+    names: list[str]
+    splits: Mapping[str, tuple[Float[Tensor, "B D"], Int[Tensor, " B"]]]
+
+    @property
+    def trained(self) -> set[int]:
+        """The classes that have a training or a validation image."""
+        return {*self.splits[TRAIN][1].tolist(), *self.splits[VALIDATION][1].tolist()}
+
+
+class LinearProbe(EvaluationTask[LinearProbeOptions, SplitFeatures]):
     """top1 of a multinomial logistic regression on the test images, fitted by L-BFGS on the training images.
 
-    The inverse regularisation C is swept on a validation split, a fifth of the training images: powers of ten two
-    apart, then `refinements` times half the step to both sides of the best. The last fit is on all training images.
+    The inverse regularisation C is chosen on a validation split, a fifth of the training images
+    (`logistic_regression.sweep`); the last fit is on all training images.
 
     Training images are those of `train`; without it those of DATA/train, the test images being DATA/test, or DATA/val;
-    without these folders, three fifths of `data` train, one fifth validates and one fifth tests, by a checksum of
-    their keys. `gallery` bounds training images and test images each (in the last case, both together). `features`:
-    "pooled" (what the tower gives to the projection) or "embedding" (projected, unit length). `data` and `classes`
-    as in classification. A test image of a class without a training image counts, and cannot be right.
-
-    Raises InputError on a bad path or option, where a split is empty, or for an output with other results.
+    without these folders, three fifths of the data train, one fifth validates and one fifth tests, by a checksum of
+    their keys; `gallery` then bounds all of them together. A test image of a class without a training image counts,
+    and cannot be right.
     """
-    began = time.perf_counter()
-    if features not in FEATURES:
-        raise InputError(f"features is {features!r}; allowed are {', '.join(FEATURES)}")
-    identity = {
-        "task": "linear-probe",
-        "export": export,
-        "data": data,
-        "train": train,
-        "gallery": gallery,
-        "features": features,
-    }
-    if output is not None:
-        claim_output(output, identity)
-    encoder = ExportedEncoder(export, device)
-    fit_data, test_data = find_splits(data, train)
-    streams = {part: LabelledStream(part, classes) for part in dict.fromkeys((fit_data, test_data))}
-    names = sorted({name for stream in streams.values() for name in stream.names})
-    place = {name: at for at, name in enumerate(names)}
-    rows: dict[str, tuple[list[Tensor], list[int]]] = {
-        name: ([], []) for name in (_TRAIN, _VALIDATION, _TEST)
-    }
-    done = 0
-    for part, stream in streams.items():
-        own = stream.names
-        for batch in batches(islice(stream, gallery), batch_size):
-            for one, vector in zip(batch, embed(encoder, batch, features), strict=True):
-                split = split_of(one.key)
-                if fit_data != test_data:
-                    split = _TEST if part == test_data else split if split == _VALIDATION else _TRAIN
-                rows[split][0].append(vector)
-                rows[split][1].append(place[own[one.label]])
-            done += len(batch)
-            if progress is not None:
-                progress(done, None)
-    for name, (_, labels) in rows.items():
-        if not labels:
+
+    options = LinearProbeOptions
+    columns: ClassVar = {"top1": "linear probe"}
+    headlines: ClassVar = {"top1": "top1", "chance": "chance"}
+    chief = "top1"
+    remark = "A linear classifier on frozen features, in percent."
+
+    def settings(self, evaluation: Evaluation[LinearProbeOptions]) -> Metrics:
+        """Where training images and features come from."""
+        options = evaluation.options
+        return {"train": options.train, "gallery": options.gallery, "features": options.features}
+
+    def measure(self, evaluation: Evaluation[LinearProbeOptions]) -> SplitFeatures:
+        """Embed all images. Raises InputError where a split is empty or no test class was trained."""
+        train_data, test_data = find_splits(evaluation.data, evaluation.options.train)
+        measured = _embed_splits(evaluation, train_data, test_data)
+        if measured.trained.isdisjoint(measured.splits[TEST][1].tolist()):
             raise InputError(
-                f"data {data!r} leaves no {name} image ({done} with a class were read); give more images, or --train"
+                f"no class of the test images {evaluation.data!r} has a training image in {train_data!r}; "
+                "their names must agree"
             )
-    read = {name: (torch.stack(vectors), torch.tensor(labels)) for name, (vectors, labels) in rows.items()}
-    known = {*read[_TRAIN][1].tolist(), *read[_VALIDATION][1].tolist()}
-    if known.isdisjoint(read[_TEST][1].tolist()):
-        raise InputError(
-            f"no class of the test images {data!r} has a training image in {fit_data!r}; their names must agree"
-        )
-    strength, validated = sweep(read[_TRAIN], read[_VALIDATION], len(names), refinements, max_iterations)
-    everything = tuple(torch.cat(both) for both in zip(read[_TRAIN], read[_VALIDATION], strict=True))
-    probe = fit(*everything, len(names), strength, max_iterations=max_iterations)
-    right = probe(read[_TEST][0]).argmax(1) == read[_TEST][1]
-    metrics = {
-        **identity,
-        "top1": float(right.double().mean()),
-        "mean_per_class": mean_per_class(right, read[_TEST][1]),
-        "validation_top1": validated,
-        "inverse_regularisation": strength,
-        "chance": 1 / len(names),
-        "images": {name: len(part[1]) for name, part in read.items()},
-        "classes": len(names),
-        "untrained_classes": len(names) - len(known),
-        "skipped": dict(sum((stream.skipped for stream in streams.values()), Counter())),
-        "seconds": round(time.perf_counter() - began, 3),
-    }
-    if output is not None:
-        write_metrics(output, metrics)
-    return metrics
+        return measured
+
+    def summary(self, evaluation: Evaluation[LinearProbeOptions], measured: SplitFeatures) -> Metrics:
+        """Choose C, fit, and score the test images."""
+        options, classes = evaluation.options, len(measured.names)
+        train, validation, test = (measured.splits[name] for name in (TRAIN, VALIDATION, TEST))
+        strength, validated = sweep(train, validation, classes, options.refinements, options.max_iterations)
+        features, labels = torch.cat([train[0], validation[0]]), torch.cat([train[1], validation[1]])
+        classifier = fit(features, labels, classes, strength, max_iterations=options.max_iterations)
+        right = classifier(test[0]).argmax(1) == test[1]
+        return {
+            "top1": float(right.double().mean()),
+            "mean_per_class": mean_per_class(right, test[1]),
+            "validation_top1": validated,
+            "inverse_regularisation": strength,
+            "chance": 1 / classes,
+            "images": {name: len(labels) for name, (_, labels) in measured.splits.items()},
+            "classes": classes,
+            "untrained_classes": classes - len(measured.trained),
+        }
 
 
-class Probe:
-    """A linear classifier: weights [D, N], bias [N]; fp64."""
-
-    def __init__(self, weights: Float[Tensor, "D N"], bias: Float[Tensor, " N"]) -> None:
-        self.weights, self.bias = weights, bias
-
-    def __call__(self, features: Float[Tensor, "B D"]) -> Float[Tensor, "B N"]:
-        """Logits."""
-        return features.double() @ self.weights + self.bias
-
-
-def fit(
-    features: Float[Tensor, "B D"],
-    labels: Int[Tensor, " B"],
-    classes: int,
-    strength: float,
-    *,
-    start: Probe | None = None,
-    max_iterations: int = 1000,
-) -> Probe:
-    """Minimise strength × Σ cross-entropy + |weights|²/2 by L-BFGS; the bias is free. `strength` is CLIP's C.
-
-    The objective is divided by the number of images and C, which moves no minimum, so that tolerances mean the same
-    at every strength.
-    """
-    x = features.double()
-    weights = (
-        torch.zeros(x.shape[1], classes, dtype=torch.float64) if start is None else start.weights.clone()
+def _embed_splits(
+    evaluation: Evaluation[LinearProbeOptions], train_data: str, test_data: str
+) -> SplitFeatures:
+    options = evaluation.options
+    streams = {uri: LabelledStream(uri, options.classes) for uri in dict.fromkeys((train_data, test_data))}
+    names = sorted({name for stream in streams.values() for name in stream.names})
+    number = {name: place for place, name in enumerate(names)}
+    vectors: dict[str, list[Tensor]] = {TRAIN: [], VALIDATION: [], TEST: []}
+    labels: dict[str, list[int]] = {TRAIN: [], VALIDATION: [], TEST: []}
+    done = 0
+    for uri, stream in streams.items():
+        names_of_data = stream.names
+        for batch in batches(islice(stream, options.gallery), options.batch_size):
+            embedded = embed(evaluation.encoder, batch, options.features)
+            for labelled, vector in zip(batch, embedded, strict=True):
+                split = split_of(labelled.key)
+                if train_data != test_data:
+                    split = TEST if uri == test_data else split if split == VALIDATION else TRAIN
+                vectors[split].append(vector)
+                labels[split].append(number[names_of_data[labelled.label]])
+            done += len(batch)
+            evaluation.report(done, None)
+    for split, numbers in labels.items():
+        if not numbers:
+            raise InputError(
+                f"data {evaluation.data!r} leaves no {split} image ({done} with a class were read); "
+                "give more images, or --set train=URI"
+            )
+    evaluation.skipped.update(sum((stream.skipped for stream in streams.values()), Counter[str]()))
+    return SplitFeatures(
+        names, {split: (torch.stack(rows), torch.tensor(labels[split])) for split, rows in vectors.items()}
     )
-    bias = torch.zeros(classes, dtype=torch.float64) if start is None else start.bias.clone()
-    weights.requires_grad_()
-    bias.requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weights, bias],
-        max_iter=max_iterations,
-        history_size=10,
-        tolerance_grad=1e-6,
-        tolerance_change=1e-12,
-        line_search_fn="strong_wolfe",
-    )
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = F.cross_entropy(x @ weights + bias, labels)
-        value = value + weights.square().sum() / (2 * strength * len(x))
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    return Probe(weights.detach(), bias.detach())
-
-
-def sweep(
-    train: tuple[Tensor, Tensor],
-    validation: tuple[Tensor, Tensor],
-    classes: int,
-    refinements: int = 4,
-    max_iterations: int = 1000,
-) -> tuple[float, float]:
-    """(the best C on the validation images, its accuracy there); of equally good ones the most regularised."""
-    scores: dict[float, float] = {}
-
-    def score(power: float, start: Probe | None) -> Probe:
-        probe = fit(*train, classes, 10**power, start=start, max_iterations=max_iterations)
-        scores[power] = float((probe(validation[0]).argmax(1) == validation[1]).double().mean())
-        return probe
-
-    def best() -> float:
-        return min(scores, key=lambda power: (-scores[power], power))
-
-    probe = None
-    for power in COARSE:
-        probe = score(power, probe)
-    step = (COARSE[1] - COARSE[0]) / 2
-    for _ in range(refinements):
-        centre = best()
-        for power in (centre - step, centre + step):
-            if power not in scores and COARSE[0] <= power <= COARSE[-1]:
-                score(power, None)
-        step /= 2
-    return 10 ** best(), scores[best()]
 
 
 def find_splits(data: str, train: str | None) -> tuple[str, str]:
@@ -210,27 +152,19 @@ def find_splits(data: str, train: str | None) -> tuple[str, str]:
         return train, data
     fs, path = fsspec.url_to_fs(data)
     root = data.rstrip("/")
-    for test in (_TEST, "val"):
-        if fs.isdir(f"{path.rstrip('/')}/{_TRAIN}") and fs.isdir(f"{path.rstrip('/')}/{test}"):
-            return f"{root}/{_TRAIN}", f"{root}/{test}"
+    for test in (TEST, "val"):
+        if fs.isdir(f"{path.rstrip('/')}/{TRAIN}") and fs.isdir(f"{path.rstrip('/')}/{test}"):
+            return f"{root}/{TRAIN}", f"{root}/{test}"
     return data, data
 
 
 def split_of(key: str) -> str:
     """A fifth of all keys is "validation", a fifth "test", the rest "train": always the same for a key."""
-    return {0: _VALIDATION, 1: _TEST}.get(zlib.crc32(key.encode()) % 5, _TRAIN)
+    return {0: VALIDATION, 1: TEST}.get(zlib.crc32(key.encode()) % 5, TRAIN)
 
 
 @torch.inference_mode()
-def embed(encoder: ExportedEncoder, batch: list[Labelled], features: str) -> Float[Tensor, "B D"]:
-    """Frozen features of a batch, fp32 on the CPU."""
-    images = [one.image for one in batch]
-    if features == "embedding":
-        return encoder.embed_images(images)
-    tower = getattr(encoder.model, "vision_model", None)
-    if tower is None:
-        raise InputError(
-            f"the export is a {type(encoder.model).__name__} without a vision_model; use features=embedding"
-        )
-    inputs = encoder.processor(images=images, return_tensors="pt").to(encoder.device)
-    return tower(pixel_values=inputs["pixel_values"]).pooler_output.float().cpu()
+def embed(encoder: ExportedEncoder, batch: list[LabelledImage], features: str) -> Float[Tensor, "B D"]:
+    """Frozen features of a batch, fp32 on the CPU. Raises InputError where an export has no tower of its own."""
+    images = [labelled.image for labelled in batch]
+    return encoder.embed_images(images) if features == EMBEDDING else encoder.pool_images(images)

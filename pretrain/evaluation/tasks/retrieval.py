@@ -2,84 +2,106 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from typing import Annotated, ClassVar
 
-from data_filters.errors import InputError
-from pretrain.evaluation.data.gallery import Gallery, Progress, embed_gallery
+from pydantic import Field, model_validator
+
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT
+from pretrain.evaluation.data.gallery import Gallery, embed_gallery
 from pretrain.evaluation.data.token_gallery import TokenGallery, embed_token_gallery
-from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.metrics.recall import recall
-from pretrain.evaluation.pictures.examples import retrieval_examples, write_examples
-from pretrain.evaluation.results import claim_output, write_metrics
-from pretrain.evaluation.token_encoder import TokenEncoder
+from pretrain.evaluation.options import ExampleOptions, one_of
+from pretrain.evaluation.pictures.retrieval import retrieval_examples, write_retrieval_examples
+from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
 
-SCORINGS = ("global", "late_interaction")
+GLOBAL, LATE_INTERACTION = "global", "late_interaction"
+SCORINGS = (GLOBAL, LATE_INTERACTION)
 
 
-def evaluate_retrieval(
-    export: str,
-    data: str,
-    output: str | None = None,
-    *,
-    gallery: int | None = None,
-    batch_size: int = 64,
-    device: str = "cpu",
-    examples: int = 6,
-    progress: Progress | None = None,
-    scoring: str = "global",
-    token_share: float = 1.0,
-) -> dict[str, Any]:
+class RetrievalOptions(ExampleOptions):
+    """How images and texts are compared."""
+
+    examples: int = Field(
+        6, ge=0, description="example queries each way", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
+    scoring: Annotated[str, one_of(SCORINGS)] = Field(
+        GLOBAL,
+        description="global: cosine of the two embeddings; late_interaction: mean of the best match of every patch, "
+        "or of every word (FILIP)",
+    )
+    token_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of each item's tokens that late interaction compares, the best ones; as in training",
+    )
+
+    @model_validator(mode="after")
+    def check_share(self) -> RetrievalOptions:
+        if self.scoring == GLOBAL and self.token_share < 1:
+            raise ValueError(
+                f"token_share is {self.token_share} with scoring 'global', which compares no tokens; "
+                "set scoring=late_interaction"
+            )
+        return self
+
+
+class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
     """R@1, R@5 and R@10 from image to text and from text to image, as fractions from 0 to 1.
 
-    An image is found by any of its captions, each caption is a query of its own, ties go against the model
-    (`recall.ranks`). With `gallery`, the first that many readable images, in the order of the shards.
+    An image is found by any of its captions, each caption is a query of its own, ties count against the model
+    (`recall.ranks`). Late interaction (`token_gallery`) compares the tokens of any export whose tokens are known,
+    whatever it was trained with.
 
-    `scoring`: "global" compares an image and a text by the cosine of their two embeddings, "late_interaction" by the
-    best match of every patch, or of every word, as a model trained with FILIP's loss is meant to be used
-    (`token_gallery`). Either scores any export whose tokens are known, whatever it was trained with. `token_share`:
-    late interaction of that share of each item's tokens, as the objective of that name was trained.
-
-    With `output`, writes `metrics.json` there, and `examples.json` with thumbnails of `examples` queries each way,
-    evenly spaced over the gallery, not chosen by their success.
-
-    Raises InputError on a bad path or option, too small a gallery, or an output folder with other results.
+    `examples.json` holds queries each way, evenly spaced over the gallery, not chosen by their success.
     """
-    began = time.perf_counter()
-    if scoring not in SCORINGS:
-        raise InputError(f"scoring is {scoring!r}; allowed are {', '.join(SCORINGS)}")
-    if not 0 < token_share <= 1:
-        raise InputError(f"token_share is {token_share}; allowed are shares above 0 up to 1")
-    if scoring == "global" and token_share < 1:
-        raise InputError(
-            f"token_share is {token_share} with scoring 'global', which knows no tokens; set scoring=late_interaction"
-        )
-    identity = {"task": "retrieval", "export": export, "data": data, "gallery": gallery, "scoring": scoring}
-    if scoring == "late_interaction":
-        identity["token_share"] = token_share
-    if output is not None:
-        claim_output(output, identity)
-    embedded: Gallery | TokenGallery
-    if scoring == "global":
-        embedded = embed_gallery(
-            ExportedEncoder(export, device), data, size=gallery, batch_size=batch_size, progress=progress
-        )
-    else:
-        embedded = embed_token_gallery(
-            TokenEncoder(export, device), data, size=gallery, batch_size=batch_size, progress=progress
-        )
-        embedded = embedded if token_share == 1 else embedded.keep_best(token_share)
-    of_images, of_texts = embedded.ranks()
-    metrics = {
-        **identity,
-        "image_to_text": recall(of_images),
-        "text_to_image": recall(of_texts),
-        "images": len(embedded.images),
-        "texts": len(embedded.texts),
-        "skipped": embedded.skipped,
-        "seconds": round(time.perf_counter() - began, 3),
-    }
-    if output is not None:
-        write_examples(output, retrieval_examples(embedded, count=examples), data)
-        write_metrics(output, metrics)
-    return metrics
+
+    options = RetrievalOptions
+    columns: ClassVar = {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"}
+    headlines: ClassVar = {"image_to_text": "image_to_text.R@1", "text_to_image": "text_to_image.R@1"}
+    remark = "Zero-shot, in percent; ties count against the model."
+
+    def needs_tokens(self, options: RetrievalOptions) -> bool:
+        """Late interaction compares tokens."""
+        return options.scoring == LATE_INTERACTION
+
+    def settings(self, evaluation: Evaluation[RetrievalOptions]) -> Metrics:
+        """The share of tokens is recorded where tokens are compared."""
+        settings = super().settings(evaluation)
+        if evaluation.options.scoring == GLOBAL:
+            del settings["token_share"]
+        return settings
+
+    def measure(self, evaluation: Evaluation[RetrievalOptions]) -> Gallery | TokenGallery:
+        """Embed the gallery. Raises InputError where the data have fewer images than it asks for."""
+        options = evaluation.options
+        size, batch_size, progress = options.gallery, options.batch_size, evaluation.progress
+        gallery: Gallery | TokenGallery
+        if options.scoring == GLOBAL:
+            gallery = embed_gallery(
+                evaluation.encoder, evaluation.data, size=size, batch_size=batch_size, progress=progress
+            )
+        else:
+            whole = embed_token_gallery(
+                evaluation.token_encoder, evaluation.data, size=size, batch_size=batch_size, progress=progress
+            )
+            gallery = whole if options.token_share == 1 else whole.keep_best(options.token_share)
+        evaluation.skipped.update(gallery.skipped)
+        return gallery
+
+    def summary(self, evaluation: Evaluation[RetrievalOptions], measured: Gallery | TokenGallery) -> Metrics:
+        """Recalls both ways and the numbers of images and captions."""
+        of_images, of_texts = measured.ranks()
+        return {
+            "image_to_text": recall(of_images),
+            "text_to_image": recall(of_texts),
+            "images": len(measured.images),
+            "texts": len(measured.texts),
+        }
+
+    def write_examples(
+        self, evaluation: Evaluation[RetrievalOptions], measured: Gallery | TokenGallery, output: str
+    ) -> None:
+        """Write `examples.json` and a thumbnail of each image in it."""
+        examples = retrieval_examples(measured, count=evaluation.options.examples)
+        write_retrieval_examples(output, examples, evaluation.data)

@@ -27,7 +27,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.tasks.task import Rows, Task
-from pretrain.training.engines.engine import optimizer_groups, set_schedule
+from pretrain.training.engine import optimizer_groups, set_schedule
 
 # Without this, DeepSpeed compiles its own all-reduce for ranks on one CPU machine at its first start. That takes 100 s
 # and needs a compiler; gloo does the same work.

@@ -14,7 +14,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.tasks.task import Rows, Task
-from pretrain.training.engines.engine import optimizer_groups, set_schedule
+from pretrain.training.engine import optimizer_groups, set_schedule
 
 
 class PlainEngine:

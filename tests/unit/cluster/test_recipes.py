@@ -114,3 +114,30 @@ def test_shipped_curation_recipes_are_valid(name):
     config = load_recipe(pipelines.curate.config.CurateConfig, folder, name)
     if name == "loupe_paper":
         assert (config.min_side, config.max_aspect, config.min_words, config.max_words) == (200, 10, 3, 100)
+
+
+class Matcher(Recipe):
+    task: str = "matcher"
+    margin: float = 0.2
+
+
+class Plain(Recipe):
+    task: str = "plain"
+
+
+def pick(values):
+    return {"matcher": Matcher, "plain": Plain}[values.get("task", "plain")]
+
+
+def test_a_function_picks_the_class_by_values_and_overrides(shipped: Path):
+    assert type(load_recipe(pick, shipped, "small")) is Plain
+    (shipped / "match.yaml").write_text("task: matcher\nmargin: 0.5\n")
+    assert load_recipe(pick, shipped, "match", ["steps=3"]) == Matcher(margin=0.5, steps=3)
+    # The class follows from all overrides, whatever their order.
+    assert load_recipe(pick, shipped, "small", ["margin=0.4", "task=matcher"]).margin == 0.4
+    with pytest.raises(InputError, match="unknown key margn; did you mean margin"):
+        load_recipe(pick, shipped, "match", ["margn=1"])
+    with pytest.raises(InputError, match="unknown key margin"):
+        load_recipe(pick, shipped, "match", ["task=plain", "margin=1"])
+    with pytest.raises(InputError, match="is no assignment"):
+        load_recipe(pick, shipped, "match", ["task"])

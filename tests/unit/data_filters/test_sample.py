@@ -61,6 +61,16 @@ def test_metadata_survives_a_round_trip():
     assert list(json.loads(dump_metadata({"z": 1, "a": 2}))) == ["z", "a"]
 
 
+def test_importing_the_package_loads_no_imaging_and_no_table_library():
+    program = (
+        "import sys, data_filters; "
+        "bad = {'numpy', 'PIL', 'simplejpeg', 'imagesize', 'pyarrow', 'spacy', 'xxhash', 'pydantic'}; "
+        "print(sorted(bad & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_room_loads_neither_ray_nor_torch():
     program = (
         "import sys, data_filters.sample, data_filters.verdict, data_filters.image, data_filters.text, "

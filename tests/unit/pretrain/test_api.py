@@ -102,7 +102,7 @@ def test_user_errors(export, picture, tmp_path):
     for call, said in [
         (lambda: load(str(tmp_path)), r"no config\.json"),
         (lambda: load(export, proposals="luck"), "proposals is 'luck'"),
-        (lambda: load(export, depth=3), "'depth' is unknown"),
+        (lambda: load(export, depth=3), "unknown key depth"),
         (lambda: model.detect(picture, "dog"), "give a list of names"),
         (lambda: model.detect(picture, ["dog"], calibration="no"), "calibration is 'no'"),
         (lambda: model.ground(tmp_path / "none.png", "dog"), "cannot be read"),

@@ -120,17 +120,17 @@ def test_an_ablation_from_start_to_table(world, tmp_path):
     # One more evaluation of the backbone and one that must fail; what is done stays as it is.
     done = ("rows/*/seed-5/export/*", "rows/*/seed-5/evaluation/retrieval.json")
     before = times(tmp_path, *done)
-    wrong = NO_HEAD | {"options": {"proposals": "nonsense"}}
+    wrong = NO_HEAD | {"task": "retrieval", "title": "too many", "options": {"gallery": 9}}
     more = {
         "backbone": PLAN["rows"]["backbone"] | {"evaluations": [GROUNDING]},
         "tsa": PLAN["rows"]["tsa"] | {"evaluations": [wrong]},
     }
     outcome = ablate(plan(rows=more), world, tmp_path, jobs=2)
-    with pytest.raises(RuntimeError, match=r"1 failed \(tsa, seed 5: proposals is 'nonsense'"):
+    with pytest.raises(RuntimeError, match=r"1 failed \(tsa, seed 5: data .* has 8 readable pairs"):
         outcome.check()
     assert times(tmp_path, *done) == before
     assert "grounding@0.5" in (tmp_path / "ablation.md").read_text()
-    assert "nonsense" in (tmp_path / "ablation.html").read_text()
+    assert "has 8 readable pairs" in (tmp_path / "ablation.html").read_text()
 
     # The branch as a kill after its third step leaves it: it goes on from there.
     last = tsa / "run" / "checkpoints" / "step-00000004"
@@ -226,6 +226,11 @@ def test_titles_and_new_rows_and_machine_settings_change_no_identity(world, tmp_
             "row backbone, evaluation a: .*unknown key galery; did you mean gallery",
         ),
         ({"evaluations": [{"name": "a", "task": "retreival"}]}, {}, "evaluation a: task is 'retreival'"),
+        (
+            {"evaluations": [NO_HEAD | {"options": {"proposals": "nonsense"}}]},
+            {},
+            "row backbone, evaluation regions: .*proposals is 'nonsense'; allowed are regions, pixel",
+        ),
         ({"evaluations": [{"name": "a", "task": "retrieval", "split": "test9"}]}, {}, "has no folder test9"),
         ({}, {"rows": ["tsb"]}, "--rows has 'tsb'"),
         ({}, {"jobs": 0}, "jobs is 0"),

@@ -1,10 +1,18 @@
 """The curation settings are closed and say their unit."""
 
-import pytest
-from pydantic import ValidationError
+from dataclasses import replace
+from pathlib import Path
 
-from pipelines.common.config import config_hash
-from pipelines.curate.config import CurateConfig
+import pytest
+import yaml
+from pydantic import ValidationError, create_model
+
+import pipelines
+from data_filters import FILTERS
+from data_filters.filter import Filter, Limit
+from pipelines.common.config import config_hash, output_settings
+from pipelines.curate.config import ActiveFilters, CurateConfig, limit_fields
+from pipelines.phrases.config import PhrasesConfig
 
 
 def test_mistakes_are_refused():
@@ -29,3 +37,63 @@ def test_every_field_has_a_description():
 def test_how_a_run_goes_is_not_in_the_hash():
     assert config_hash(CurateConfig(workers=1, examples=0)) == config_hash(CurateConfig(workers=9))
     assert config_hash(CurateConfig(min_side=64)) != config_hash(CurateConfig())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ("icon_world", "804b8f620e299082"),
+        ("loupe_paper", "9fb93fbec6ac5c38"),
+        ("openstax", "804b8f620e299082"),
+    ],
+)
+def test_shipped_recipes_keep_their_hash_so_that_committed_shards_stay_valid(recipe, expected):
+    text = (Path(pipelines.__file__).parent / "recipes" / f"{recipe}.yaml").read_text()
+    assert config_hash(CurateConfig(**yaml.safe_load(text))) == expected
+
+
+def test_the_defaults_keep_their_hash():
+    assert config_hash(CurateConfig()) == "7980e6c5702c21b0"
+    assert list(output_settings(CurateConfig())) == [
+        "filters",
+        "min_side",
+        "max_aspect",
+        "min_words",
+        "max_words",
+        "phrases",
+    ]
+
+
+def test_sections_inside_leave_out_what_has_no_effect():
+    few, many = (CurateConfig(phrases=PhrasesConfig(workers=n, batch_size=n)) for n in (1, 9))
+    assert config_hash(few) == config_hash(many)
+    assert "workers" not in output_settings(few)["phrases"]
+
+
+def test_every_filter_has_its_key_with_type_default_and_bounds():
+    for chosen in FILTERS.values():
+        field = CurateConfig.model_fields[chosen.limit.key]
+        assert (field.annotation, field.default) == (type(chosen.limit.default), chosen.limit.default)
+        assert field.description == chosen.limit.description
+        with pytest.raises(ValidationError, match="greater than or equal"):
+            CurateConfig(**{chosen.limit.key: chosen.limit.minimum - 1})
+
+
+def test_a_key_that_two_filters_define_differently_is_refused(monkeypatch):
+    limit = FILTERS["few_words"].limit
+    monkeypatch.setitem(FILTERS, "same", Filter("letters", lambda _: 0.0, at_least=limit))
+    assert list(limit_fields()) == ["min_side", "max_aspect", "min_words", "max_words"]
+    monkeypatch.setitem(
+        FILTERS, "other", Filter("letters", lambda _: 0.0, at_least=replace(limit, default=4))
+    )
+    with pytest.raises(ValueError, match="filter other defines the key min_words anew"):
+        limit_fields()
+
+
+def test_limits_that_no_pair_can_meet_are_refused(monkeypatch):
+    low = Filter("shorter_side", lambda _: 0.0, at_most=Limit("max_side", 4096, "px", "pixels"))
+    monkeypatch.setitem(FILTERS, "huge_image", low)
+    settings = create_model("Settings", __base__=ActiveFilters, **limit_fields())
+    assert settings(filters=["huge_image"], max_side=201).limits() == {"max_side": 201}
+    with pytest.raises(ValidationError, match="min_side is 200, above max_side 200; no pair could pass"):
+        settings(min_side=200, max_side=200)

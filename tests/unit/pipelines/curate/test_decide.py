@@ -1,9 +1,7 @@
-"""The funnel, counted by hand."""
-
-from dataclasses import asdict
+"""Decisions and their numbers, counted by hand."""
 
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import add_funnels, decide, funnel_from_json
+from pipelines.curate.decide import decide
 
 
 def pair(key: str, side: float, aspect: float, words: float) -> dict:
@@ -56,12 +54,3 @@ def test_the_order_and_the_choice_of_filters_are_the_recipe_s():
 
 def test_other_limits_are_replayed_on_the_same_scores():
     assert len(decide(PAIRS, [], CurateConfig(min_side=99, max_aspect=11)).kept) == 4
-
-
-def test_funnels_of_parts_add_up_to_the_funnel_of_all():
-    config = CurateConfig()
-    bad = [{"reason": "b"}, {"reason": "a"}]
-    whole = decide(PAIRS, bad, config).funnel
-    parts = [decide(PAIRS[:2], bad[:1], config).funnel, decide(PAIRS[2:], bad[1:], config).funnel]
-    assert add_funnels(parts, config) == whole
-    assert funnel_from_json(asdict(whole)) == whole

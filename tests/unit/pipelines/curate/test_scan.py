@@ -6,14 +6,13 @@ import tarfile
 from pathlib import Path
 
 import fsspec
-import pyarrow.parquet as pq
 import pytest
 import xxhash
 from PIL import Image
 
 from pipelines.curate import scan as scan_module
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import load_scan, save_scan, scan
+from pipelines.curate.scan import scan
 from pipelines.shards.reader import read_index, read_members
 from pipelines.shards.writer import write_shard
 
@@ -98,18 +97,6 @@ def test_a_key_that_comes_again_is_set_aside(tmp_path):
     found = scan(find_units(str(tmp_path))[0])
     assert [row["key"] for row in found.pairs] == ["a"]
     assert [row["reason"] for row in found.quarantine] == ["no_image", "duplicate_key"]
-
-
-def test_the_sidecar_gives_the_scan_back_and_knows_when_it_is_stale(unit, tmp_path):
-    output = str(tmp_path / "out")
-    assert load_scan(unit, output) is None
-    found = scan(unit)
-    save_scan(found, output)
-    assert load_scan(unit, output) == found
-    quarantine = pq.read_table(tmp_path / "out" / "quarantine" / "0.parquet")
-    assert quarantine.column_names == ["shard", "offset", "key", "stage", "reason", "exception"]
-    grown = type(unit)(unit.name, unit.uri, unit.size + 1)
-    assert load_scan(grown, output) is None
 
 
 def test_member_places_in_the_rows_lead_to_the_bytes(unit):

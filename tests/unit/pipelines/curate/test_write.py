@@ -89,21 +89,6 @@ def test_batches_do_not_change_the_bytes(tmp_path, monkeypatch):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
-def test_examples_are_the_first_rejected_with_a_picture(tmp_path):
-    run(tmp_path, str(tmp_path / "out"))
-    (example,) = json.loads((tmp_path / "out" / "examples" / "0.json").read_text())
-    assert (example["key"], example["filter"], example["value"], example["limit"]) == (
-        "small",
-        "small_image",
-        20,
-        20,
-    )
-    import base64
-
-    with Image.open(io.BytesIO(base64.b64decode(example["picture"]))) as picture:
-        assert picture.size == (40, 20)
-
-
 def test_a_shard_without_survivors_is_committed_without_a_tar(tmp_path):
     manifest = run(tmp_path, str(tmp_path / "out"), CurateConfig(min_side=1000, examples=0))
     assert manifest["outputs"] == []
@@ -115,7 +100,7 @@ def test_nothing_is_committed_when_writing_fails(tmp_path, monkeypatch):
     def failing(*_args, **_kwargs):
         raise OSError("disk is gone")
 
-    monkeypatch.setattr(stream_module, "_write_examples", failing)
+    monkeypatch.setattr(stream_module, "write_examples", failing)
     with pytest.raises(OSError, match="disk is gone"):
         run(tmp_path, str(tmp_path / "out"))
     assert committed_shards(tmp_path / "out") == []

@@ -2,7 +2,7 @@
 
 from data_filters.phrases import load_extractor
 from data_filters.sample import Sample
-from pipelines.phrases.records import annotate, phrase_records
+from pipelines.phrases.records import annotate
 
 EXTRACT = load_extractor()
 
@@ -46,7 +46,3 @@ def test_samples_are_taken_batch_by_batch():
 
     next(annotate(endless(), EXTRACT, batch=4))
     assert len(taken) == 4
-
-
-def test_records():
-    assert phrase_records("a dog", [(2, 5)]) == [{"text": "dog", "start": 2, "end": 5}]

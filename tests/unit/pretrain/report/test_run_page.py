@@ -8,10 +8,7 @@ import pytest
 from PIL import Image
 
 from data_filters.errors import InputError
-from pretrain.evaluation.tasks.classification import evaluate_classification
-from pretrain.evaluation.tasks.detection import evaluate_detection
-from pretrain.evaluation.tasks.grounding import evaluate_grounding
-from pretrain.evaluation.tasks.retrieval import evaluate_retrieval
+from pretrain.evaluation.runner import run_evaluation
 from pretrain.report.run_page import write_report
 
 VOID = {"meta", "img", "line", "circle", "polyline", "br"}
@@ -133,7 +130,7 @@ def curation(tmp_path) -> str:
 
 def test_the_page_shows_all_its_parts_and_needs_nothing_beside_it(run, export, shards, tmp_path):
     scores = tmp_path / "scores"
-    metrics = evaluate_retrieval(export, shards, str(scores), examples=3)
+    metrics = run_evaluation("retrieval", export, shards, str(scores), options={"examples": 3})
     page = tmp_path / "out" / "report.html"
     write_report(str(page), run=run, evaluations=[str(scores)])
     reader = read(page)
@@ -175,9 +172,9 @@ def test_every_task_shows_its_texts_scores_and_pictures(region_export, scenes, t
         noise = generator.integers(0, 256, (24, 20, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / "classes" / name / "1.png")
     folders = {name: tmp_path / name for name in ("detection", "grounding", "classification")}
-    evaluate_detection(region_export, scenes, str(folders["detection"]), examples=3)
-    evaluate_grounding(region_export, scenes, str(folders["grounding"]), examples=3)
-    evaluate_classification(region_export, str(tmp_path / "classes"), str(folders["classification"]))
+    run_evaluation("detection", region_export, scenes, str(folders["detection"]), options={"examples": 3})
+    run_evaluation("grounding", region_export, scenes, str(folders["grounding"]), options={"examples": 3})
+    run_evaluation("classification", region_export, str(tmp_path / "classes"), str(folders["classification"]))
     page = tmp_path / "report.html"
     write_report(str(page), evaluations=[str(folder) for folder in folders.values()])
     reader = read(page)

@@ -23,9 +23,9 @@ def test_features_and_their_gradients_carry_the_loss_into_the_towers():
     values["loss"].backward()
     gradients = {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
     halves(batch, at_step(0), gradients=gradients)["loss"].backward()
-    for (name, parameter), other in zip(whole.named_parameters(), halves.parameters(), strict=True):
+    for parameter, other in zip(whole.parameters(), halves.parameters(), strict=True):
         if parameter.grad is not None:
-            torch.testing.assert_close(other.grad, parameter.grad, atol=1e-6, rtol=1e-4, msg=name)
+            torch.testing.assert_close(other.grad, parameter.grad, atol=2e-5, rtol=1e-4)
 
 
 def test_the_inner_product_sums_over_the_named_fields():

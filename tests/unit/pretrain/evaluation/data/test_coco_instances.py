@@ -6,13 +6,14 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from pretrain.evaluation.data.coco_instances import InstancesWriter
-from pretrain.evaluation.data.scenes import Scene, SceneStream, TrueObject
+from pretrain.evaluation.data.scene import Scene, TrueObject
+from pretrain.evaluation.data.scenes import SceneStream
 
 
 def test_both_files_are_read_by_pycocotools_and_by_us(tmp_path):
     objects = (TrueObject("dog", (1, 2, 3, 4)), TrueObject("cup", (5.0, 6.5, 7, 8), True))
     image = Image.new("RGB", (40, 30))
-    writer = InstancesWriter(str(tmp_path), ["cup", "dog"])
+    writer = InstancesWriter(["cup", "dog"])
     writer.add(
         Scene("a", image, objects, ()),
         np.array([[1, 1, 2, 2.5]]),
@@ -21,7 +22,7 @@ def test_both_files_are_read_by_pycocotools_and_by_us(tmp_path):
         np.array([1, 0]),
     )
     writer.add(Scene("b", image, (), ()), np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), np.zeros(0, int))
-    writer.close()
+    writer.write(str(tmp_path))
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(tmp_path / "ground_truth.json"))
         found = truth.loadRes(str(tmp_path / "detections.json"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pretrain.evaluation.data.phrase_objects import content_words, describe
+from pretrain.evaluation.data.phrase_objects import content_words, read_phrases
 from pretrain.evaluation.data.samples import Picture
 
 CAPTION = "a red cup on a blue tray, with a dog"
@@ -27,7 +27,7 @@ def test_curated_phrases_come_first_and_name_what_they_hold():
     phrases = spans(
         "a red cup on a blue tray", "a red cup", "cup", "a blue tray, with a dog", "a dog", "cup on"
     )
-    found = describe(sample(loupe={"phrases": phrases}, mentions=MENTIONS, objects=OBJECTS), 12)
+    found = read_phrases(sample(loupe={"phrases": phrases}, mentions=MENTIONS, objects=OBJECTS), 12)
     assert found.source == "phrases"
     assert [(one.text, one.objects) for one in found.phrases] == [
         ("a red cup on a blue tray", ()),  # two objects: neither
@@ -43,7 +43,7 @@ def test_curated_phrases_come_first_and_name_what_they_hold():
 
 
 def test_mentions_stand_in_for_phrases():
-    found = describe(sample(mentions=MENTIONS, objects=OBJECTS, width=80, height=20), 12)
+    found = read_phrases(sample(mentions=MENTIONS, objects=OBJECTS, width=80, height=20), 12)
     assert (found.source, [one.text for one in found.phrases]) == ("mentions", ["red cup", "blue tray"])
     assert [one.objects for one in found.phrases] == [(1,), (0,)]
     # The boxes were given for an image twice as wide.
@@ -57,7 +57,7 @@ def test_words_stand_in_for_both_and_name_coco_categories():
         {"category": "cup", "bbox": [0, 0, 1, 1]},
         {"category": "hot dog", "bbox": [0, 0, 2, 2]},
     ]
-    found = describe(sample(boxes=boxes), 12)
+    found = read_phrases(sample(boxes=boxes), 12)
     assert found.source == "words"
     assert [(one.text, one.objects) for one in found.phrases] == [
         ("red", ()),
@@ -66,8 +66,8 @@ def test_words_stand_in_for_both_and_name_coco_categories():
         ("tray", ()),
         ("dog", (1,)),
     ]
-    assert [one.text for one in describe(sample(), 3).phrases] == ["red", "cup", "blue"]
-    assert not describe(sample(), 3).names_objects
+    assert [one.text for one in read_phrases(sample(), 3).phrases] == ["red", "cup", "blue"]
+    assert not read_phrases(sample(), 3).names_objects
 
 
 def test_content_words_are_told_once():
@@ -85,4 +85,4 @@ def test_content_words_are_told_once():
 
 def test_phrases_of_another_caption_are_refused():
     with pytest.raises(ValueError, match="is not at characters"):
-        describe(sample(loupe={"phrases": [{"text": "a cat", "start": 0, "end": 5}]}), 12)
+        read_phrases(sample(loupe={"phrases": [{"text": "a cat", "start": 0, "end": 5}]}), 12)

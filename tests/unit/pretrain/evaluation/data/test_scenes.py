@@ -6,7 +6,8 @@ from PIL import Image
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.evaluation.data.scenes import Expression, SceneStream, TrueObject
+from pretrain.evaluation.data.scene import Expression, TrueObject
+from pretrain.evaluation.data.scenes import SceneStream
 
 
 def png(tmp_path, size=(40, 20)):

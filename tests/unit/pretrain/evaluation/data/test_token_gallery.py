@@ -13,8 +13,14 @@ from pipelines.shards.writer import write_shard
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.data.token_gallery import TokenGallery, embed_token_gallery
 from pretrain.evaluation.metrics.recall import TIE
-from pretrain.evaluation.tasks.retrieval import evaluate_retrieval
+from pretrain.evaluation.runner import run_evaluation
 from pretrain.evaluation.token_encoder import TokenEncoder
+
+
+def evaluate(export, data, output=None, *, progress=None, **options):
+    """The metrics of the task with these options."""
+    return run_evaluation("retrieval", export, data, output, options=options, progress=progress)
+
 
 WORDS = ["red", "umbrella", "dog", "car", "blue", "tree", "cup", "clock"]
 
@@ -117,14 +123,14 @@ def test_the_best_tokens_alone_are_chosen_as_in_training(export, twins, chunk):
         np.testing.assert_allclose(found.scores_of_image(place), s_image[place], atol=1e-5)
     for row in range(len(captions)):
         np.testing.assert_allclose(found.scores_of_text(row), s_text[:, row], atol=1e-5)
-    metrics = evaluate_retrieval(export, twins, scoring="late_interaction", token_share=0.3)
+    metrics = evaluate(export, twins, scoring="late_interaction", token_share=0.3)
     of_images, of_texts = found.ranks()
     assert metrics["image_to_text"]["R@1"] == pytest.approx(float((of_images == 0).float().mean()))
     assert metrics["text_to_image"]["R@1"] == pytest.approx(float((of_texts == 0).float().mean()))
     with pytest.raises(InputError, match=r"token_share is 0.3 with scoring 'global'"):
-        evaluate_retrieval(export, twins, token_share=0.3)
-    with pytest.raises(InputError, match="token_share is 0; allowed are shares above 0 up to 1"):
-        evaluate_retrieval(export, twins, scoring="late_interaction", token_share=0)
+        evaluate(export, twins, token_share=0.3)
+    with pytest.raises(InputError, match="token_share is 0; input should be greater than 0"):
+        evaluate(export, twins, scoring="late_interaction", token_share=0)
 
 
 def test_recalls_by_scoring(export, shards, tmp_path):
@@ -134,9 +140,7 @@ def test_recalls_by_scoring(export, shards, tmp_path):
     right = owner[None, :] == np.arange(len(pictures))[:, None]
     s_image, s_text = plain_scores(export, pictures, captions)
     output = tmp_path / "scores"
-    metrics = evaluate_retrieval(
-        export, shards, str(output), scoring="late_interaction", batch_size=5, examples=3
-    )
+    metrics = evaluate(export, shards, str(output), scoring="late_interaction", batch_size=5, examples=3)
     for way, places in (
         ("image_to_text", plain_places(s_image, right)),
         ("text_to_image", plain_places(s_text.T, right.T)),
@@ -157,6 +161,6 @@ def test_recalls_by_scoring(export, shards, tmp_path):
         best = sorted(s_text[:, captions.index(entry["caption"])], reverse=True)[:5]
         assert [hit["score"] for hit in entry["found"]] == pytest.approx(best, abs=1e-4)
     with pytest.raises(InputError, match="scoring 'late_interaction', this is scoring 'global'"):
-        evaluate_retrieval(export, shards, str(output))
+        evaluate(export, shards, str(output))
     with pytest.raises(InputError, match="scoring is 'loud'; allowed are global, late_interaction"):
-        evaluate_retrieval(export, shards, scoring="loud")
+        evaluate(export, shards, scoring="loud")

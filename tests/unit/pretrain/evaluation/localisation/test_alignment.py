@@ -11,17 +11,18 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 from pretrain.config import SupervisionConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.phrase_tokens import align_phrases
-from pretrain.evaluation.data.phrase_objects import Described, Phrase
+from pretrain.evaluation.data.phrase_objects import CaptionedImage, Phrase
+from pretrain.evaluation.localisation import PROPOSERS
 from pretrain.evaluation.localisation.alignment import (
-    Aligned,
     AlignmentSettings,
+    RegionAlignment,
     align,
-    semantic,
+    semantic_pairs,
     settings_of,
     token_interactions,
     word_maps,
 )
-from pretrain.evaluation.localisation.proposals import PROPOSERS, proposal_options
+from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.models.region_generator import RegionGenerator
 from pretrain.objectives.inputs import Features
@@ -36,7 +37,7 @@ def described(caption=CAPTION, texts=("red umbrella", "the blue boat", "tree")):
     noise = np.random.default_rng(0).integers(0, 256, (24, 20, 3), dtype=np.uint8)
     spans = [(caption.index(text), caption.index(text) + len(text)) for text in texts]
     phrases = tuple(Phrase(text, span) for text, span in zip(texts, spans, strict=True))
-    return Described("k", Image.fromarray(noise), caption, phrases, "phrases", np.zeros((0, 4)))
+    return CaptionedImage("k", Image.fromarray(noise), caption, phrases, "phrases", np.zeros((0, 4)))
 
 
 def test_alignment_is_that_of_the_loss_at_training(region_export):
@@ -123,9 +124,11 @@ def test_interactions_are_those_of_their_definition(export):
     encoder, sample = TokenEncoder(export), described()
     boxes = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.5, 0.25, 1.0, 0.5], [0.75, 0.75, 0.4, 0.4]])
     alignment = torch.tensor([[0.5, -0.2], [0.1, 0.3], [0.0, 0.2]])
-    aligned = Aligned(sample.phrases[:2], boxes, torch.ones(3), alignment, np.zeros((2, 4)), np.zeros((2, 4)))
+    aligned = RegionAlignment(
+        sample.phrases[:2], boxes, torch.ones(3), alignment, np.zeros((2, 4)), np.zeros((2, 4))
+    )
     settings = AlignmentSettings(game_scale=3.0, context="full_text")
-    pairs = semantic(aligned, settings)
+    pairs = semantic_pairs(aligned, settings)
     game = SemanticGame(alignment[None] * 3.0)
     for region in range(3):
         for phrase in range(2):

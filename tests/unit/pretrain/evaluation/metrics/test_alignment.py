@@ -3,8 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pretrain.evaluation.data.phrase_objects import Described, Phrase
-from pretrain.evaluation.localisation.alignment import Aligned
+from pretrain.evaluation.data.phrase_objects import CaptionedImage, Phrase
+from pretrain.evaluation.localisation.alignment import RegionAlignment
 from pretrain.evaluation.metrics.alignment import AlignmentScores
 
 GRID = (4, 5)
@@ -20,8 +20,8 @@ def make(generator, alignment=None, constant=False):
     centred = np.concatenate([regions[:, :2] + regions[:, 2:] / 2, regions[:, 2:]], 1) / [50, 30, 50, 30]
     maps = [np.full((5, 20), 0.3) if constant else generator.normal(size=(5, 20)) for _ in range(2)]
     given = generator.normal(size=(6, 5)) if alignment is None else alignment
-    described = Described("k", Image.new("RGB", (50, 30)), "c", phrases, "phrases", boxes)
-    return described, Aligned(
+    described = CaptionedImage("k", Image.new("RGB", (50, 30)), "c", phrases, "phrases", boxes)
+    return described, RegionAlignment(
         phrases, torch.tensor(centred), torch.ones(6), torch.tensor(given), maps[0], maps[1]
     )
 
@@ -91,12 +91,12 @@ def test_regions_without_a_choice_and_data_without_truth_are_not_measured():
     nothing = tuple(Phrase("x", (0, 1)) for _ in range(5))
     scores = AlignmentScores()
     scores.add(
-        Described("k", described.image, "c", nothing, "words", described.boxes),
-        Aligned(nothing, *[getattr(aligned, name) for name in list(vars(aligned))[1:]]),
+        CaptionedImage("k", described.image, "c", nothing, "words", described.boxes),
+        RegionAlignment(nothing, *[getattr(aligned, name) for name in list(vars(aligned))[1:]]),
         GRID,
     )
     assert scores.summary() == {}
-    single = Aligned(
+    single = RegionAlignment(
         (Phrase("x", (0, 1), (0, 1, 2)),),
         aligned.boxes,
         aligned.confidence,

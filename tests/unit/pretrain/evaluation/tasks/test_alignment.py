@@ -8,10 +8,16 @@ from PIL import Image
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.evaluation.data.phrase_objects import describe
+from pretrain.evaluation.data.phrase_objects import read_phrases
 from pretrain.evaluation.data.samples import SampleStream
-from pretrain.evaluation.tasks.alignment import evaluate_alignment
+from pretrain.evaluation.runner import run_evaluation
 from pretrain.evaluation.token_encoder import TokenEncoder
+
+
+def evaluate(export, data, output=None, *, progress=None, **options):
+    """The metrics of the task with these options."""
+    return run_evaluation("alignment", export, data, output, options=options, progress=progress)
+
 
 FEW = {"evaluations": 8, "budget": 12}
 
@@ -45,7 +51,7 @@ def told(tmp_path) -> str:
 def test_output_is_what_a_report_reads(region_export, told, tmp_path):
     output = tmp_path / "scores"
     seen = []
-    metrics = evaluate_alignment(
+    metrics = evaluate(
         region_export, told, str(output), examples=3, regions=3, progress=lambda *a: seen.append(a), **FEW
     )
     assert json.loads((output / "metrics.json").read_text()) == metrics
@@ -57,7 +63,7 @@ def test_output_is_what_a_report_reads(region_export, told, tmp_path):
         for score in (name, f"{name}_chance", f"{name}_text_blind"):
             assert 0 <= metrics[score] <= 1
     # Maps are the same with and without an output, and so is what is measured.
-    again = evaluate_alignment(region_export, told, examples=3, regions=3, **FEW)
+    again = evaluate(region_export, told, examples=3, regions=3, **FEW)
     assert again | {"seconds": 0} == metrics | {"seconds": 0}
 
     entries = json.loads((output / "examples.json").read_text())["alignment"]
@@ -94,27 +100,27 @@ def test_output_is_what_a_report_reads(region_export, told, tmp_path):
 
 def test_samples_are_chosen_by_key(export, told, tmp_path):
     output = tmp_path / "scores"
-    metrics = evaluate_alignment(export, told, str(output), keys="000005, 000001", **FEW)
+    metrics = evaluate(export, told, str(output), keys="000005, 000001", **FEW)
     entries = json.loads((output / "examples.json").read_text())["alignment"]
     assert [entry["key"] for entry in entries] == ["000001", "000005"]
     assert (metrics["proposals"], metrics["keys"]) == ("saliency", ["000005", "000001"])
     with pytest.raises(InputError, match="no sample with a phrase and the key '000003'"):
-        evaluate_alignment(export, told, keys=["000003"], **FEW)
+        evaluate(export, told, keys=["000003"], **FEW)
     with pytest.raises(InputError, match=r"keys has 5, a number; put it in quotes"):
-        evaluate_alignment(export, told, keys=5, **FEW)
+        evaluate(export, told, keys=5, **FEW)
     with pytest.raises(InputError, match="holds results with keys"):
-        evaluate_alignment(export, told, str(output), keys=["000001"], **FEW)
+        evaluate(export, told, str(output), keys=["000001"], **FEW)
 
 
 def test_data_without_boxes_gives_pictures_and_says_so(export, shards, tmp_path):
     output = tmp_path / "scores"
-    metrics = evaluate_alignment(export, shards, str(output), examples=2, **FEW)
+    metrics = evaluate(export, shards, str(output), examples=2, **FEW)
     assert metrics["note"] == "no phrase of the data is known to name an object: pictures only"
     assert not any(name.startswith(("pointing", "phrase_of")) for name in metrics)
     entries = json.loads((output / "examples.json").read_text())["alignment"]
     pictures = {picture.key: picture for picture in SampleStream(shards)}
     for entry in entries:
-        expected = [phrase.text for phrase in describe(pictures[entry["key"]], 12).phrases]
+        expected = [phrase.text for phrase in read_phrases(pictures[entry["key"]], 12).phrases]
         assert (entry["phrases"], entry["phrases_from"]) == (expected, "words")
     assert len(entries) == 2
     assert Path(output, entries[0]["maps"][0]["picture"]).is_file()
@@ -126,18 +132,18 @@ def test_data_without_boxes_gives_pictures_and_says_so(export, shards, tmp_path)
         ({"proposals": "regions"}, "region"),
         ({"proposals": "luck"}, "proposals is 'luck'"),
         ({"scale": 0}, "scale is 0"),
-        ({"budget": 3}, "budget is 3; allowed are 12 and more"),
-        ({"colour": 1}, "'colour' is unknown"),
+        ({"budget": 3}, "budget is 3; input should be greater than or equal to 12"),
+        ({"colour": 1}, "unknown key colour"),
     ],
 )
 def test_bad_options_are_one_clear_line(export, told, options, said):
     with pytest.raises(InputError, match=said) as raised:
-        evaluate_alignment(export, told, **(FEW | options))
+        evaluate(export, told, **(FEW | options))
     assert "\n" not in str(raised.value)
 
 
 def test_any_way_to_regions_will_do(export, told):
     for proposals in ("attribution", "kmeans", "pixel"):
-        metrics = evaluate_alignment(export, told, gallery=2, proposals=proposals, **FEW)
+        metrics = evaluate(export, told, gallery=2, proposals=proposals, **FEW)
         assert metrics["images"] == 2
     assert TokenEncoder(export).region_generator is None

@@ -8,7 +8,13 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.evaluation.tasks.classification import evaluate_classification, mean_per_class, rank_of_class
+from pretrain.evaluation.runner import run_evaluation
+
+
+def evaluate(export, data, output=None, *, progress=None, **options):
+    """The metrics of the task with these options."""
+    return run_evaluation("classification", export, data, output, options=options, progress=progress)
+
 
 CLASSES = ["apple", "blue_car", "cup", "dog", "eye", "fish", "tree"]
 
@@ -61,7 +67,7 @@ def referee(export, root):
 def test_scores_are_those_of_the_stock_model_one_by_one(export, folders, tmp_path, batch_size):
     top1, top5, per_class, count = referee(export, folders)
     output = tmp_path / "scores"
-    metrics = evaluate_classification(export, str(folders), str(output), batch_size=batch_size, examples=3)
+    metrics = evaluate(export, str(folders), str(output), batch_size=batch_size, examples=3)
     assert [metrics[name] for name in ("top1", "top5", "mean_per_class")] == pytest.approx(
         [top1, top5, per_class]
     )
@@ -83,8 +89,8 @@ def test_shards_say_the_same_as_folders(export, folders, tmp_path):
     ]
     samples.append(("zz", {"png": samples[0][1]["png"]}))
     write_shard(tmp_path / "s" / "0.tar", samples)
-    expected = evaluate_classification(export, str(folders))
-    found = evaluate_classification(export, str(tmp_path / "s"))
+    expected = evaluate(export, str(folders))
+    found = evaluate(export, str(tmp_path / "s"))
     same = ("top1", "top5", "mean_per_class", "images", "classes")
     assert [found[name] for name in same] == [expected[name] for name in same]
     assert found["skipped"] == {"no_class": 1}
@@ -95,37 +101,23 @@ def test_numbers_get_their_names(export, folders, tmp_path):
     samples = [(str(n), {"png": image, "json": json.dumps({"class": n}).encode()}) for n in (10, 2, 0)]
     write_shard(tmp_path / "s" / "0.tar", samples)
     (tmp_path / "names.json").write_text(json.dumps([f"thing {n}" for n in range(11)]))
-    metrics = evaluate_classification(
-        export, str(tmp_path / "s"), str(tmp_path / "o"), classes=str(tmp_path / "names.json")
-    )
+    metrics = evaluate(export, str(tmp_path / "s"), str(tmp_path / "o"), classes=str(tmp_path / "names.json"))
     examples = json.loads((tmp_path / "o" / "examples.json").read_text())["classification"]
     assert [one["class"] for one in examples] == ["thing 10", "thing 2", "thing 0"]
     # The same image thrice: whatever is first is right once.
     assert (metrics["top1"], metrics["top5"]) == (pytest.approx(1 / 3), 1.0)
 
 
-def test_ties_go_against_the_model():
-    scores = torch.tensor([[0.5, 0.5, 0.1], [0.3, 0.2, 0.1]])
-    assert rank_of_class(scores, torch.tensor([0, 1])).tolist() == [1, 1]
-    assert rank_of_class(scores, torch.tensor([2, 0])).tolist() == [2, 0]
-
-
-def test_every_class_counts_alike():
-    label = torch.tensor([0, 0, 0, 0, 2])
-    right = torch.tensor([True, True, True, False, False])
-    assert mean_per_class(right, label) == pytest.approx((0.75 + 0) / 2)
-
-
 def test_a_scene_of_one_object_is_of_its_class(export, scenes):
-    metrics = evaluate_classification(export, scenes)
+    metrics = evaluate(export, scenes)
     assert metrics["images"] == 3  # of ten scenes every third has one object, the last has no boxes
     assert metrics["skipped"] == {"no_class": 7}
 
 
 def test_user_errors(export, shards, folders, tmp_path):
     with pytest.raises(InputError, match="names no class"):
-        evaluate_classification(export, shards)
+        evaluate(export, shards)
     with pytest.raises(InputError, match="which cannot be read"):
-        evaluate_classification(export, str(folders), classes=str(tmp_path / "none.json"))
+        evaluate(export, str(folders), classes=str(tmp_path / "none.json"))
     with pytest.raises(InputError, match="batch_size is 0"):
-        evaluate_classification(export, str(folders), batch_size=0)
+        evaluate(export, str(folders), batch_size=0)

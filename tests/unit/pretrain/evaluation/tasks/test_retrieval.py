@@ -9,8 +9,12 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.samples import SampleStream
-from pretrain.evaluation.tasks import TASKS, get_task
-from pretrain.evaluation.tasks.retrieval import evaluate_retrieval
+from pretrain.evaluation.runner import run_evaluation
+
+
+def evaluate(export, data, output=None, *, progress=None, **options):
+    """The metrics of the task with these options."""
+    return run_evaluation("retrieval", export, data, output, options=options, progress=progress)
 
 
 def referee(export, data, size):
@@ -45,7 +49,7 @@ def referee(export, data, size):
 def test_recalls_are_those_of_the_stock_model_one_pair_at_a_time(export, shards, size):
     expected, images, texts = referee(export, shards, size)
     for batch_size in (4, 64):
-        metrics = evaluate_retrieval(export, shards, gallery=size, batch_size=batch_size)
+        metrics = evaluate(export, shards, gallery=size, batch_size=batch_size)
         assert {way: metrics[way] for way in expected} == expected
         assert (metrics["images"], metrics["texts"]) == (images, texts)
     assert metrics["task"] == "retrieval"
@@ -56,7 +60,7 @@ def test_recalls_are_those_of_the_stock_model_one_pair_at_a_time(export, shards,
 def test_output_holds_metrics_and_examples_with_pictures(export, shards, tmp_path):
     output = tmp_path / "scores"
     seen = []
-    metrics = evaluate_retrieval(
+    metrics = evaluate(
         export, shards, str(output), batch_size=5, examples=4, progress=lambda *a: seen.append(a)
     )
     assert json.loads((output / "metrics.json").read_text()) == metrics
@@ -80,17 +84,17 @@ def test_output_holds_metrics_and_examples_with_pictures(export, shards, tmp_pat
 
 def test_results_of_something_else_are_not_overwritten(export, shards, tmp_path):
     output = tmp_path / "scores"
-    first = evaluate_retrieval(export, shards, str(output), examples=1)
-    again = evaluate_retrieval(export, shards, str(output), examples=1)
+    first = evaluate(export, shards, str(output), examples=1)
+    again = evaluate(export, shards, str(output), examples=1)
     assert again["image_to_text"] == first["image_to_text"]
     with pytest.raises(InputError, match="gallery None, this is gallery 5"):
-        evaluate_retrieval(export, shards, str(output), gallery=5)
+        evaluate(export, shards, str(output), gallery=5)
     assert json.loads((output / "metrics.json").read_text())["images"] == 13
     thesis = tmp_path / "thesis"
     thesis.mkdir()
     (thesis / "chapter.tex").write_text("years of work")
     with pytest.raises(InputError, match="not empty"):
-        evaluate_retrieval(export, shards, str(thesis))
+        evaluate(export, shards, str(thesis))
 
 
 @pytest.mark.parametrize(
@@ -104,19 +108,13 @@ def test_results_of_something_else_are_not_overwritten(export, shards, tmp_path)
 )
 def test_bad_options_are_one_clear_line(export, shards, options, said):
     with pytest.raises(InputError, match=said) as raised:
-        evaluate_retrieval(export, shards, **options)
+        evaluate(export, shards, **options)
     assert "\n" not in str(raised.value)
 
 
 def test_a_bad_export_is_one_clear_line(export, shards, tmp_path):
     with pytest.raises(InputError, match=r"no config\.json"):
-        evaluate_retrieval(str(tmp_path), shards)
+        evaluate(str(tmp_path), shards)
     (tmp_path / "config.json").write_text((Path(export) / "config.json").read_text())
     with pytest.raises(InputError, match="cannot be opened"):
-        evaluate_retrieval(str(tmp_path), shards)
-
-
-def test_tasks_are_found_by_name():
-    assert get_task("retrieval") is evaluate_retrieval
-    with pytest.raises(InputError, match=", ".join(TASKS)):
-        get_task("chess")
+        evaluate(str(tmp_path), shards)

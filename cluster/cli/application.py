@@ -1,0 +1,99 @@
+"""The application of typer that holds all commands: its common options, its errors and its exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import typer
+
+from cluster.cli.registry_help import RegistryHelp
+
+Command = Callable[..., None]
+"""A command: its parameters are its options, its docstring is its help text."""
+
+ABOUT = "Curate web image-text pairs and pretrain fine-grained vision-language models on Ray."
+
+
+def build(
+    commands: Mapping[str, Command], groups: Mapping[str, tuple[str, Mapping[str, Command]]]
+) -> typer.Typer:
+    """The application with these commands, and with groups of commands: name → (help, commands)."""
+    app = _typer("loupe", ABOUT)
+    app.callback()(common)
+    _add(app, commands)
+    for name, (help_text, members) in groups.items():
+        group = _typer(name, help_text)
+        _add(group, members)
+        app.add_typer(group)
+    return app
+
+
+def _typer(name: str, help_text: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+
+def _add(app: typer.Typer, commands: Mapping[str, Command]) -> None:
+    for name, command in commands.items():
+        app.command(name, cls=RegistryHelp)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"loupe {version('loupe')}")
+        raise typer.Exit
+
+
+def common(
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="show tracebacks")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options that stand before the command's name."""
+    os.environ["LOUPE_VERBOSE"] = "1" if verbose else ""
+
+
+def run(app: typer.Typer) -> None:
+    """Run the command that this process's arguments name, and end with its exit code.
+
+    0: done. 2: the user's input is wrong (one line on standard error). 1: the run failed.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    try:
+        app(prog_name="loupe")
+    except Exception as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    """Say why in one line, and end with the exit code; an InputError may be the cause of the error."""
+    from data_filters.errors import InputError
+
+    if os.environ.get("LOUPE_VERBOSE"):
+        traceback.print_exc()
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            typer.echo(f"loupe: {cause}", err=True)
+            sys.exit(2)
+        cause = cause.__cause__
+    reason = str(error).strip().splitlines()
+    typer.echo(
+        f"loupe: the run failed: {type(error).__name__}: {reason[-1] if reason else ''} (-v: traceback)",
+        err=True,
+    )
+    sys.exit(1)

@@ -1,0 +1,75 @@
+"""`loupe pretrain`, `loupe reshard` and `loupe export`: from curated shards to a model that others open."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.parameters import Json, Output, Run, Sets
+from cluster.cli.results import print_result
+
+
+def pretrain(
+    recipe: Annotated[
+        str, typer.Argument(help="a shipped recipe's name (loupe recipes list), or a YAML file")
+    ],
+    data: Annotated[list[str], typer.Option(help="folder or URI of shards; repeat to mix, as URI=WEIGHT")],
+    output: Output,
+    local: Annotated[bool, typer.Option(help="one plain process, without Ray and DeepSpeed")] = False,
+    profile: Annotated[
+        bool, typer.Option(help="trace steps 5 to 10 of this start to OUTPUT/profile/")
+    ] = False,
+    sets: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Pretrain a model; goes on from the newest checkpoint where OUTPUT holds one.
+
+    Kinds of training that a recipe's `task` may name: {training_tasks}. Objectives that it may name: {objectives}.
+    `loupe recipes options objectives` explains their options.
+    """
+    from cluster.console import training_lines
+    from cluster.recipes import load_recipe
+    from cluster.shipped import PRETRAINING
+    from pretrain.tasks import config_class
+    from pretrain.training.setup import prepare_run
+
+    own = [
+        *(["workers.count=1", "workers.minimum=null"] if local else []),
+        *(["schedule.profile=true"] if profile else []),
+    ]
+    config = load_recipe(config_class, PRETRAINING, recipe, [*(sets or []), *own])
+    run = prepare_run(config, data, output)
+    if local:
+        from pretrain.training.launch_local import run_local as launch
+    else:
+        from pretrain.training.launch_ray import run_distributed as launch
+    with training_lines(run.total_steps) as (report, last):
+        launch(run, report)
+    print_result({"run": output, "steps": run.total_steps, **last}, as_json)
+
+
+def reshard(
+    run: Run,
+    world_size: Annotated[int, typer.Option(help="number of workers to go on with")],
+    as_json: Json = False,
+) -> None:
+    """Make a run's newest checkpoint loadable on another number of workers (a restarted run does it by itself)."""
+    from pretrain.training.reshard import reshard_run
+
+    print_result(vars(reshard_run(run, world_size)), as_json)
+
+
+def export(
+    run: Run,
+    output: Output,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="name of the checkpoint, such as step-00000100; else the newest")
+    ] = None,
+    format: Annotated[str, typer.Option(help="{export_formats}")] = "huggingface",
+    as_json: Json = False,
+) -> None:
+    """Turn a run's checkpoint into a folder that other libraries open."""
+    from pretrain.export import get_format
+
+    print_result(vars(get_format(format)(run, output, checkpoint=checkpoint)), as_json)

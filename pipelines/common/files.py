@@ -1,0 +1,124 @@
+"""Writes files whole: each under a temporary name, then renamed, so that a reader never sees half a file.
+
+A URI is anything that fsspec opens (`s3://bucket/key`, `memory://x`, a local path); local files go through the
+operating system directly. A URI's folders are made where they are missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Uri = str | os.PathLike[str]
+PARTIAL_SUFFIX = ".partial"
+
+
+def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
+    """The file system that a URI lies on, and its path there."""
+    fs, path = fsspec.url_to_fs(os.fspath(uri))
+    return fs, path
+
+
+def absolute(uri: Uri) -> str:
+    """A local path made absolute; a URI with a protocol as it is."""
+    text = os.fspath(uri)
+    return text.rstrip("/") if "://" in text else os.path.abspath(text)
+
+
+def join(uri: Uri, *names: str) -> str:
+    """`uri` and the names below it."""
+    return "/".join([os.fspath(uri).rstrip("/"), *names])
+
+
+def write_bytes(uri: Uri, data: bytes) -> None:
+    """Write a file of these bytes; an older file under the same name is replaced."""
+    fs, path = filesystem(uri)
+    with _renamed_at_the_end(fs, path) as temporary:
+        if isinstance(fs, LocalFileSystem):
+            with open(temporary, "wb") as file:
+                file.write(data)
+        else:
+            fs.pipe_file(temporary, data)
+
+
+def write_text(uri: Uri, text: str, *, errors: str = "strict") -> None:
+    """Write text as UTF-8; `errors="replace"` writes `?` for what UTF-8 cannot hold (a lone surrogate)."""
+    write_bytes(uri, text.encode("utf-8", errors))
+
+
+def write_json(
+    uri: Uri,
+    value: object,
+    *,
+    indent: int | None = 1,
+    ensure_ascii: bool = False,
+    sort_keys: bool = False,
+    end: str = "\n",
+    errors: str = "strict",
+) -> None:
+    """Write a value as JSON in UTF-8, `end` after it; the other options are those of `json.dumps` and `write_text`."""
+    text = json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
+    write_text(uri, text + end, errors=errors)
+
+
+def write_parquet(uri: Uri, table: pa.Table, *, compression: str = "zstd") -> None:
+    """Write an Arrow table as a Parquet file; it is built in memory first."""
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression=compression)
+    write_bytes(uri, buffer.getvalue())
+
+
+def partial_name(path: str) -> str:
+    """A temporary name for `path` while it is written: hidden, in the same folder, different at every call."""
+    folder, name = posixpath.split(path)
+    return posixpath.join(folder, f".{name}.{uuid.uuid4().hex[:12]}{PARTIAL_SUFFIX}")
+
+
+def remove_file(uri: Uri) -> None:
+    """Delete a file; nothing happens where there is none."""
+    fs, path = filesystem(uri)
+    with contextlib.suppress(FileNotFoundError):
+        fs.rm_file(path)
+
+
+def remove_partials(folder: Uri, name: str) -> None:
+    """Delete the temporary files `folder/.NAME.*.partial` that a killed process left behind."""
+    fs, path = filesystem(folder)
+    if not fs.isdir(path):
+        return
+    for file in fs.ls(path, detail=False):
+        base = posixpath.basename(file)
+        if base.startswith(f".{name}.") and base.endswith(PARTIAL_SUFFIX):
+            remove_file(fs.unstrip_protocol(file))
+
+
+@contextlib.contextmanager
+def _renamed_at_the_end(fs: AbstractFileSystem, path: str) -> Iterator[str]:
+    """A temporary name to write under: renamed to `path` on success, deleted on an error."""
+    fs.makedirs(posixpath.dirname(path), exist_ok=True)
+    temporary = partial_name(path)
+    try:
+        yield temporary
+        if isinstance(fs, LocalFileSystem):
+            os.replace(temporary, path)
+        else:
+            fs.mv(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm_file(temporary)
+        raise

@@ -1,0 +1,103 @@
+"""The funnel of a run: how many samples were found, could be read, passed each filter, and were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from data_filters import get_filter
+from pipelines.curate.config import CurateConfig
+
+_HEAD = ("filter", "rule", "saw", "rejected in order", "fail it", "fail it alone")
+_COUNTS = ("seen", "rejected", "rejected_alone", "rejected_in_order")
+
+
+@dataclass
+class FilterCounts:
+    """One filter's part in a run, in pairs.
+
+    `seen`: passed every filter before this one. `rejected_in_order`: of these, stopped here. `rejected`: fail this
+    filter, whatever the others say. `rejected_alone`: fail this filter and no other, so they would be kept if it were
+    switched off.
+    """
+
+    name: str
+    score: str
+    limit_name: str
+    limit: float
+    seen: int = 0
+    rejected: int = 0
+    rejected_alone: int = 0
+    rejected_in_order: int = 0
+
+    def rule(self) -> str:
+        """The rule in words, with its unit: `kept above 200 px, shorter side`."""
+        return get_filter(self.name).rule(self.limit)
+
+
+@dataclass
+class Funnel:
+    """Samples from the raw shards to the curated ones."""
+
+    samples: int = 0  # found in the shards
+    quarantined: int = 0  # could not be read
+    pairs: int = 0  # could be read
+    kept: int = 0
+    filters: list[FilterCounts] = field(default_factory=list)
+    quarantine: dict[str, int] = field(default_factory=dict)  # reason → count
+
+
+def empty_funnel(config: CurateConfig) -> Funnel:
+    """The funnel of no samples, with a line for every filter of the recipe, in the order in which they judge."""
+    limits = config.limits()
+    counts = []
+    for name in config.filters:
+        chosen = get_filter(name)
+        counts.append(FilterCounts(name, chosen.score, chosen.limit_name, limits[chosen.limit_name]))
+    return Funnel(filters=counts)
+
+
+def add_funnels(funnels: Iterable[Funnel], config: CurateConfig) -> Funnel:
+    """Sum the funnels of several shards. Raises ValueError when they are of other filters than the recipe's."""
+    total = empty_funnel(config)
+    for funnel in funnels:
+        for name in ("samples", "quarantined", "pairs", "kept"):
+            setattr(total, name, getattr(total, name) + getattr(funnel, name))
+        for sums, counts in zip(total.filters, funnel.filters, strict=True):
+            for name in _COUNTS:
+                setattr(sums, name, getattr(sums, name) + getattr(counts, name))
+        for reason, number in funnel.quarantine.items():
+            total.quarantine[reason] = total.quarantine.get(reason, 0) + number
+    total.quarantine = dict(sorted(total.quarantine.items()))
+    return total
+
+
+# Any: the JSON that `dataclasses.asdict` makes of a Funnel.
+def funnel_from_json(data: Mapping[str, Any]) -> Funnel:
+    """Build a Funnel from JSON: the inverse of `dataclasses.asdict`."""
+    return Funnel(**{**data, "filters": [FilterCounts(**counts) for counts in data["filters"]]})
+
+
+def funnel_table(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
+    """The funnel as a table of text: (head, rows), a row per filter, then the pairs kept, then what was unreadable.
+
+    In the row of the kept pairs `saw` counts those that passed every filter; in the rows of unreadable samples `rule`
+    is the reason and `rejected in order` the number of samples.
+    """
+    rows = [
+        [
+            counts.name,
+            counts.rule(),
+            f"{counts.seen:,}",
+            f"{counts.rejected_in_order:,}",
+            f"{counts.rejected:,}",
+            f"{counts.rejected_alone:,}",
+        ]
+        for counts in funnel.filters
+    ]
+    rows.append(["kept", "", f"{funnel.kept:,}", "", "", ""])
+    rows += [
+        ["not readable", reason, "", f"{count:,}", "", ""] for reason, count in funnel.quarantine.items()
+    ]
+    return list(_HEAD), rows

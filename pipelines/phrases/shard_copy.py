@@ -1,0 +1,86 @@
+"""Copies one curated shard with the phrases of its captions found anew. No ray."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+from data_filters.phrases import PhraseExtractor
+from data_filters.sample import METADATA_EXTENSION, BrokenSample, Sample, dump_metadata, sample_from_members
+from pipelines.common.config import config_hash, output_settings
+from pipelines.common.files import filesystem, join
+from pipelines.phrases.config import PhrasesConfig
+from pipelines.phrases.records import BATCH, annotate
+from pipelines.shards.manifest import Manifest, output_entry, write_manifest
+from pipelines.shards.reader import iterate
+from pipelines.shards.record import read_phrases
+from pipelines.shards.writer import write_shard
+
+Members = dict[str, bytes]  # extension → bytes
+
+
+@dataclass
+class PhraseCounts:
+    """Samples of a shard, samples with a phrase, and phrases in all."""
+
+    samples: int = 0
+    with_phrases: int = 0
+    phrases: int = 0
+
+
+def copy_with_phrases(
+    uri: str, sha256: str, target: str, config: PhrasesConfig, extract: PhraseExtractor
+) -> Manifest:
+    """Write one shard under `target` with phrases found by `extract`, then commit it; return its manifest."""
+    name = shard_name(uri)
+    counts, quarantine = PhraseCounts(), Counter[str]()
+    samples = _copied_samples(uri, extract, counts, quarantine)
+    written = write_shard(join(target, f"{name}.tar"), samples)
+    fs, path = filesystem(uri)
+    manifest = {
+        "config_hash": config_hash(config),
+        "config": output_settings(config),
+        "input": {"uri": uri, "size": fs.size(path), "sha256": sha256},
+        "outputs": [output_entry(written)],
+        "funnel": asdict(counts),
+        "quarantine": dict(quarantine),
+    }
+    write_manifest(target, name, manifest)
+    return manifest
+
+
+def shard_name(uri: str) -> str:
+    """The shard's file name without `.tar`."""
+    return posixpath.basename(uri).removesuffix(".tar")
+
+
+def _copied_samples(
+    uri: str, extract: PhraseExtractor, counts: PhraseCounts, quarantine: Counter[str]
+) -> Iterator[tuple[str, Members]]:
+    """The samples of a shard with new phrases; those that cannot be read are counted and copied as they are."""
+    rows = iterate(uri)
+    while group := [(key, members, _read(key, members, quarantine)) for key, members in islice(rows, BATCH)]:
+        annotated = annotate((sample for _, _, sample in group if sample is not None), extract)
+        for key, members, sample in group:
+            counts.samples += 1
+            if sample is None:  # rejecting pairs is curation's task
+                yield key, members
+                continue
+            metadata = next(annotated).metadata
+            assert metadata is not None  # annotate sets it
+            number = len(read_phrases(metadata))
+            counts.phrases += number
+            counts.with_phrases += number > 0
+            names = (name for name in members if name.lower() == METADATA_EXTENSION)
+            yield key, {**members, next(names, METADATA_EXTENSION): dump_metadata(metadata)}
+
+
+def _read(key: str, members: Members, quarantine: Counter[str]) -> Sample | None:
+    try:
+        return sample_from_members(key, members)
+    except BrokenSample as broken:
+        quarantine[broken.reason] += 1
+        return None

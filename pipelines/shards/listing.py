@@ -1,0 +1,79 @@
+"""Finds the tars that a folder, a single path or a pattern names: the one rule for every reader.
+
+- a folder: the shards that its `manifests/` name; without a folder `manifests/` every `*.tar` directly in it;
+- one `.tar` file;
+- a pattern with `*`, `?` or `[` (where no file has that very name): every `.tar` file that matches.
+
+Hidden files are passed over. The order is that of the file names, then of the whole paths.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from enum import Enum
+
+from fsspec import AbstractFileSystem
+
+from pipelines.common.files import Uri, filesystem
+from pipelines.shards.manifest import MANIFESTS, committed_shards
+
+
+class Kind(Enum):
+    """What a URI turned out to be."""
+
+    COMMITTED = "a folder with manifests"
+    FOLDER = "a folder without manifests"
+    TAR = "one .tar"
+    PATTERN = "a pattern"
+    OTHER_FILE = "a file that is no .tar"
+    MISSING = "nothing"
+
+
+@dataclass(frozen=True)
+class FoundShard:
+    """A tar: `uri` is absolute (with its protocol where the input's URI has one), `name` is without `.tar`."""
+
+    uri: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The shards that a URI names, in order, and what the URI is; an empty list is for the caller to explain."""
+
+    kind: Kind
+    shards: tuple[FoundShard, ...] = ()
+
+    @property
+    def uris(self) -> list[str]:
+        """The URI of each shard."""
+        return [shard.uri for shard in self.shards]
+
+
+def find_shards(uri: Uri) -> Listing:
+    """List the shards that `uri` names. Raises InputError when a manifest cannot be read."""
+    fs, path = filesystem(uri)
+    with_protocol = "://" in str(uri)
+    if fs.isdir(path):
+        if fs.isdir(posixpath.join(path, MANIFESTS)):
+            paths = [filesystem(shard.uri)[1] for shard in committed_shards(uri)]
+            return Listing(Kind.COMMITTED, _shards(fs, paths, with_protocol))
+        return Listing(Kind.FOLDER, _shards(fs, fs.ls(path, detail=False), with_protocol))
+    if fs.exists(path):
+        is_tar = path.endswith(".tar")
+        return Listing(Kind.TAR, _shards(fs, [path], with_protocol)) if is_tar else Listing(Kind.OTHER_FILE)
+    if any(letter in path for letter in "*?["):
+        return Listing(Kind.PATTERN, _shards(fs, fs.glob(path), with_protocol))
+    return Listing(Kind.MISSING)
+
+
+def _shards(fs: AbstractFileSystem, paths: list[str], with_protocol: bool) -> tuple[FoundShard, ...]:
+    tars = [path for path in paths if path.endswith(".tar") and not posixpath.basename(path).startswith(".")]
+    return tuple(
+        FoundShard(
+            fs.unstrip_protocol(path) if with_protocol else path,
+            posixpath.basename(path).removesuffix(".tar"),
+        )
+        for path in sorted(tars, key=lambda path: (posixpath.basename(path), path))
+    )

@@ -1,0 +1,157 @@
+"""The object `loupe` that curation adds to a sample's KEY.json: the facts found about the pair, typed.
+
+    {"source": {"shard", "offset"}, "image": {"width", "height", "format"}, "scores": {NAME: number},
+     "phrases": [{"text", "start", "end"}], "hashes": {"caption", "image"}}
+
+The keys are written in this order, so the same record gives the same JSON bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+LOUPE = "loupe"
+
+# A sample's KEY.json, as `json.loads` gives it; apart from `loupe` its keys are the data set's own.
+Metadata = Mapping[str, Any]
+Value = TypeVar("Value", str, int, float)
+
+
+class RecordError(ValueError):
+    """The object `loupe` of a sample is not what curation writes; the text names the key and what it holds."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The raw shard's file name, and the offset in bytes of the sample's first member there."""
+
+    shard: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Width and height in pixels as stored, and the format: `jpeg`, `png` or `webp`."""
+
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """`text` stands at the characters start to end (half open) of the caption."""
+
+    text: str
+    start: int
+    end: int
+
+    def as_json(self) -> dict[str, str | int]:
+        """The phrase as KEY.json holds it."""
+        return {"text": self.text, "start": self.start, "end": self.end}
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """xxh3 (128 bits, hex) of the caption's UTF-8 bytes and of the image's bytes."""
+
+    caption: str
+    image: str
+
+
+@dataclass(frozen=True)
+class LoupeRecord:
+    """Everything that curation found about one pair. `scores` are the numbers of models, by name."""
+
+    source: Source
+    image: ImageFacts
+    hashes: Hashes
+    scores: Mapping[str, float] = field(default_factory=dict)
+    phrases: tuple[Phrase, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """The record as KEY.json holds it under `loupe`."""
+        return {
+            "source": {"shard": self.source.shard, "offset": self.source.offset},
+            "image": {"width": self.image.width, "height": self.image.height, "format": self.image.format},
+            "scores": dict(self.scores),
+            "phrases": [phrase.as_json() for phrase in self.phrases],
+            "hashes": {"caption": self.hashes.caption, "image": self.hashes.image},
+        }
+
+
+def read_record(metadata: Metadata | None) -> LoupeRecord | None:
+    """Read the record from a sample's metadata; None for a sample that was not curated.
+
+    Raises RecordError when a part is missing or has another type.
+    """
+    if metadata is None or metadata.get(LOUPE) is None:
+        return None
+    record = metadata[LOUPE]
+    if not isinstance(record, Mapping):
+        raise RecordError(f"{LOUPE} holds {record!r}; expected an object")
+    source, image, hashes, scores = (_object(record, key) for key in ("source", "image", "hashes", "scores"))
+    return LoupeRecord(
+        source=Source(_value(source, "source", "shard", str), _value(source, "source", "offset", int)),
+        image=ImageFacts(
+            _value(image, "image", "width", int),
+            _value(image, "image", "height", int),
+            _value(image, "image", "format", str),
+        ),
+        hashes=Hashes(_value(hashes, "hashes", "caption", str), _value(hashes, "hashes", "image", str)),
+        scores={name: _value(scores, "scores", name, float) for name in scores},
+        phrases=read_phrases(metadata),
+    )
+
+
+def read_phrases(metadata: Metadata | None) -> tuple[Phrase, ...]:
+    """Read the phrases alone, whatever the rest of the record holds; empty where there are none.
+
+    Raises RecordError for a phrase without text, start and end.
+    """
+    record = (metadata or {}).get(LOUPE)
+    listed = record.get("phrases") if isinstance(record, Mapping) else None
+    if not listed:
+        return ()
+    if not isinstance(listed, list):
+        raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected a list")
+    return tuple(_phrase(phrase) for phrase in listed)
+
+
+def with_phrases(metadata: Metadata | None, phrases: Iterable[Phrase]) -> dict[str, Any]:
+    """A copy of the metadata with these phrases; everything else, and the order of the keys, stays."""
+    record = (metadata or {}).get(LOUPE)
+    kept = record if isinstance(record, Mapping) else {}
+    return {**(metadata or {}), LOUPE: {**kept, "phrases": [phrase.as_json() for phrase in phrases]}}
+
+
+def phrases_at(caption: str, spans: Iterable[tuple[int, int]]) -> tuple[Phrase, ...]:
+    """The phrases at these character spans (start, end) of a caption."""
+    return tuple(Phrase(caption[start:end], start, end) for start, end in spans)
+
+
+def _phrase(listed: object) -> Phrase:
+    try:
+        if isinstance(listed, Mapping) and isinstance(listed["text"], str):
+            return Phrase(listed["text"], int(listed["start"]), int(listed["end"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected text, start and end") from error
+    raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected text, start and end")
+
+
+def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = record.get(key)
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{LOUPE}.{key} holds {value!r}; expected an object")
+    return value
+
+
+def _value(part: Mapping[str, Any], name: str, key: str, kind: type[Value]) -> Value:
+    value = part.get(key)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)  # JSON knows no difference between 1 and 1.0
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise RecordError(f"{LOUPE}.{name}.{key} holds {value!r}; expected {kind.__name__}")
+    return value

@@ -1,0 +1,40 @@
+"""The box of an image that a text means."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pretrain.evaluation.localisation.box_embeddings import embed_boxes
+from pretrain.evaluation.localisation.candidates import Proposer
+from pretrain.evaluation.localisation.proposal_options import ProposalOptions
+from pretrain.evaluation.token_encoder import TokenEncoder
+
+
+def ground(
+    encoder: TokenEncoder,
+    proposer: Proposer,
+    pixels: Float[Tensor, "1 3 H W"],
+    texts: Float[Tensor, "N D"],
+    options: ProposalOptions,
+    embedding: str = "alone",
+) -> Float[Tensor, "N 4"]:
+    """The best box of each text: of several candidates the one whose embedding is nearest to the text.
+
+    With `embedding` "dropped" the score is multiplied by the proposer's own confidence in the box.
+    """
+    candidates = proposer(encoder, pixels, texts, options, 1)
+    if candidates.boxes.shape[1] == 1:
+        return candidates.boxes[:, 0].expand(len(texts), 4)
+    boxes = candidates.boxes.flatten(0, 1)
+    scores = texts @ embed_boxes(encoder, pixels, boxes, embedding, options.chunk).T
+    if embedding == "dropped":
+        scores = scores * candidates.confidence.flatten()
+    scores = scores.unflatten(1, candidates.real.shape).masked_fill(~candidates.real, -torch.inf)
+    # Row of each text's candidates: its own, or the one row that all texts share.
+    shared = len(candidates.boxes) == 1
+    rows = torch.zeros(len(texts), dtype=torch.long) if shared else torch.arange(len(texts))
+    rows = rows.to(boxes.device)
+    scores_of_text = scores[torch.arange(len(texts), device=boxes.device), rows]
+    return candidates.boxes[rows, scores_of_text.argmax(-1)]

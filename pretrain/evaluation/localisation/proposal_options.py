@@ -1,0 +1,51 @@
+"""Options of the ways to propose boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section, output_settings
+from pipelines.common.explain import validate
+from pretrain.evaluation.options import one_of
+
+BOX_KINDS = ("spread", "hull")
+
+
+class ProposalOptions(Section):
+    """How boxes are proposed; each way reads the options that concern it, named in parentheses."""
+
+    box: Annotated[str, one_of(BOX_KINDS)] = Field(
+        "spread",
+        description="box of a group of cells: spread (mean ± 1.73 standard deviations) or hull (all of its cells)",
+    )
+    level: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share of the greatest cell from which on cells belong to it; null: the way's own",
+    )
+    evaluations: int = Field(256, ge=4, description="masked copies per image (attribution)")
+    ridge: float = Field(
+        0.05, ge=0, description="shrinkage of attributions, as a share of the mean diagonal (attribution)"
+    )
+    clusters: int = Field(8, ge=1, description="groups of cells per image (kmeans)")
+    regions: int = Field(16, ge=1, description="most confident boxes that are kept per image (regions)")
+    suppress_above: float = Field(
+        0.7, ge=0, le=1, description="IoU above which the less confident of two boxes goes (regions)"
+    )
+    chunk: int = Field(
+        256, ge=1, description="masked copies per forward pass", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
+
+
+def proposal_options(given: Mapping[str, object]) -> ProposalOptions:
+    """Options by name. Raises InputError on an unknown name or a value out of bounds."""
+    return validate(ProposalOptions, dict(given), "proposals")
+
+
+def listed(options: ProposalOptions) -> list[str]:
+    """The options that decide the boxes, each as `name=value`: what a result records of them."""
+    return [f"{name}={getattr(options, name)}" for name in output_settings(options)]

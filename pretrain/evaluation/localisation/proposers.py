@@ -1,0 +1,101 @@
+"""The ways to propose boxes: from the region head, from maps over the cells, from groups of cells.
+
+Each is a `Proposer`: (encoder, pixels [1, 3, H, W], texts [N, D], options, most candidates per text) → candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from data_filters.errors import InputError
+from pretrain.evaluation.localisation.attribution_maps import attribution_maps
+from pretrain.evaluation.localisation.baseline_maps import (
+    cluster_cells,
+    gradcam_maps,
+    pixel_maps,
+    saliency_map,
+)
+from pretrain.evaluation.localisation.candidates import Candidates, Proposer, boxes_of_maps
+from pretrain.evaluation.localisation.proposal_options import ProposalOptions
+from pretrain.evaluation.token_encoder import TokenEncoder
+from pretrain.regions.boxes import most_confident
+
+
+def propose_regions(
+    encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions, count: int
+) -> Candidates:
+    """The region head's most confident boxes, the same for every text. Raises InputError without a region head."""
+    if encoder.region_generator is None:
+        from pretrain.evaluation.localisation import (
+            PROPOSERS,  # not at the top: that module lists this function
+        )
+
+        others = [name for name, proposer in PROPOSERS.items() if proposer is not propose_regions]
+        raise InputError(
+            f"the export has no region_head.safetensors, which proposals 'regions' need; use {', '.join(others)}"
+        )
+    with torch.no_grad():
+        boxes, logits = encoder.region_generator.every_cell(encoder.patches(pixels))
+    count = min(options.regions, boxes.shape[1])
+    chosen = most_confident(logits, boxes, count, options.suppress_above)
+    boxes = boxes.gather(1, chosen[..., None].expand(-1, -1, 4))
+    real = torch.ones_like(chosen, dtype=torch.bool)
+    return Candidates(boxes, real, logits.gather(1, chosen).sigmoid())
+
+
+def propose_clusters(
+    encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions, count: int
+) -> Candidates:
+    """A box for each connected part of each k-means group of patch tokens, the same for every text."""
+    groups = cluster_cells(encoder.patches(pixels)[0], options.clusters).float()
+    found = boxes_of_maps(groups, encoder.grid, groups.shape[1], 1.0, options.box)
+    boxes, real = found.boxes[found.real], found.real[found.real]
+    return Candidates(boxes[None], real[None], torch.ones_like(boxes[None, :, 0]))
+
+
+def propose_salient(
+    encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions, count: int
+) -> Candidates:
+    """A box for each connected part that differs from the background, the same for every text."""
+    level = 0.5 if options.level is None else options.level
+    values = saliency_map(encoder.patches(pixels)[0])
+    return boxes_of_maps(values, encoder.grid, options.regions, level, options.box)
+
+
+TextMaps = Callable[[TokenEncoder, Tensor, Tensor, ProposalOptions], Tensor]
+"""(encoder, pixels [1, 3, H, W], texts [N, D], options) → one map per text over the cells [N, C]."""
+
+
+def from_maps(maps: TextMaps, level: float) -> Proposer:
+    """A proposer of boxes around the peaks of one map per text; `level` holds where the options give none."""
+
+    def propose(
+        encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions, count: int
+    ) -> Candidates:
+        values = maps(encoder, pixels, texts, options)
+        chosen = level if options.level is None else options.level
+        return boxes_of_maps(values, encoder.grid, count, chosen, options.box)
+
+    return propose
+
+
+def _pixel(encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions) -> Tensor:
+    return pixel_maps(encoder, pixels, texts)
+
+
+def _gradcam(encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions) -> Tensor:
+    return gradcam_maps(encoder, pixels, texts)
+
+
+def _attribution(encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions) -> Tensor:
+    return attribution_maps(
+        encoder, pixels, texts, evaluations=options.evaluations, ridge=options.ridge, chunk=options.chunk
+    )
+
+
+propose_pixel = from_maps(_pixel, level=0.5)
+propose_gradcam = from_maps(_gradcam, level=0.5)
+propose_attribution = from_maps(_attribution, level=0.25)

@@ -1,0 +1,55 @@
+"""The options that evaluations share: which images, how many at once, on which device, how many examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from pydantic import AfterValidator, Field
+
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
+
+
+class EvaluationOptions(Section):
+    """What every evaluation can be told. A task's own options extend it."""
+
+    gallery: int | None = Field(None, ge=1, description="number of images, the first of the data; null: all")
+    batch_size: int = Field(
+        64, ge=1, description="images per forward pass", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
+    device: str | None = Field(
+        None,
+        description="cpu, cuda or cuda:N; null: cuda where the machine has it, else cpu",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
+
+
+class ExampleOptions(EvaluationOptions):
+    """Options of an evaluation that writes examples with pictures."""
+
+    examples: int = Field(
+        8,
+        ge=0,
+        description="number of examples with pictures, evenly spaced over the data; 0: none",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
+
+
+def one_of(names: Collection[str]) -> AfterValidator:
+    """A check that a text is one of `names`, such as the keys of a registry, read when the check is made."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in names:
+            raise ValueError(f"allowed are {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def accepted_by(check: Callable[[str | tuple[str, ...]], object]) -> AfterValidator:
+    """A check that `check` raises no ValueError for the value, which stays as it is."""
+
+    def accept(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        check(value)
+        return value
+
+    return AfterValidator(accept)

@@ -1,0 +1,90 @@
+"""Runs an evaluation: opens the export, measures, takes the time, writes examples and `metrics.json`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from data_filters.errors import InputError
+from pipelines.common.explain import validate
+from pretrain.evaluation.data.iteration import Progress
+from pretrain.evaluation.encoder import ExportedEncoder
+from pretrain.evaluation.options import EvaluationOptions
+from pretrain.evaluation.results import claim_output, write_metrics
+from pretrain.evaluation.task import Evaluation, Metrics, number_at
+from pretrain.evaluation.tasks import TASKS, get_task
+from pretrain.evaluation.token_encoder import TokenEncoder
+
+
+def run_evaluation(
+    task: str,
+    export: str,
+    data: str,
+    output: str | None = None,
+    *,
+    options: EvaluationOptions | Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Metrics:
+    """Evaluate an export on data; returns the metrics, which OUTPUT/metrics.json holds as well.
+
+    `task` is a name in `tasks.TASKS`, `options` are the task's own (`options_of`), as a model or by name. The metrics
+    are the task's numbers beside `task`, `export`, `data`, the settings that decide the numbers, `skipped` (samples
+    that were passed over, by reason) and `seconds`. Without `output` nothing is written.
+
+    Raises InputError on an unknown task, a bad option or path, data that the task cannot use, and for an output folder
+    that holds other results.
+    """
+    began = time.perf_counter()
+    chosen = get_task(task)
+    checked = check_options(task, options)
+    encoder_class = TokenEncoder if chosen.needs_tokens(checked) else ExportedEncoder
+    encoder = encoder_class(export, checked.device or default_device())
+    evaluation = Evaluation(export, data, checked, encoder, output, progress)
+    identity = {"task": task, "export": export, "data": data, **chosen.settings(evaluation)}
+    if output is not None:
+        claim_output(output, identity)
+    measured = chosen.measure(evaluation)
+    metrics = {
+        **identity,
+        **chosen.summary(evaluation, measured),
+        "skipped": dict(evaluation.skipped),
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    if output is not None:
+        chosen.write_examples(evaluation, measured, output)
+        write_metrics(output, metrics)
+    return metrics
+
+
+def options_of(task: str) -> type[EvaluationOptions]:
+    """The model of a task's options, for `from_assignments`. Raises InputError on an unknown task."""
+    return get_task(task).options
+
+
+def check_options(
+    task: str, options: EvaluationOptions | Mapping[str, object] | None = None
+) -> EvaluationOptions:
+    """The options of a task, checked. Raises InputError naming the option, its value and what is allowed."""
+    model = options_of(task)
+    if isinstance(options, EvaluationOptions):
+        if not isinstance(options, model):
+            raise InputError(
+                f"options are {type(options).__name__}; task {task} takes {model.__name__} or a mapping"
+            )
+        return options
+    return validate(model, dict(options or {}), f"task {task}")
+
+
+def headline_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The few numbers of a result that a console shows, by name; none for a task that is not known."""
+    task = TASKS.get(str(metrics.get("task")))
+    found = {name: number_at(metrics, path) for name, path in (task.headlines if task else {}).items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def default_device() -> str:
+    """`cuda` where the machine has a GPU that torch can use, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,104 @@
+"""What an evaluation task is, and what the runner hands it.
+
+A task has typed options, measures an export on data, sums up what it measured as numbers, and may write examples. The
+runner (`runner.py`) opens the export, takes the time and writes `metrics.json`; `tasks/__init__.py` lists the tasks.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pipelines.common.config import output_settings
+from pretrain.evaluation.data.iteration import Item, Progress, reported
+from pretrain.evaluation.encoder import ExportedEncoder
+from pretrain.evaluation.options import EvaluationOptions
+from pretrain.evaluation.token_encoder import TokenEncoder
+
+Options = TypeVar("Options", bound=EvaluationOptions)
+Measured = TypeVar("Measured")
+Metrics = dict[str, Any]
+"""JSON values by name, as `metrics.json` holds them: their shapes differ from task to task, hence Any."""
+
+
+@dataclass(frozen=True)
+class Evaluation(Generic[Options]):
+    """One run of a task: the opened export, the URI of the data, the checked options.
+
+    `output` is the folder for results, or None where none are written. `skipped` counts by reason the samples that
+    were not evaluated; the task fills it.
+    """
+
+    export: str
+    data: str
+    options: Options
+    encoder: ExportedEncoder
+    output: str | None = None
+    progress: Progress | None = None
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def token_encoder(self) -> TokenEncoder:
+        """The encoder of a task that said `needs_tokens`."""
+        assert isinstance(self.encoder, TokenEncoder)
+        return self.encoder
+
+    def gallery(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The first `options.gallery` items, or all; progress is reported after each."""
+        return reported(items, self.progress, self.options.gallery)
+
+    def report(self, done: int, total: int | None) -> None:
+        """Report that `done` images of `total` (None: unknown) have been evaluated."""
+        if self.progress is not None:
+            self.progress(done, total)
+
+
+class EvaluationTask(ABC, Generic[Options, Measured]):
+    """One kind of evaluation. `Measured` is whatever `measure` hands to `summary` and `write_examples`."""
+
+    options: type[Options]
+    """The model of the task's options."""
+    columns: ClassVar[Mapping[str, str]] = {}
+    """Metric, by its dotted path in `metrics.json` → title of its column in an ablation's table."""
+    headlines: ClassVar[Mapping[str, str]] = {}
+    """Name on the console → metric by its dotted path; those that a result lacks are left out."""
+    chief: ClassVar[str | None] = None
+    """The one metric that a page's head line shows, the greater the better; None where it is not one alone."""
+    remark: ClassVar[str] = ""
+    """A sentence under the task's table: what its numbers are."""
+
+    def needs_tokens(self, options: Options) -> bool:
+        """Whether the export is opened as a `TokenEncoder`, with patch tokens and masked images."""
+        return False
+
+    def settings(self, evaluation: Evaluation[Options]) -> Metrics:
+        """What decides the numbers, as JSON values: stands in the metrics; an output folder holds one set of them.
+
+        By default all options but those that the model marks as without effect on results.
+        """
+        return output_settings(evaluation.options)
+
+    @abstractmethod
+    def measure(self, evaluation: Evaluation[Options]) -> Measured:
+        """Go through the data. Raises InputError where they do not suffice."""
+
+    @abstractmethod
+    def summary(self, evaluation: Evaluation[Options], measured: Measured) -> Metrics:
+        """The numbers, as JSON values; fractions from 0 to 1."""
+
+    def write_examples(self, evaluation: Evaluation[Options], measured: Measured, output: str) -> None:
+        """Write examples, or other files beside the metrics, into the folder `output`."""
+        return
+
+
+def number_at(metrics: Mapping[str, Any], path: str) -> float | None:
+    """The number at a dotted path (`image_to_text.R@1`; a name may hold dots itself), or None."""
+    if path in metrics:
+        value = metrics[path]
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    head, dot, rest = path.partition(".")
+    below = metrics.get(head)
+    return number_at(below, rest) if dot and isinstance(below, Mapping) else None

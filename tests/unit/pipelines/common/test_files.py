@@ -1,0 +1,165 @@
+"""Files are written whole: the bytes, the names, and what an error leaves behind, on the disk and in memory."""
+
+import json
+import os
+import tempfile
+import uuid
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.common import files
+from pipelines.common.files import (
+    absolute,
+    filesystem,
+    join,
+    partial_name,
+    remove_file,
+    remove_partials,
+    write_bytes,
+    write_json,
+    write_parquet,
+    write_text,
+)
+
+
+@pytest.fixture(params=["local", "file", "memory"])
+def place(request, tmp_path) -> str:
+    """A folder that does not exist yet, as a local path, a local URI and a URI of fsspec's memory file system."""
+    return {
+        "local": str(tmp_path / "new"),
+        "file": f"file://{tmp_path}/new",
+        "memory": f"memory://{uuid.uuid4().hex}/new",
+    }[request.param]
+
+
+def read(uri: str) -> bytes:
+    with fsspec.open(uri, "rb") as file:
+        return file.read()
+
+
+def names(folder: str) -> list[str]:
+    fs, path = fsspec.url_to_fs(folder)
+    return sorted(name.rsplit("/", 1)[1] for name in fs.ls(path, detail=False)) if fs.isdir(path) else []
+
+
+def test_a_file_is_written_and_replaced_and_nothing_else_is_left(place):
+    uri = join(place, "deep", "x.bin")
+    for data in (b"first, and longer", b"second"):
+        write_bytes(uri, data)
+        assert read(uri) == data
+        assert names(join(place, "deep")) == ["x.bin"]
+
+
+def test_text_is_utf8_and_strict_unless_told_otherwise(place):
+    uri = join(place, "x.txt")
+    write_text(uri, "żółw\n")
+    assert read(uri) == "żółw\n".encode()
+    with pytest.raises(UnicodeEncodeError):
+        write_text(uri, "lone \ud800")
+    assert read(uri) == "żółw\n".encode()
+    write_text(uri, "lone \ud800", errors="replace")
+    assert read(uri) == b"lone ?"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, '{\n "b": "ż",\n "a": 1\n}\n'),
+        ({"indent": 2, "sort_keys": True}, '{\n  "a": 1,\n  "b": "ż"\n}\n'),
+        ({"indent": None, "ensure_ascii": True, "end": ""}, '{"b": "\\u017c", "a": 1}'),
+    ],
+)
+def test_json_by_hand(place, options, expected):
+    write_json(join(place, "x.json"), {"b": "ż", "a": 1}, **options)
+    assert read(join(place, "x.json")).decode() == expected
+
+
+def test_a_value_that_is_no_json_leaves_the_older_file(place):
+    uri = join(place, "x.json")
+    write_json(uri, [1])
+    with pytest.raises(TypeError):
+        write_json(uri, {"a": object()})
+    assert json.loads(read(uri)) == [1]
+    assert names(place) == ["x.json"]
+
+
+def test_parquet_is_read_back_with_its_compression(place):
+    table = pa.table({"key": ["a", "b"], "size": [1, 2]})
+    for compression in ("zstd", "snappy"):
+        write_parquet(join(place, "x.parquet"), table, compression=compression)
+        with fsspec.open(join(place, "x.parquet"), "rb") as file:
+            found = pq.ParquetFile(file)
+            assert found.read() == table
+            assert found.metadata.row_group(0).column(0).compression == compression.upper()
+    assert names(place) == ["x.parquet"]
+
+
+def test_a_rename_that_fails_leaves_the_older_file_and_no_partial_one(tmp_path, monkeypatch):
+    path = tmp_path / "x.txt"
+    write_text(path, "old")
+
+    def failing(*_args: object) -> None:
+        raise OSError("disk is gone")
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="disk is gone"):
+        write_text(path, "new")
+    assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
+    assert path.read_text() == "old"
+
+
+def test_a_write_that_fails_in_memory_leaves_the_older_file(monkeypatch):
+    folder = f"memory://{uuid.uuid4().hex}"
+    write_text(f"{folder}/x.txt", "old")
+    fs = fsspec.filesystem("memory")
+    monkeypatch.setattr(type(fs), "mv", lambda *_args, **_options: (_ for _ in ()).throw(OSError("gone")))
+    with pytest.raises(OSError, match="gone"):
+        write_text(f"{folder}/x.txt", "new")
+    assert names(folder) == ["x.txt"]
+    assert read(f"{folder}/x.txt") == b"old"
+
+
+def test_a_temporary_name_is_hidden_beside_its_file_and_never_the_same():
+    one, other = partial_name("/a/b.tar"), partial_name("/a/b.tar")
+    assert one != other
+    for name in (one, other):
+        assert name.startswith("/a/.b.tar.")
+        assert name.endswith(files.PARTIAL_SUFFIX)
+
+
+@given(st.text("a*?[].", min_size=1, max_size=8).filter(lambda name: name.strip(".")))
+def test_only_the_partial_files_of_one_name_are_removed(name):
+    with tempfile.TemporaryDirectory() as folder:
+        check_removal(folder, name)
+
+
+def check_removal(folder: str, name: str) -> None:
+    mine = [f".{name}.tar.1.partial", f".{name}.index.parquet.2.partial"]
+    others = [f".b{name}.tar.1.partial", f"{name}.tar", f".{name}.tar", ".partial"]
+    for file in mine + others:
+        write_bytes(join(folder, file), b"x")
+    remove_partials(join(folder, "absent"), name)
+    remove_partials(folder, name)
+    assert names(folder) == sorted(others)
+
+
+def test_removing_a_file_that_is_not_there_is_no_error(place):
+    write_bytes(join(place, "x"), b"")
+    remove_file(join(place, "x"))
+    remove_file(join(place, "x"))
+    assert names(place) == []
+
+
+def test_paths_and_uris(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a/../b") == str(tmp_path / "b")
+    assert absolute("s3://bucket/key/") == "s3://bucket/key"
+    assert join("s3://bucket/", "a", "b.tar") == "s3://bucket/a/b.tar"
+    assert join(Path("x"), "y") == "x/y"
+    assert filesystem(tmp_path)[1] == str(tmp_path)

@@ -1,0 +1,76 @@
+"""The funnel: sums, JSON and the table, by hand."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.curate.config import CurateConfig
+from pipelines.curate.decide import decide
+from pipelines.curate.funnel import Funnel, add_funnels, empty_funnel, funnel_from_json, funnel_table
+
+PAIRS = [
+    {"key": "good", "shorter_side": 300, "aspect_ratio": 1, "words": 10},
+    {"key": "small", "shorter_side": 100, "aspect_ratio": 1, "words": 10},
+    {"key": "small and long", "shorter_side": 100, "aspect_ratio": 11, "words": 10},
+    {"key": "small, long, silent", "shorter_side": 100, "aspect_ratio": 11, "words": 0},
+    {"key": "long", "shorter_side": 300, "aspect_ratio": 11, "words": 10},
+    {"key": "talkative", "shorter_side": 300, "aspect_ratio": 1, "words": 101},
+]
+
+
+def test_funnels_of_parts_add_up_to_the_funnel_of_all():
+    config = CurateConfig()
+    bad = [{"reason": "b"}, {"reason": "a"}]
+    whole = decide(PAIRS, bad, config).funnel
+    parts = [decide(PAIRS[:2], bad[:1], config).funnel, decide(PAIRS[2:], bad[1:], config).funnel]
+    assert add_funnels(parts, config) == whole
+    assert funnel_from_json(asdict(whole)) == whole
+
+
+@given(st.lists(st.sampled_from(PAIRS), max_size=12), st.integers(0, 12))
+def test_every_cut_into_two_shards_adds_up_and_survives_json(pairs, cut):
+    config = CurateConfig()
+    whole = decide(pairs, [], config).funnel
+    parts = [decide(pairs[:cut], [], config).funnel, decide(pairs[cut:], [], config).funnel]
+    assert add_funnels(parts, config) == whole
+    assert funnel_from_json(json.loads(json.dumps(asdict(whole)))) == whole
+    assert whole.kept + sum(counts.rejected_in_order for counts in whole.filters) == len(pairs)
+
+
+def test_the_empty_funnel_has_a_line_for_every_active_filter_in_order():
+    config = CurateConfig(filters=["many_words", "small_image"], max_words=7)
+    counts = [
+        (one.name, one.score, one.limit_name, one.limit, one.seen) for one in empty_funnel(config).filters
+    ]
+    assert counts == [
+        ("many_words", "words", "max_words", 7, 0),
+        ("small_image", "shorter_side", "min_side", 200, 0),
+    ]
+    assert add_funnels([], config) == empty_funnel(config)
+
+
+def test_funnels_of_other_filters_are_not_added():
+    other = empty_funnel(CurateConfig(filters=["few_words"]))
+    with pytest.raises(ValueError, match="zip"):
+        add_funnels([other], CurateConfig())
+
+
+def test_the_table_by_hand():
+    funnel = decide(PAIRS, [{"reason": "no_image"}, {"reason": "no_image"}], CurateConfig()).funnel
+    head, rows = funnel_table(funnel)
+    assert head == ["filter", "rule", "saw", "rejected in order", "fail it", "fail it alone"]
+    assert rows == [
+        ["small_image", "kept above 200 px, shorter side", "6", "3", "3", "1"],
+        ["extreme_aspect", "kept up to 10 longer over shorter side", "3", "1", "3", "1"],
+        ["few_words", "kept from 3 words", "2", "0", "1", "0"],
+        ["many_words", "kept up to 100 words", "2", "1", "1", "1"],
+        ["kept", "", "1", "", "", ""],
+        ["not readable", "no_image", "", "2", "", ""],
+    ]
+
+
+def test_large_numbers_are_grouped():
+    assert funnel_table(Funnel(kept=1234567))[1] == [["kept", "", "1,234,567", "", "", ""]]

@@ -1,0 +1,68 @@
+"""The sidecar gives a scan back, and is not taken for that of another shard or of other filters."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from data_filters import FILTERS
+from data_filters.filter import Filter, Limit
+from pipelines.curate.inputs import find_units
+from pipelines.curate.scan import scan
+from pipelines.curate.sidecar import load_scan, save_scan, scan_schema
+from pipelines.shards.writer import write_shard
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """A shard with one pair and one sample that has no image."""
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(out, "JPEG")
+    samples = [("a", {"jpg": out.getvalue(), "txt": b"a dog"}), ("b", {"txt": b"no image"})]
+    write_shard(tmp_path / "raw" / "0.tar", samples)
+    return find_units(str(tmp_path / "raw"))[0]
+
+
+def test_the_sidecar_gives_the_scan_back_and_knows_when_it_is_stale(unit, tmp_path):
+    output = str(tmp_path / "out")
+    assert load_scan(unit, output) is None
+    found = scan(unit)
+    save_scan(found, output)
+    assert load_scan(unit, output) == found
+    quarantine = pq.read_table(tmp_path / "out" / "quarantine" / "0.parquet")
+    assert quarantine.column_names == ["shard", "offset", "key", "stage", "reason", "exception"]
+    grown = type(unit)(unit.name, unit.uri, unit.size + 1)
+    assert load_scan(grown, output) is None
+
+
+def test_the_columns_are_facts_then_scores(unit, tmp_path):
+    save_scan(scan(unit), str(tmp_path))
+    table = pq.read_table(tmp_path / "scan" / "0.parquet")
+    facts = ["key", "members", "width", "height", "format", "image_hash", "caption_hash"]
+    assert table.column_names == [*facts, "shorter_side", "aspect_ratio", "words"] == scan_schema().names
+    assert table.column("words").to_pylist() == [2.0]
+    assert b"sha256" in table.schema.metadata[b"loupe"]
+
+
+def test_a_quarantine_of_an_earlier_scan_goes_when_all_is_readable(unit, tmp_path):
+    found = scan(unit)
+    save_scan(found, str(tmp_path))
+    assert (tmp_path / "quarantine" / "0.parquet").exists()
+    found.quarantine.clear()
+    save_scan(found, str(tmp_path))
+    assert not (tmp_path / "quarantine" / "0.parquet").exists()
+    assert load_scan(unit, str(tmp_path)).quarantine == []
+
+
+def test_a_scan_without_a_score_that_was_added_since_is_stale(unit, tmp_path, monkeypatch):
+    save_scan(scan(unit), str(tmp_path))
+    letters = Filter(
+        "letters", lambda facts: float(len(facts.caption)), at_least=Limit("min_letters", 1, "", "")
+    )
+    monkeypatch.setitem(FILTERS, "few_letters", letters)
+    assert load_scan(unit, str(tmp_path)) is None
+    save_scan(scan(unit), str(tmp_path))
+    assert [row["letters"] for row in load_scan(unit, str(tmp_path)).pairs] == [5.0]
+    assert scan_schema().field("letters").type == pa.float64()

@@ -1,0 +1,54 @@
+"""What a pass refuses before it starts Ray, and a pass that has nothing left to do."""
+
+import pytest
+import ray
+
+from data_filters.errors import InputError
+from data_filters.phrases import load_extractor
+from pipelines.phrases.config import PhrasesConfig
+from pipelines.phrases.run import phrases_pass
+from pipelines.phrases.shard_copy import copy_with_phrases
+from pipelines.shards.manifest import committed_shards, output_entry, write_manifest
+from pipelines.shards.writer import write_shard
+
+
+@pytest.fixture
+def curated(tmp_path):
+    folder = tmp_path / "curated"
+    info = write_shard(str(folder / "0.tar"), [("a", {"txt": b"a red dog"})])
+    manifest = {"config_hash": "0", "input": {}, "outputs": [output_entry(info)], "funnel": {}}
+    write_manifest(str(folder), "0", manifest)
+    return folder
+
+
+def test_what_is_no_output_of_curation_is_refused(curated, tmp_path):
+    with pytest.raises(InputError, match="holds no committed shards"):
+        phrases_pass(tmp_path / "nothing", tmp_path / "out")
+    with pytest.raises(InputError, match="nothing is overwritten"):
+        phrases_pass(curated, f"{curated}/")
+    with pytest.raises(InputError, match="en_no_such"):
+        phrases_pass(curated, tmp_path / "out", PhrasesConfig(model="en_no_such"))
+    assert not (tmp_path / "out").exists()
+
+
+def finish(curated, output, sha256: str | None = None) -> None:
+    (shard,) = committed_shards(str(curated))
+    copy_with_phrases(shard.uri, sha256 or shard.sha256, str(output), PhrasesConfig(), load_extractor())
+
+
+def test_a_finished_output_is_left_alone_and_needs_no_ray(curated, tmp_path):
+    finish(curated, tmp_path / "out")
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")}
+    summary = phrases_pass(curated, tmp_path / "out", PhrasesConfig(workers=5))
+    assert (summary.shards, summary.skipped_shards, summary.samples) == (0, 1, 0)
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")} == before
+    assert not ray.is_initialized()
+
+
+def test_other_settings_and_other_shards_are_refused(curated, tmp_path):
+    finish(curated, tmp_path / "out")
+    with pytest.raises(InputError, match=r"config [0-9a-f]{16} \(level maximal there, base here\)"):
+        phrases_pass(curated, tmp_path / "out", PhrasesConfig(level="base"))
+    finish(curated, tmp_path / "other", sha256="ab")
+    with pytest.raises(InputError, match="made from a shard of sha256 ab, .*the input has changed since"):
+        phrases_pass(curated, tmp_path / "other")

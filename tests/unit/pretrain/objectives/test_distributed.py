@@ -1,0 +1,12 @@
+"""Gathering in one process; several ranks are in test_several_ranks.py."""
+
+import torch
+
+from pretrain.objectives.distributed import gather_with_gradient, longest_of_all_ranks, world
+
+
+def test_one_process_is_the_whole_world():
+    rows = torch.ones(2, 3, requires_grad=True)
+    assert world() == (0, 1)
+    assert gather_with_gradient(rows) is rows, "nothing is copied, and gradients flow as they are"
+    assert longest_of_all_ranks(7, rows) == 7
