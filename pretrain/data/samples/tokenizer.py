@@ -1,4 +1,4 @@
-"""The tokenizer by name: the shipped vocabulary, a local folder or file, or a name on the hub."""
+"""Loads a tokenizer by name: the shipped vocabulary, a local folder or file, or a name on the hub."""
 
 from pathlib import Path
 from typing import cast
@@ -12,7 +12,7 @@ SHIPPED_VOCABULARY = Path(__file__).parents[2] / "assets" / "vocabulary" / "voca
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
-    """A fast tokenizer (`return_offsets_mapping` works) that pads with [PAD] and frames with [CLS] and [SEP].
+    """Load a fast tokenizer (`return_offsets_mapping` works) that pads with [PAD] and adds [CLS] and [SEP].
 
     Args:
         name: "loupe" for the shipped lower-cased WordPiece vocabulary of 8,000 pieces, needing no network;
@@ -25,7 +25,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         return _from_vocabulary(SHIPPED_VOCABULARY)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
-    except Exception as error:  # the hub, the file system and the parsers each raise their own
+    except Exception as error:  # the hub, the file system and the parsers raise unrelated types
         reason = next(
             (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
         )
