@@ -1,7 +1,6 @@
 """Loads a tokenizer by name: the shipped vocabulary, a local folder or file, or a name on the hub."""
 
 from pathlib import Path
-from typing import cast
 
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
@@ -33,18 +32,20 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
             f"tokenizer is {name!r}, which cannot be loaded ({reason}); allowed are {SHIPPED!r}, a folder "
             f"with tokenizer files, or a hub name that is cached or reachable; set tokenizer={SHIPPED}"
         ) from error
-    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
-        lacking = "a padding token" if tokenizer.is_fast else "character offsets (it is no fast tokenizer)"
-        raise InputError(
-            f"tokenizer is {name!r}, which lacks {lacking}; "
-            f"phrases and batches need both; set tokenizer={SHIPPED} or a BERT-like one"
-        )
-    return cast(PreTrainedTokenizerFast, tokenizer)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        lacking = "character offsets (it is no fast tokenizer)"
+    elif tokenizer.pad_token_id is None:
+        lacking = "a padding token"
+    else:
+        return tokenizer
+    raise InputError(
+        f"tokenizer is {name!r}, which lacks {lacking}; "
+        f"phrases and batches need both; set tokenizer={SHIPPED} or a BERT-like one"
+    )
 
 
 def _from_vocabulary(path: Path) -> PreTrainedTokenizerFast:
     pieces = path.read_text(encoding="utf-8").splitlines()
-    tokenizer = BertTokenizer(
+    return BertTokenizer(
         vocab={piece: number for number, piece in enumerate(pieces)}, do_lower_case=True, model_max_length=512
     )
-    return cast(PreTrainedTokenizerFast, tokenizer)
