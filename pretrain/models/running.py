@@ -46,7 +46,10 @@ class InteractionScale(RunningState):
 
     @torch.no_grad()
     def update(self, interactions: Float[Tensor, "..."], real: Bool[Tensor, "..."]) -> None:
-        """Update with the interactions of one step, in the game's units, where `real`; none on any rank: no change."""
+        """Update with the `real` interactions of one step, in the game's units.
+
+        Nothing changes when no rank has a real one.
+        """
         sums = torch.stack([interactions.float().masked_fill(~real, 0).square().sum(), real.float().sum()])
         if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
             dist.all_reduce(sums)

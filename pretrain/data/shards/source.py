@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -93,11 +92,11 @@ class ShardSource:
         )
         return MixedOrder(orders, shares_of([dataset.weight or 0 for dataset in self.datasets]), seed)
 
-    def record(self) -> list[dict[str, Any]]:
+    def record(self) -> list[dict[str, str | int]]:
         """Every shard with its number of samples and its sha256, for the run's own records."""
         return [asdict(shard) for shard in self.shards]
 
-    def identity(self) -> list[Any]:
+    def identity(self) -> Sequence[object]:
         """What determines the samples that are read, as JSON: sha256s, and the shares of a mixture."""
         hashes = [shard.sha256 for shard in self.shards]
         if self.datasets[0].weight is None:

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 READ_AHEAD = 2  # shards
 USED = (*IMAGE_EXTENSIONS, CAPTION_EXTENSION, METADATA_EXTENSION)
 
-# webdataset's dictionary of a sample: bytes by extension, and strings under __key__, __url__ and the like.
+# webdataset's dictionary of a sample, which it leaves untyped: bytes by extension, strings under __key__ and __url__.
 RawSample = dict[str, Any]
 Numbered = tuple[int, RawSample]  # its number in the epoch's stream of this rank, the sample
 

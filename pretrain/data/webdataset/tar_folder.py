@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import fsspec
 
@@ -44,11 +44,11 @@ class TarFolder:
             )
         return StreamPlan(steps, batch_size)
 
-    def record(self) -> list[dict[str, Any]]:
+    def record(self) -> list[dict[str, str | int]]:
         """Every shard with its number of samples, for the run's own records; the sha256 is unknown."""
         return [{"uri": uri, "samples": samples, "sha256": ""} for uri, samples in self.shards]
 
-    def identity(self) -> list[Any]:
+    def identity(self) -> Sequence[object]:
         """What determines the samples that are read, as JSON: names and counts."""
         return [list(shard) for shard in self.shards]
 
