@@ -90,8 +90,8 @@ class DualEncoder(nn.Module):
         return embedding, F.normalize(self.text_projection(output.last_hidden_state), dim=-1)
 
     def _patch_module(self) -> nn.Module:
-        """The module whose output are the input patch embeddings."""
-        # Swin normalises its patch embeddings: they are multiplied by 0 after the norm, which would undo it before.
+        """The module whose output is the input patch embeddings."""
+        # Swin normalises its patch embeddings; factors are applied after the norm, which would cancel them.
         is_swin = isinstance(self.vision_model.config, SwinConfig)
         return self.vision_model.get_submodule(
             "embeddings.norm" if is_swin else "embeddings.patch_embeddings"
@@ -103,10 +103,8 @@ class DualEncoder(nn.Module):
             return None
         rows, columns = self.grid
         cells = keep.view(-1, rows, columns)
-        patches = cells.repeat_interleave(self.patches_per_cell, 1).repeat_interleave(
-            self.patches_per_cell, 2
-        )
-        return patches.flatten(1)
+        per_row = cells.repeat_interleave(self.patches_per_cell, 1)
+        return per_row.repeat_interleave(self.patches_per_cell, 2).flatten(1)
 
 
 def map_shape(config: PreTrainedConfig) -> tuple[tuple[int, int], int]:

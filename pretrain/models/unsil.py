@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from pretrain.models.running import InteractionScale
+from pretrain.models.running_statistics import InteractionScale
 from pretrain.models.unsil_bodies import build_body
 
 # σ lies in (SIGMA_MIN, 1 - SIGMA_MIN): 1/σ in the loss stays below 1000, and the rule u > σ keeps a chance of both

@@ -1,4 +1,4 @@
-"""The package can be copied out of the project: it imports torch, jaxtyping and the errors, nothing else."""
+"""The package can be used by itself: it imports torch, jaxtyping and the errors, nothing else."""
 
 import ast
 import sys
@@ -20,6 +20,11 @@ def imported_modules(file: Path) -> set[str]:
             assert node.level == 0, f"{file.name} has a relative import"
             modules.add(node.module)
     return modules
+
+
+def test_the_menu_names_every_file():
+    menu = {line.split()[0] for line in pretrain.shapley.__doc__.splitlines() if ".py " in line}
+    assert menu == {file.name for file in FOLDER.glob("*.py")} - {"__init__.py"}
 
 
 def test_imports_are_the_allowlist_and_the_standard_library():
