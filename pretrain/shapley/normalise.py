@@ -27,8 +27,8 @@ def soft_labels(
     The default is "minmax". L_TSA asks which of the candidates of this image are objects, so the ranking within the
     image matters, and shift and scale of the target must not: under the same caption small regions have negative and
     large ones positive interactions, so that zero is no natural threshold. Min-max is the one choice here that depends
-    on neither and keeps ratios of differences, which "rank" does not. It stretches pure noise to the full range: the
-    caller leaves out regions that differ by less than a standard error. Raises InputError for an unknown name.
+    on neither and keeps ratios of differences, which "rank" does not. It stretches pure noise to the full range: leave
+    regions that differ by less than their standard errors out of `mask`. Raises InputError for an unknown name.
     """
     chosen = _known(SOFT_LABELS, how, "how")
     return chosen(targets.detach().masked_fill(~mask, 0.0), mask).masked_fill(~mask, 0.0)
