@@ -1,32 +1,50 @@
-"""Work done ahead of its use, in background threads."""
+"""Background threads that make items before they are needed."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNKS_A_THREAD = 4  # small enough that no thread waits long for the last, large enough to hide the hand-over
+CHUNKS_PER_THREAD = (
+    4  # small enough that no thread waits long for the last, large enough to hide the hand-over
+)
 
 
-def in_background(items: Iterator[Item], depth: int, name: str = "loupe-reader") -> Iterator[Item]:
-    """The same items, made by one thread that keeps `depth` of them ready.
+@dataclass(frozen=True)
+class _Ready(Generic[Item]):
+    """An item on its way to the consumer."""
 
-    An error of `items` is raised at its place. Closing this iterator ends the thread, and closes `items` there.
+    item: Item
+
+
+@dataclass(frozen=True)
+class _End:
+    """The end of the items: by themselves, or by an error."""
+
+    error: BaseException | None = None
+
+
+def in_background(items: Iterator[Item], depth: int, name: str = "loupe-reader") -> Generator[Item]:
+    """Yield the same items, made by one thread that keeps `depth` of them ready.
+
+    An error of `items` is raised at its place. Closing this generator ends the thread, and closes `items` there.
     """
-    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=depth)  # (is it an item, the item or the end)
+    ready: queue.Queue[_Ready[Item] | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 
-    def hand_over(is_item: bool, what: Any) -> bool:
+    def hand_over(message: _Ready[Item] | _End) -> bool:
+        """Whether the consumer still listens."""
         while not stop.is_set():
             try:
-                ready.put((is_item, what), timeout=0.2)
+                ready.put(message, timeout=0.2)
                 return True
             except queue.Full:
                 continue
@@ -35,12 +53,12 @@ def in_background(items: Iterator[Item], depth: int, name: str = "loupe-reader")
     def produce() -> None:
         try:
             for item in items:
-                if not hand_over(True, item):
+                if not hand_over(_Ready(item)):
                     break
             else:
-                hand_over(False, None)
+                hand_over(_End())
         except BaseException as error:  # the consumer raises it
-            hand_over(False, error)
+            hand_over(_End(error))
         finally:
             close = getattr(items, "close", None)
             if close is not None:
@@ -49,23 +67,23 @@ def in_background(items: Iterator[Item], depth: int, name: str = "loupe-reader")
     threading.Thread(target=produce, name=name, daemon=True).start()
     try:
         while True:
-            is_item, what = ready.get()
-            if is_item:
-                yield what
-            elif what is None:
+            message = ready.get()
+            if isinstance(message, _Ready):
+                yield message.item
+            elif message.error is None:
                 return
             else:
-                raise what
+                raise message.error
     finally:
         stop.set()
 
 
 def mapped_groups(
     function: Callable[[Item], Result], groups: Iterable[Sequence[Item]], threads: int
-) -> Iterator[list[Result]]:
-    """`[function(item) for item in group]` of each group, in order, on so many threads.
+) -> Generator[list[Result]]:
+    """Yield `[function(item) for item in group]` for each group, in order, computed by `threads` threads.
 
-    The next group is begun before the one in hand is done, so that no thread idles between two.
+    The next group is begun before the current one is done, so that no thread is idle between two groups.
     """
     if threads == 1:
         for group in groups:
@@ -79,13 +97,13 @@ def mapped_groups(
     with ThreadPoolExecutor(threads) as pool:
         try:
             for group in groups:
-                size = max(1, -(-len(group) // (threads * CHUNKS_A_THREAD)))
+                size = max(1, -(-len(group) // (threads * CHUNKS_PER_THREAD)))
                 pending.append(
                     [pool.submit(run, group[start : start + size]) for start in range(0, len(group), size)]
                 )
                 if len(pending) > 1:
-                    yield [result for part in pending.popleft() for result in part.result()]
+                    yield [result for chunk in pending.popleft() for result in chunk.result()]
             while pending:
-                yield [result for part in pending.popleft() for result in part.result()]
+                yield [result for chunk in pending.popleft() for result in chunk.result()]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

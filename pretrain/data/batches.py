@@ -1,4 +1,4 @@
-"""What the training loop needs of a reader, whichever data is behind it."""
+"""The contract between a reader of batches and the training loop."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from typing import Protocol
 from pretrain.data.samples.batch import Batch
 
 
-class EpochLength(Protocol):
-    """How many steps one pass over the data takes."""
+class StepPlan(Protocol):
+    """How an epoch is cut into steps."""
 
     @property
-    def steps_per_epoch(self) -> int: ...
+    def steps_per_epoch(self) -> int:
+        """Whole global batches in an epoch."""
+        ...
 
 
 class BatchReader(Protocol):
-    """One worker's stream of batches."""
+    """One worker's stream of batches: `shards.reader.Reader` and `webdataset.reader.StreamReader`."""
 
     @property
-    def plan(self) -> EpochLength:
-        """The arithmetic of steps and epochs."""
+    def plan(self) -> StepPlan:
+        """How the data is cut into steps."""
         ...
 
     @property
     def bad(self) -> int:
-        """Samples that could not be read so far."""
+        """Number of samples that could not be read so far."""
         ...
 
     def batches(self, first_step: int, last_step: int) -> Iterator[list[Batch]]:
-        """The micro-batches of each step from `first_step` up to, without, `last_step`."""
+        """The micro-batches of each step from `first_step` to `last_step` - 1."""
         ...

@@ -1,11 +1,13 @@
-"""What `--data` names, opened: committed shards, a mixture of several, or plain tars."""
+"""Opens what `--data` names: committed shards, a mixture of several datasets, or plain tars."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from pipelines.shards.manifest import committed_shards
 from pretrain.config import PretrainConfig
+from pretrain.data.batches import BatchReader
 from pretrain.data.order.batch_plan import BatchPlan
 from pretrain.data.samples.captions import CaptionEncoder
 from pretrain.data.samples.images import Augmentation
@@ -16,32 +18,44 @@ from pretrain.data.shards.source import GIB, CacheOptions, ShardSource, open_sou
 from pretrain.data.webdataset.reader import StreamReader
 from pretrain.data.webdataset.tar_folder import StreamPlan, TarFolder, open_tars
 
+# A union, not a protocol: which of the two it is decides about the order of samples and the reader.
 Source = ShardSource | TarFolder
 
 
+class _ReaderOptions(TypedDict):
+    """Options that both readers take."""
+
+    rank: int
+    ranks: int
+    micro_batches: int
+    threads: int
+    prefetch: int
+    max_bad_fraction: float
+
+
 def open_data(config: PretrainConfig, data: str | Sequence[str]) -> Source:
-    """The data that one `URI`, or several `URI` or `URI=WEIGHT`, name.
+    """Open the data that one `URI`, or several `URI` or `URI=WEIGHT`, name.
 
     A single folder without manifests is read as a plain WebDataset. Raises InputError when there is nothing to read.
     """
-    wanted = [data] if isinstance(data, str) else list(data)
+    uris = [data] if isinstance(data, str) else list(data)
     cache = CacheOptions(int(config.data.cache_gib * GIB), config.data.cache_folder)
-    if len(wanted) == 1:
-        uri, _ = split_weight(wanted[0])
+    if len(uris) == 1:
+        uri, _ = split_weight(uris[0])
         if not committed_shards(uri):
             return open_tars(uri, cache)
-    return open_source(*wanted, cache=cache)
+    return open_source(*uris, cache=cache)
 
 
 def plan_batches(config: PretrainConfig, source: Source, ranks: int) -> BatchPlan | StreamPlan:
-    """How the data is cut into steps. Raises InputError when it does not make one."""
+    """How the data is cut into steps. Raises InputError when there is less than one step."""
     if isinstance(source, TarFolder):
         return source.plan(config.data.batch_size, ranks)
-    return BatchPlan(source.order(config.seed, config.data.shuffle_window), config.data.batch_size)
+    return _shard_plan(config, source)
 
 
-def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -> Reader | StreamReader:
-    """Worker `rank`'s stream of batches."""
+def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -> BatchReader:
+    """The stream of batches of worker `rank`."""
     data = config.data
     preparation = Preparation(
         CaptionEncoder(load_tokenizer(config.tokenizer), config.max_tokens),
@@ -50,7 +64,7 @@ def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -
         data.max_phrases,
         data.phrase_share,
     )
-    shared = {
+    options: _ReaderOptions = {
         "rank": rank,
         "ranks": ranks,
         "micro_batches": data.accumulation,
@@ -58,9 +72,14 @@ def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -
         "prefetch": data.prefetch,
         "max_bad_fraction": data.max_bad_fraction,
     }
-    plan = plan_batches(config, source, ranks)
     if isinstance(source, TarFolder):
-        assert isinstance(plan, StreamPlan)
-        return StreamReader(source, plan, preparation, seed=config.seed, buffer=data.stream_buffer, **shared)
-    assert isinstance(plan, BatchPlan)
-    return Reader(source, plan, preparation, read_ahead=data.shuffle_window, **shared)
+        stream_plan = source.plan(data.batch_size, ranks)
+        return StreamReader(
+            source, stream_plan, preparation, seed=config.seed, buffer=data.stream_buffer, **options
+        )
+    shard_plan = _shard_plan(config, source)
+    return Reader(source, shard_plan, preparation, read_ahead=data.shuffle_window, **options)
+
+
+def _shard_plan(config: PretrainConfig, source: ShardSource) -> BatchPlan:
+    return BatchPlan(source.order(config.seed, config.data.shuffle_window), config.data.batch_size)

@@ -1,9 +1,9 @@
-"""Trains the shipped WordPiece vocabulary: deterministic, and runnable again.
+"""Trains the shipped WordPiece vocabulary, deterministically.
 
     python -m pretrain.data.vocabulary_training --treebank en_ewt-train.conllu --captions openstax/raw \\
         --output vocab.txt
 
-The texts and their licences stand in `assets/vocabulary/ATTRIBUTION.md`, beside the result.
+The texts and their licences are listed in `assets/vocabulary/ATTRIBUTION.md`, beside the result.
 The pieces are those of BERT's tokenizer (Devlin et al. 2019, section 3; Wu et al. 2016 for WordPiece).
 """
 
@@ -17,12 +17,11 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SIZE = 8000
-# Every printable ASCII sign is a piece, so that no English caption has an unknown word; what the texts
-# add (Greek letters, currency, dashes) is kept when it is used this often.
+# Every printable ASCII sign is a piece, so that no English caption has an unknown word. Other signs of the texts
+# (Greek letters, currency, dashes) are pieces when the texts hold them RARE_SIGN times.
 ASCII = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
 RARE_SIGN = 3
-# An everyday word counts as if it had been read this many times: above the frequency at which a word of
-# the texts earns a piece of its own.
+# Occurrences that are added for each everyday word: above the frequency at which a word of the texts becomes a piece.
 EVERYDAY_COUNT = 60
 NOT_ENGLISH = "osbooks-psychologia"
 
@@ -57,7 +56,7 @@ def everyday_words(path: Path = EVERYDAY_WORDS) -> list[str]:
 
 
 def train(texts: list[str], words: list[str], size: int = SIZE) -> list[str]:
-    """Pieces of a WordPiece vocabulary in order of their ids, special tokens first."""
+    """Train a WordPiece vocabulary of `size` pieces: its pieces in order of their ids, special tokens first."""
     corpus = [*texts, *(" ".join([word] * EVERYDAY_COUNT) for word in words)]
     normalizer = normalizers.BertNormalizer(lowercase=True)
     signs: dict[str, int] = {}
@@ -66,9 +65,8 @@ def train(texts: list[str], words: list[str], size: int = SIZE) -> list[str]:
             signs[sign] = signs.get(sign, 0) + 1
     used = sorted(sign for sign, count in signs.items() if count >= RARE_SIGN and not sign.isspace())
     cutter = pre_tokenizers.BertPreTokenizer()
-    # The trainer numbers the signs as a hash map hands them out and breaks ties by number. Every sign,
-    # at the start of a word and inside one (where punctuation never stands), gets its number here, so
-    # that each run gives the same pieces.
+    # The trainer numbers the signs in the order of a hash map and breaks ties by number. Every sign, at the start of a
+    # word and inside one (where there is no punctuation), gets its number here, so that each run gives the same pieces.
     alphabet = sorted(set(used) | set(ASCII))
     inside = [sign for sign in alphabet if len(cutter.pre_tokenize_str(f"a{sign}")) == 1]
     numbered = [*SPECIAL_TOKENS, *alphabet, *(f"##{sign}" for sign in inside)]
@@ -84,7 +82,7 @@ def train(texts: list[str], words: list[str], size: int = SIZE) -> list[str]:
 
 
 def main() -> None:
-    """Reads the texts and writes the pieces, one per line."""
+    """Read the texts and write the pieces, one per line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

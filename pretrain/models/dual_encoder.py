@@ -1,4 +1,4 @@
-"""The dual encoder: an image tower and a text tower that meet in one embedding space.
+"""The dual encoder: an image tower and a text tower with one embedding space.
 
 Shapes: B batch, H W pixels, C cells of the last image map, L word tokens, D projection_dim.
 Module names are those of transformers' VisionTextDualEncoderModel, so that an export renames nothing.
@@ -9,14 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedConfig, SwinConfig
 
+from data_filters.errors import InputError
+from pretrain.config import ModelConfig
 from pretrain.models.towers import build_image_tower, build_text_tower
+
+
+class TowerOutput(Protocol):
+    """What the dual encoder reads of a tower's output; transformers' output classes have no common type with both."""
+
+    last_hidden_state: Tensor
+    pooler_output: Tensor
 
 
 class DualEncoder(nn.Module):
@@ -27,7 +37,7 @@ class DualEncoder(nn.Module):
     VisionTextDualEncoderModel computes. Patch and word tokens go through the same two projections.
     """
 
-    def __init__(self, config: Any, vocabulary_size: int) -> None:
+    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
         super().__init__()
         self.vision_model = build_image_tower(config.image)
         self.text_model = build_text_tower(config.text, vocabulary_size)
@@ -53,14 +63,15 @@ class DualEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B C D"]]:
         """Unit-length global embeddings and unit-length patch tokens.
 
-        `keep` multiplies the input patch embeddings that each cell covers: 1 present, 0 dropped, between: soft.
+        `keep` multiplies the input patch embeddings that each cell covers: 1 present, 0 dropped, a value between them
+        partly present.
         """
-        with _scaled(self._patch_module(), self._spread(keep)):
-            out = _callable(self.vision_model, keep)(pixel_values=pixel_values)
-        tokens = out.last_hidden_state
+        with _scaled(self._patch_module(), self._per_patch(keep)):
+            output = _callable(self.vision_model, keep)(pixel_values=pixel_values)
+        tokens = output.last_hidden_state
         if tokens.shape[1] == self.cells + 1:  # a ViT puts its class token first
             tokens = tokens[:, 1:]
-        embedding = F.normalize(self.visual_projection(out.pooler_output), dim=-1)
+        embedding = F.normalize(self.visual_projection(output.pooler_output), dim=-1)
         return embedding, F.normalize(self.visual_projection(tokens), dim=-1)
 
     def encode_text(
@@ -69,52 +80,63 @@ class DualEncoder(nn.Module):
         attention_mask: Int[Tensor, "B L"],
         keep: Float[Tensor, "B L"] | None = None,
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B L D"]]:
-        """Unit-length global embeddings and unit-length word tokens (padding positions hold no meaning).
+        """Unit-length global embeddings and unit-length word tokens (those at padding are meaningless).
 
         `keep` multiplies the input word embeddings; the caller leaves [CLS] and [SEP] at 1.
         """
-        with _scaled(self.text_model.embeddings.word_embeddings, keep):
-            out = _callable(self.text_model, keep)(input_ids=input_ids, attention_mask=attention_mask)
-        embedding = F.normalize(self.text_projection(out.pooler_output), dim=-1)
-        return embedding, F.normalize(self.text_projection(out.last_hidden_state), dim=-1)
+        with _scaled(self.text_model.get_submodule("embeddings.word_embeddings"), keep):
+            output = _callable(self.text_model, keep)(input_ids=input_ids, attention_mask=attention_mask)
+        embedding = F.normalize(self.text_projection(output.pooler_output), dim=-1)
+        return embedding, F.normalize(self.text_projection(output.last_hidden_state), dim=-1)
 
     def _patch_module(self) -> nn.Module:
-        embeddings = self.vision_model.embeddings
-        # Swin normalises its patch embeddings: a patch is absent after the norm, not before it.
-        return (
-            embeddings.norm if self.vision_model.config.model_type == "swin" else embeddings.patch_embeddings
+        """The module whose output is the input patch embeddings."""
+        # Swin normalises its patch embeddings; factors are applied after the norm, which would cancel them.
+        is_swin = isinstance(self.vision_model.config, SwinConfig)
+        return self.vision_model.get_submodule(
+            "embeddings.norm" if is_swin else "embeddings.patch_embeddings"
         )
 
-    def _spread(self, keep: Float[Tensor, "B C"] | None) -> Float[Tensor, "B patches"] | None:
-        """One factor per cell → one per input patch."""
+    def _per_patch(self, keep: Float[Tensor, "B C"] | None) -> Float[Tensor, "B patches"] | None:
+        """Repeat the factor of each cell for its input patches."""
         if keep is None:
             return None
         rows, columns = self.grid
-        fine = keep.view(-1, rows, columns)
-        fine = fine.repeat_interleave(self.patches_per_cell, 1).repeat_interleave(self.patches_per_cell, 2)
-        return fine.flatten(1)
+        cells = keep.view(-1, rows, columns)
+        per_row = cells.repeat_interleave(self.patches_per_cell, 1)
+        return per_row.repeat_interleave(self.patches_per_cell, 2).flatten(1)
 
 
-def map_shape(shape: Any) -> tuple[tuple[int, int], int]:
-    """(rows, columns) of the last image map and the patches along a cell's side, from a Swin's or ViT's config."""
-    merging = 2 ** (len(shape.depths) - 1) if shape.model_type == "swin" else 1
-    side = shape.image_size // (shape.patch_size * merging)
+def map_shape(config: PreTrainedConfig) -> tuple[tuple[int, int], int]:
+    """(rows, columns) of the last image map and the patches along a cell's side, from the config of a Swin or ViT."""
+    merging = 2 ** (len(config.depths) - 1) if isinstance(config, SwinConfig) else 1
+    side = _side("image_size", config.image_size) // (_side("patch_size", config.patch_size) * merging)
     return (side, side), merging
 
 
-def _callable(tower: nn.Module, keep: Tensor | None) -> Callable[..., Any]:
-    """The tower, or its plain forward where a compiled one would not see the hook that drops players."""
+def _side(field: str, size: int | list[int] | tuple[int, int]) -> int:
+    """The side of a square; transformers also writes it as [side, side]."""
+    if isinstance(size, int):
+        return size
+    height, width = size
+    if height != width:
+        raise InputError(f"{field} of the image tower is {height} × {width}; allowed are squares")
+    return height
+
+
+def _callable(tower: nn.Module, keep: Tensor | None) -> Callable[..., TowerOutput]:
+    """The tower, or its plain forward where a compiled one would ignore the hook that drops players."""
     return tower if keep is None or tower._compiled_call_impl is None else tower.forward
 
 
 @contextmanager
 def _scaled(module: nn.Module, factors: Float[Tensor, "B N"] | None) -> Iterator[None]:
-    """While open, the output [B, N, width] of `module` is multiplied by `factors`."""
+    """Multiply the output [B, N, width] of `module` by `factors` while the context is open."""
     if factors is None:
         yield
         return
 
-    def scale(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+    def scale(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
         return output * factors.unsqueeze(-1).to(output.dtype)
 
     handle = module.register_forward_hook(scale)

@@ -1,4 +1,4 @@
-"""The region generator: a box and a confidence from each patch token, the most confident become regions.
+"""The region generator: a box and a confidence from each patch token; the most confident boxes are the regions.
 
 LOUPE section 3.2 (after YOLOv3). Shapes: B batch, C cells of the last map, D width, M regions.
 """
@@ -23,9 +23,9 @@ class Regions(NamedTuple):
     confidence_logits: Float[Tensor, "B M"]
     """Before the sigmoid."""
     cells: Int[Tensor, "B M"]
-    """The cell each box came from: its centre lies in it."""
+    """The cell whose patch token gave the box; the box's centre lies in it."""
     soft_masks: Float[Tensor, "B M C"]
-    """Differentiable cover of the cells, 0..1."""
+    """How far the box covers each cell, 0..1, differentiable in the box."""
     hard_masks: Bool[Tensor, "B M C"]
     """The region's players; at least one cell each."""
     embeddings: Float[Tensor, "B M D"]
@@ -33,11 +33,11 @@ class Regions(NamedTuple):
 
 
 class RegionGenerator(nn.Module):
-    """Patch tokens [B, C, D] → M regions.
+    """Predicts M regions from patch tokens [B, C, D].
 
     The box's centre is its cell's corner plus a sigmoid offset of at most one cell; width and height are a
-    sigmoid between `smallest` cells and the whole image, starting at `initial` cells. `suppress_above` turns
-    on non-maximum suppression at that IoU. Raises InputError when there are to be more regions than cells.
+    sigmoid between `smallest` cells and the whole image, initially `initial` cells. `suppress_above` turns
+    on non-maximum suppression at that IoU. Raises InputError for more regions than cells.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RegionGenerator(nn.Module):
         self.grid, self.regions, self.suppress_above = grid, regions, suppress_above
         self.smallest, self.softness = smallest, softness
         self.neck = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width), nn.GELU())
-        # YOLO's 3×3 neighbourhood: how far an object reaches is seen at its borders, not at its middle.
+        # YOLO's 3×3 neighbourhood: the extent of an object is visible at its borders, not at its middle.
         self.around = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, groups=width), nn.GELU())
         self.out = nn.Linear(width, 5)
         nn.init.normal_(self.out.weight, std=0.01)
@@ -76,7 +76,7 @@ class RegionGenerator(nn.Module):
     def every_cell(
         self, patches: Float[Tensor, "B C D"]
     ) -> tuple[Float[Tensor, "B C 4"], Float[Tensor, "B C"]]:
-        """(boxes, confidence logits) of all cells, before any selection; fp32."""
+        """(boxes, confidence logits) of all cells, before any selection, in fp32."""
         rows, columns = self.grid
         hidden = self.neck(patches.to(self.out.weight.dtype))
         plane = hidden.transpose(1, 2).unflatten(2, (rows, columns))
@@ -91,7 +91,7 @@ class RegionGenerator(nn.Module):
         return torch.cat([centre, size], -1), raw[..., 4]
 
     def forward(self, patches: Float[Tensor, "B C D"]) -> Regions:
-        """The M most confident boxes of each image. Which ones is not differentiable; all they hold is."""
+        """The M most confident boxes of each image. The selection is not differentiable, the regions are."""
         boxes, logits = self.every_cell(patches)
         cells = most_confident(logits, boxes, self.regions, self.suppress_above)
         boxes = boxes.gather(1, cells.unsqueeze(-1).expand(-1, -1, 4))

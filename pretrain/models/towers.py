@@ -1,8 +1,6 @@
-"""Image and text towers from transformers, from a shape or from published weights."""
+"""Image and text towers from transformers, with random weights of a given shape or with published weights."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from transformers import (
     AutoModel,
@@ -16,17 +14,18 @@ from transformers import (
 )
 
 from data_filters.errors import InputError
+from pretrain.config import ImageTowerConfig, TextTowerConfig
 
 
-def build_image_tower(config: Any) -> PreTrainedModel:
-    """The image tower that `config` (ImageTowerConfig) describes.
+def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
+    """Build the image tower that `config` describes.
 
     Raises InputError when `config.pretrained` cannot be loaded or is neither a Swin nor a ViT.
     """
     if config.pretrained is not None:
         return _published(config.pretrained, "model.image.pretrained", ("swin", "vit"))
     if config.kind == "swin":
-        shape = SwinConfig(
+        swin = SwinConfig(
             image_size=config.image_size,
             patch_size=config.patch_size,
             embed_dim=config.width,
@@ -36,8 +35,8 @@ def build_image_tower(config: Any) -> PreTrainedModel:
             mlp_ratio=config.mlp_ratio,
             drop_path_rate=config.drop_path,
         )
-        return SwinModel(shape)
-    shape = ViTConfig(
+        return SwinModel(swin)
+    vit = ViTConfig(
         image_size=config.image_size,
         patch_size=config.patch_size,
         hidden_size=config.width,
@@ -45,11 +44,14 @@ def build_image_tower(config: Any) -> PreTrainedModel:
         num_attention_heads=config.heads[0],
         intermediate_size=int(config.width * config.mlp_ratio),
     )
-    return ViTModel(shape)
+    return ViTModel(vit)
 
 
-def build_text_tower(config: Any, vocabulary_size: int) -> PreTrainedModel:
-    """The BERT that `config` (TextTowerConfig) describes, for a tokenizer of `vocabulary_size` pieces."""
+def build_text_tower(config: TextTowerConfig, vocabulary_size: int) -> PreTrainedModel:
+    """Build the BERT that `config` describes, for a tokenizer of `vocabulary_size` pieces.
+
+    Raises InputError when `config.pretrained` cannot be loaded, is no BERT, or has fewer pieces than the tokenizer.
+    """
     if config.pretrained is not None:
         tower = _published(config.pretrained, "model.text.pretrained", ("bert",))
         known = tower.config.vocab_size
@@ -59,7 +61,7 @@ def build_text_tower(config: Any, vocabulary_size: int) -> PreTrainedModel:
                 f"set tokenizer to the one of that checkpoint"
             )
         return tower
-    shape = BertConfig(
+    bert = BertConfig(
         vocab_size=vocabulary_size,
         hidden_size=config.width,
         num_hidden_layers=config.layers,
@@ -69,10 +71,11 @@ def build_text_tower(config: Any, vocabulary_size: int) -> PreTrainedModel:
         hidden_dropout_prob=config.dropout,
         attention_probs_dropout_prob=config.dropout,
     )
-    return BertModel(shape)
+    return BertModel(bert)
 
 
 def _published(name: str, field: str, kinds: tuple[str, ...]) -> PreTrainedModel:
+    """The tower at a local path or of a hub name; `field` is the recipe's key, for messages."""
     try:
         tower = AutoModel.from_pretrained(name)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""UNSIL: predicts Shapley interactions and how far to trust the prediction (LOUPE section 3.4, appendix D).
+"""UNSIL: predicts Shapley interactions and the uncertainty of the prediction (LOUPE section 3.4, appendix D).
 
 Shapes: B batch, M regions, N phrases, C patch tokens, L word tokens, D width of the embeddings, H hidden
-width. Padded players are ignored: their content, NaN included, changes nothing for real ones, and their own
+width. Padded players are ignored: their content, NaN included, changes nothing for real ones, and their
 prediction is 0.
 """
 
@@ -11,21 +11,21 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from pretrain.models.running import InteractionScale
+from pretrain.models.running_statistics import InteractionScale
 from pretrain.models.unsil_bodies import build_body
 
-# σ lies in (SIGMA_MIN, 1 - SIGMA_MIN): 1/σ in the loss stays below 1000 and the rule u > σ never becomes
-# certain.
+# σ lies in (SIGMA_MIN, 1 - SIGMA_MIN): 1/σ in the loss stays below 1000, and the rule u > σ keeps a chance of both
+# outcomes.
 SIGMA_MIN = 1e-3
-# Before it has learnt anything a head says σ = 0.88: the rule samples almost everything.
+# A new head predicts σ = 0.88, so that the rule samples almost every interaction.
 INITIAL_UNCERTAINTY_LOGIT = 2.0
 
 
 class Prediction(NamedTuple):
-    """What UNSIL says of each player or pair (shape "*players" is M, or M N)."""
+    """UNSIL's output for each player or pair (shape "..." is M, or M N)."""
 
     interaction: Float[Tensor, "B ..."]
-    """Î in the game's units (differences of cosines): a soft target, so without gradient."""
+    """Î in the game's units (differences of cosines), without gradient: used as a soft target."""
     relative: Float[Tensor, "B ..."]
     """Î in units of the running scale, with gradient: for the loss."""
     uncertainty: Float[Tensor, "B ..."]
@@ -33,11 +33,10 @@ class Prediction(NamedTuple):
 
 
 class TokenUnsil(nn.Module):
-    """Token level: interaction I([R]) of each region of patches, from the region and all patches and words.
+    """Predicts, at token level, I([R]) of each region of patches, from the region and all patches and words.
 
-    `detach` keeps the loss from reaching the towers: they are not to become easy to predict, they are what is
-    measured. `scale` is the running scale of the interactions; `scale.update` is called with each step's
-    samples.
+    `detach` keeps the loss from the towers, which should not learn to be easy to predict. `scale` is the running
+    scale of the interactions; `scale.update` is called with each step's samples.
     """
 
     def __init__(
@@ -68,8 +67,8 @@ class TokenUnsil(nn.Module):
     ) -> Prediction:
         """One prediction per region; `boxes` are (centre x, centre y, width, height), fractions of the image.
 
-        The box is given beside the embedding because the sign and size of I([R]) go with the region's size,
-        which a mean over its patches does not tell.
+        The box is an input as well as the embedding because the sign and magnitude of I([R]) depend on the region's
+        size, which the mean over its patches does not contain.
         """
         dtype = self.box.weight.dtype
         regions = _clean(regions, region_mask, self.detach, dtype)
@@ -78,13 +77,13 @@ class TokenUnsil(nn.Module):
         boxes = _clean(boxes, region_mask, self.detach, dtype)
         queries = self.region(regions) + self.box(boxes)
         context = torch.cat([self.patch(patches), self.word(words)], 1)
-        everywhere = torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device)
-        seen = torch.cat([everywhere, word_mask], 1)
-        return self.readout(self.body(queries, context, seen), region_mask, self.scale)
+        patch_mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device)
+        context_mask = torch.cat([patch_mask, word_mask], 1)
+        return self.readout(self.body(queries, context, context_mask), region_mask, self.scale)
 
 
 class SemanticUnsil(nn.Module):
-    """Semantic level: interaction of every region with every phrase, from the pair and all other players."""
+    """Predicts, at semantic level, the interaction of every region with every phrase, from the pair and all players."""
 
     def __init__(
         self,
@@ -113,8 +112,8 @@ class SemanticUnsil(nn.Module):
     ) -> Prediction:
         """One prediction per (region, phrase), [B, M, N].
 
-        A pair is the product and sum of its two projections and its own inner product, which is what the
-        game's value is made of.
+        A pair's input is the sum and the product of its two projections, and its inner product, from which the game's
+        value is computed.
         """
         dtype = self.alignment.weight.dtype
         regions = _clean(regions, region_mask, self.detach, dtype)
@@ -123,14 +122,14 @@ class SemanticUnsil(nn.Module):
         rows, columns = self.region(regions).unsqueeze(2), self.phrase(phrases).unsqueeze(1)
         pairs = rows + columns + rows * columns + self.alignment(inner)
         context = torch.cat([self.context_region(regions), self.context_phrase(phrases)], 1)
-        seen = torch.cat([region_mask, phrase_mask], 1)
+        context_mask = torch.cat([region_mask, phrase_mask], 1)
         real = region_mask.unsqueeze(2) & phrase_mask.unsqueeze(1)
-        answers = self.body(pairs.flatten(1, 2), context, seen).unflatten(1, pairs.shape[1:3])
-        return self.readout(answers, real, self.scale)
+        hidden = self.body(pairs.flatten(1, 2), context, context_mask).unflatten(1, pairs.shape[1:3])
+        return self.readout(hidden, real, self.scale)
 
 
 class _Readout(nn.Module):
-    """Î and σ from a body's vector. Starts at Î = 0 and a high σ, exactly (its last layer is zero)."""
+    """Î and σ from a body's output. Its last layer starts at zero: Î = 0 and a high σ at first."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -139,20 +138,20 @@ class _Readout(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, answers: Tensor, real: Tensor, scale: InteractionScale) -> Prediction:
-        # fp32 from here on: (1/σ) times a squared error spans more than bf16 resolves.
-        relative, logit = self.out(self.hidden(answers)).float().unbind(-1)
+    def forward(self, hidden: Tensor, real: Tensor, scale: InteractionScale) -> Prediction:
+        # fp32 from here on: bf16 has too few digits for (1/σ) times a squared error.
+        relative, logit = self.out(self.hidden(hidden)).float().unbind(-1)
         relative = relative.masked_fill(~real, 0)
         sigma = SIGMA_MIN + (1 - 2 * SIGMA_MIN) * torch.sigmoid(logit + INITIAL_UNCERTAINTY_LOGIT)
         return Prediction(relative.detach() * scale(), relative, sigma.masked_fill(~real, 0.5))
 
 
 def _inlet(dim: int, width: int) -> nn.Sequential:
-    """Projection of unit-length embeddings, whose single entries are of the order 1/√D, to normal size."""
+    """Normalises unit-length embeddings, whose entries are of the order 1/√D, and projects them."""
     return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width))
 
 
 def _clean(tokens: Tensor, mask: Tensor, detach: bool, dtype: torch.dtype) -> Tensor:
-    """Padding zeroed, in the dtype of the head's own parameters (boxes come in fp32, tokens as the towers run)."""
+    """Set padding to 0, and cast to the dtype of the head's parameters (tokens come in that of the towers)."""
     tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0).to(dtype)
     return tokens.detach() if detach else tokens

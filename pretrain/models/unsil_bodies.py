@@ -1,11 +1,12 @@
-"""The three bodies of UNSIL: what a player or a pair learns from its context (LOUPE appendix D).
+"""The three bodies of UNSIL, which compute a vector per player or pair from its context (LOUPE appendix D).
 
-The paper names the three and writes each in a line or two; norms, widths and residuals are choices made here.
+The paper describes each in a line or two; norms, widths and residuals are chosen here.
 
-Shapes: B batch, Q queries (players or pairs to judge), K context tokens, H hidden width. A body takes
-queries, context and the context's mask, and returns one vector for each query; it must give the same whatever
-lies in padding.
+Shapes: B batch, Q queries (the players or pairs), K context tokens, H hidden width. A body takes queries, context and
+the context's mask, and returns one vector for each query, which must not depend on the content of padding.
 """
+
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,9 +17,9 @@ from data_filters.errors import InputError
 
 
 class MlpAttention(nn.Module):
-    """An MLP on each side, attention from queries to context, an MLP behind it (eq. 28-30; default).
+    """An MLP on queries and one on context, attention from queries to context, a last MLP (eq. 28-30; default).
 
-    A query also attends to itself, so that one without any context still has an answer.
+    A query also attends to itself, so that one without any context still has something to attend to.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -34,19 +35,20 @@ class MlpAttention(nn.Module):
         context: Float[Tensor, "B K H"],
         context_mask: Bool[Tensor, "B K"],
     ) -> Float[Tensor, "B Q H"]:
+        """One vector per query."""
         queries = queries + self.query_mlp(queries)
         context = context + self.context_mlp(context)
         mixed = queries + self.attention(
-            queries, torch.cat([queries, context], 1), _sees_self_and_context(queries.shape[1], context_mask)
+            queries, torch.cat([queries, context], 1), _self_and_context(queries.shape[1], context_mask)
         )
         return mixed + self.out_mlp(mixed)
 
 
 class Conv1d(nn.Module):
-    """The query joined to every context token, two convolutions along the sequence, mean (eq. 27).
+    """The query combined with every context token, two convolutions along the sequence, then the mean (eq. 27).
 
-    The only body for which the order of the context matters; real tokens are moved together first, so that
-    padding between modalities is no neighbour of anything.
+    The only body for which the order of the context matters; real tokens are moved to the front first, so that
+    padding between the modalities is between no two of them.
     """
 
     def __init__(self, width: int, kernel: int = 3) -> None:
@@ -65,6 +67,7 @@ class Conv1d(nn.Module):
         context: Float[Tensor, "B K H"],
         context_mask: Bool[Tensor, "B K"],
     ) -> Float[Tensor, "B Q H"]:
+        """One vector per query."""
         batch, count, width = queries.shape
         order = (~context_mask).to(torch.uint8).argsort(dim=1, stable=True)
         context = context.gather(1, order.unsqueeze(-1).expand_as(context))
@@ -72,7 +75,7 @@ class Conv1d(nn.Module):
         joined = self.join_query(queries).unsqueeze(2) + self.join_context(context).unsqueeze(1)
         flat = joined.flatten(0, 1).transpose(1, 2)
         mask = real.repeat_interleave(count, 0).unsqueeze(1)
-        for convolution in self.convolutions:  # masked before each: padding must look like the sequence's end
+        for convolution in self.convolutions:  # masked before each: padding must be like the sequence's end
             flat = convolution(F.gelu(flat).masked_fill(~mask, 0))
         pooled = flat.masked_fill(~mask, 0).sum(2) / mask.sum(2).clamp(min=1)
         mixed = queries + pooled.view(batch, count, width)
@@ -80,10 +83,9 @@ class Conv1d(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Pre-norm blocks over queries and context; context sees context, a query sees itself and the context.
+    """Pre-norm blocks: context attends to context, a query attends to itself and to the context.
 
-    So each query's answer is its own, whatever the others are, and the context is encoded once for all of
-    them.
+    So the output for a query does not depend on the other queries, and the context is encoded once for all of them.
     """
 
     def __init__(self, width: int, heads: int, layers: int = 2) -> None:
@@ -97,11 +99,12 @@ class Transformer(nn.Module):
         context: Float[Tensor, "B K H"],
         context_mask: Bool[Tensor, "B K"],
     ) -> Float[Tensor, "B Q H"]:
+        """One vector per query."""
         count, length = queries.shape[1], context.shape[1]
-        for_queries = _sees_self_and_context(count, context_mask)
-        # A context token sees itself too, so that a row of padding alone has something to attend to.
-        itself = torch.eye(length, dtype=torch.bool, device=context.device)
-        for_context = F.pad(context_mask[:, None, :] | itself, (count, 0))
+        for_queries = _self_and_context(count, context_mask)
+        # A context token attends to itself too, so that a row of padding alone has something to attend to.
+        diagonal = torch.eye(length, dtype=torch.bool, device=context.device)
+        for_context = F.pad(context_mask[:, None, :] | diagonal, (count, 0))
         allowed = torch.cat([for_queries, for_context], 1)
         tokens = torch.cat([queries, context], 1)
         for attention, mlp in zip(self.attentions, self.mlps, strict=True):
@@ -111,21 +114,23 @@ class Transformer(nn.Module):
 
 
 def build_body(name: str, width: int, heads: int) -> nn.Module:
-    """A body by its name in a recipe. Raises InputError for an unknown one, with those that are known."""
-    if name == "mlp_attention":
-        return MlpAttention(width, heads)
-    if name == "conv1d":
-        return Conv1d(width)
-    if name == "transformer":
-        return Transformer(width, heads)
-    raise InputError(f"unsil body is {name!r}; allowed are {', '.join(BODIES)}; set supervision.unsil_body")
+    """Build a body by its name in a recipe. Raises InputError for an unknown one, with those that are known."""
+    if name not in BODIES:
+        raise InputError(
+            f"unsil body is {name!r}; allowed are {', '.join(BODIES)}; set supervision.unsil_body"
+        )
+    return BODIES[name](width, heads)
 
 
-BODIES = ("mlp_attention", "conv1d", "transformer")
+BODIES: dict[str, Callable[[int, int], nn.Module]] = {  # name → body of (width, heads)
+    "mlp_attention": MlpAttention,
+    "conv1d": lambda width, heads: Conv1d(width),
+    "transformer": Transformer,
+}
 
 
 class _Attention(nn.Module):
-    """Multi-head attention with a norm before it and an explicit mask of who sees whom."""
+    """Multi-head attention, with a norm before it and a mask of who may attend to whom."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -151,10 +156,11 @@ class _Attention(nn.Module):
         return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-def _sees_self_and_context(count: int, context_mask: Bool[Tensor, "B K"]) -> Bool[Tensor, "B Q QK"]:
-    itself = torch.eye(count, dtype=torch.bool, device=context_mask.device)
+def _self_and_context(count: int, context_mask: Bool[Tensor, "B K"]) -> Bool[Tensor, "B Q QK"]:
+    """Attention mask of `count` queries over queries and context: each to itself, and to real context."""
+    diagonal = torch.eye(count, dtype=torch.bool, device=context_mask.device)
     return torch.cat(
-        [itself.expand(len(context_mask), -1, -1), context_mask.unsqueeze(1).expand(-1, count, -1)], -1
+        [diagonal.expand(len(context_mask), -1, -1), context_mask.unsqueeze(1).expand(-1, count, -1)], -1
     )
 
 

@@ -1,4 +1,4 @@
-"""From a map of attributions to the object it means: connected cells, and a box.
+"""Boxes from maps of attributions: the connected cells around the maximum, and a box around them.
 
 Shapes: C = rows × columns cells in row-major order; "..." any leading dimensions (images, phrases).
 """
@@ -12,24 +12,22 @@ from torch.nn import functional as F
 def connected_cells(
     values: Float[Tensor, "... C"], grid: tuple[int, int], level: float = 0.25
 ) -> Bool[Tensor, "... C"]:
-    """The greatest cell and all that hang together with it (sides or corners) above `level` of its value.
+    """The greatest cell and all cells connected to it (by sides or corners) of at least `level` of its value.
 
-    A map without a positive value keeps its greatest cell alone.
+    In a map without a positive value it is the greatest cell alone.
     """
     rows, columns = grid
     peak, place = values.max(-1, keepdim=True)
     above = (values >= level * peak) & (values > 0)
     seed = torch.zeros_like(above).scatter_(-1, place, True)
-    flat, wall = (
-        seed.float().reshape(-1, 1, rows, columns),
-        (above | seed).float().reshape(-1, 1, rows, columns),
-    )
+    component = seed.float().reshape(-1, 1, rows, columns)
+    allowed = (above | seed).float().reshape(-1, 1, rows, columns)
     for _ in range(rows * columns):
-        grown = F.max_pool2d(flat, 3, stride=1, padding=1) * wall
-        if torch.equal(grown, flat):
+        grown = F.max_pool2d(component, 3, stride=1, padding=1) * allowed
+        if torch.equal(grown, component):
             break
-        flat = grown
-    return flat.bool().view(values.shape)
+        component = grown
+    return component.bool().view(values.shape)
 
 
 def spread_box(
@@ -40,8 +38,9 @@ def spread_box(
 ) -> Float[Tensor, "... 4"]:
     """(centre x, centre y, width, height), fractions of the image: mean ± `deviations` standard deviations.
 
-    Mean and deviation of place, weighted by the positive values of `cells`, each cell's mass spread evenly over its
-    area. √3 = 1.73 gives back the box of an object that fills it evenly; at the image's edge the box is cut.
+    Mean and deviation of the position, weighted by the positive values of `cells`, each cell's weight spread evenly
+    over its area. For an object that fills its box evenly, √3 = 1.73 gives that box. The box is cut at the image's
+    edge.
     """
     rows, columns = grid
     weight = (values.clamp(min=0) * cells).double()

@@ -30,13 +30,13 @@ def most_confident(
 ) -> Int[Tensor, "B M"]:
     """Indices of the `count` highest scores of each image, best first.
 
-    With `suppress_above`, a box that overlaps a better chosen one by more than that IoU is left out (greedy
-    non-maximum suppression); only where too few remain do the suppressed fill up, again best first, so that
-    the count is the same for every image.
+    With `suppress_above`, a box that overlaps a chosen one of a higher score by more than that IoU is left out (greedy
+    non-maximum suppression); where too few remain, suppressed boxes follow, best first, so that the count is the same
+    for every image.
     """
     if suppress_above is None:
         return scores.topk(count, dim=1).indices
-    # Ranks instead of scores: any finite or infinite score can then be pushed behind all others exactly.
+    # Ranks instead of scores: subtracting a multiple of `cells` orders them behind all others exactly.
     cells = scores.shape[1]
     rank = scores.argsort(1).argsort(1)
     mutual = overlap(boxes, boxes) > suppress_above

@@ -1,4 +1,4 @@
-"""Which cells of the last map a box covers: a hard mask for players, a soft one that gradients pass through.
+"""The cells of the last map that a box covers: a hard mask for players, and a differentiable soft mask.
 
 Shapes: M boxes, C = rows × columns cells in row-major order. Boxes are (centre x, centre y, width, height) as
 fractions of the image.
@@ -19,18 +19,18 @@ def cell_centres(grid: tuple[int, int], like: Tensor) -> Float[Tensor, "C 2"]:
 
 
 def hard_mask(boxes: Float[Tensor, "... M 4"], grid: tuple[int, int]) -> Bool[Tensor, "... M C"]:
-    """True at cells whose centre lies in the box, and at the cell that holds the box's own centre.
+    """True at cells whose centre lies in the box, and at the cell that contains the box's centre.
 
     So every box covers at least one cell, however small it is.
     """
     boxes = boxes.detach()
-    away = (cell_centres(grid, boxes) - boxes[..., None, :2]).abs()
-    inside = (away <= boxes[..., None, 2:] / 2).all(-1)
+    distance = (cell_centres(grid, boxes) - boxes[..., None, :2]).abs()
+    inside = (distance <= boxes[..., None, 2:] / 2).all(-1)
     return inside | home_cell(boxes, grid)
 
 
 def home_cell(boxes: Float[Tensor, "... M 4"], grid: tuple[int, int]) -> Bool[Tensor, "... M C"]:
-    """True at the one cell that holds each box's centre."""
+    """True at the one cell that contains each box's centre."""
     rows, columns = grid
     column = (boxes[..., 0] * columns).long().clamp(0, columns - 1)
     row = (boxes[..., 1] * rows).long().clamp(0, rows - 1)
@@ -42,15 +42,15 @@ def soft_mask(
 ) -> Float[Tensor, "... M C"]:
     """How far each cell's centre lies inside the box, 0..1, differentiable in all four coordinates.
 
-    A product over the four edges of a sigmoid of the distance from cell centre to edge, in cells, over
-    `softness`: 1/2 on an edge, nearly 1 a cell inside, nearly 0 a cell outside. It is divided by its value at
-    the middle of the box, so that a box of one cell is not fainter than a wide one.
+    A product over the four edges of a sigmoid of (distance from cell centre to edge, in cells) / `softness`: 1/2 on an
+    edge, nearly 1 one cell inside, nearly 0 one cell outside. It is divided by its value at the middle of the box, so
+    that the mask of a box of one cell is not weaker than that of a wide one.
     """
     rows, columns = grid
     cells = boxes.new_tensor([columns, rows])
-    away = (cell_centres(grid, boxes) - boxes[..., None, :2]) * cells
+    offset = (cell_centres(grid, boxes) - boxes[..., None, :2]) * cells
     half = boxes[..., None, 2:] * cells / 2
-    edges = F.logsigmoid((half - away) / softness) + F.logsigmoid((half + away) / softness)
+    edges = F.logsigmoid((half - offset) / softness) + F.logsigmoid((half + offset) / softness)
     middle = 2 * F.logsigmoid(half / softness)
     return (edges - middle).sum(-1).exp()
 

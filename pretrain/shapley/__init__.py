@@ -1,15 +1,19 @@
-"""Shapley values and interactions: exact where possible, sampled well. Needs torch alone.
+"""Shapley values and interactions: exact where possible, otherwise sampled. Needs torch and jaxtyping alone.
 
-undisturbed.py    evaluate a module without leaving a trace in it
-games.py          TokenGame, SemanticGame: who plays, what a coalition is worth
-text_context.py   the words' part in the token game, averaged out
-coalitions.py     random coalitions: stratified, complementary, spread
-members.py        which members of a region meet which coalitions
-sampled.py        merged-player interactions and values, with standard errors
-absence.py        what a region takes with it, two evaluations, exact
-exact.py          semantic interactions without sampling; enumeration as a referee
-attribution.py    every cell's value for every phrase from one set of coalitions
-targets.py        interaction, |interaction| or value; normalise.py: into labels
+games.py           TokenGame, SemanticGame: the players, and the value of a coalition
+undisturbed.py     evaluation of a module that leaves its state unchanged
+text_context.py    the words of the token game, averaged out of the values of image coalitions
+coalitions.py      random coalitions: stratified, complementary, spread
+members.py         which members of a region are evaluated alone with which coalitions
+sampled.py         merged-player interactions and values, with standard errors
+merged_layout.py   their evaluations: T, T ∪ R, T ∪ {j}
+plain_layout.py    their evaluations from independent draws
+absence.py         the value of a region that is lost when it alone is removed: two evaluations, exact
+exact.py           semantic interactions without sampling; enumeration for small games
+attribution.py     every cell's value for every phrase from one set of coalitions
+paired_layout.py   its evaluations: complementary pairs, the whole set, the empty set
+targets.py         interaction, |interaction| or value of a region by name
+normalise.py       labels from interactions
 """
 
 from pretrain.shapley.absence import absence

@@ -1,4 +1,4 @@
-"""What a region takes with it when it alone leaves: its value to everybody else together.
+"""The absence value of a region: what is lost when it alone is removed from the whole set of players.
 
 Shapes: B games, R regions of each, P players, C cells, D width.
 """
@@ -11,21 +11,21 @@ from pretrain.shapley.games import Game, TokenGame
 
 
 def absence(game: Game, regions: Bool[Tensor, "B R P"], others: Bool[Tensor, "B P"]) -> Float[Tensor, "B R"]:
-    """v(N) - v(N \\ R), N all of `others`: R + 1 coalition values a game, exact. Empty regions are 0.
+    """v(N) - v(N \\ R), N all of `others`: R + 1 coalition values per game, exact. Empty regions are 0.
 
-    The last term of the merged player's Shapley value, in which the region joins after all others. What stands in for
-    a part of an object is the rest of it: small coalitions pay for any part, this one for the whole alone.
+    It is the last term of the merged player's Shapley value, in which the region joins after all others. A part of an
+    object can be replaced by the rest of it: in small coalitions any part has a high value, here only the whole object.
     """
-    everyone = others[:, None].expand(-1, 1, -1)
-    values = game(torch.cat([everyone, everyone & ~regions], dim=1))
+    whole = others[:, None].expand(-1, 1, -1)
+    values = game(torch.cat([whole, whole & ~regions], dim=1))
     return values[:, :1] - values[:, 1:]
 
 
 def embedding_lost(game: TokenGame, regions: Bool[Tensor, "B R C"]) -> Float[Tensor, "B R D"]:
-    r"""e(N) - e(N \ R): what the image's embedding loses. Its product with any text is the region's absence there.
+    r"""e(N) - e(N \ R), the change of the image's embedding; its product with a text's embedding is the absence value.
 
-    One set of R + 1 image forwards a game serves the caption and every phrase. Not unit length.
+    One set of R + 1 image forwards per game serves the caption and every phrase. Not unit length.
     """
-    everyone = torch.ones_like(regions[:, :1])
-    found = game.image_embeddings(torch.cat([everyone, ~regions], dim=1))
-    return found[:, :1] - found[:, 1:]
+    whole = torch.ones_like(regions[:, :1])
+    embeddings = game.image_embeddings(torch.cat([whole, ~regions], dim=1))
+    return embeddings[:, :1] - embeddings[:, 1:]

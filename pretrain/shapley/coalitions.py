@@ -1,7 +1,7 @@
-"""Random coalitions: how large, and which players.
+"""Random coalitions: their sizes and their players.
 
-Everything here is unbiased for every game: given its size, each coalition is uniform among those of that size,
-because no choice looks at who a player is. Only the dependence between coalitions is designed.
+All estimates from them are unbiased for every game: given its size, each coalition is uniform among those of that size,
+because no choice depends on which player is which. Only the dependence between coalitions is designed.
 
 Shapes: I items, K coalitions of an item, P players.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pairs:
-    """K pairs of a coalition and its complement per item, with what is needed to average over them."""
+    """K pairs of a coalition and its complement per item, with the weights of their average."""
 
     coalition: Bool[Tensor, "I K P"]
     complement: Bool[Tensor, "I K P"]
@@ -23,28 +23,28 @@ class Pairs:
     stratum: Int[Tensor, "I K"]
 
     def mean(self, values: Float[Tensor, "*G I K"]) -> Float[Tensor, "*G I"]:
-        """The estimate of the expectation over coalitions, from the pairs' mean values."""
+        """Estimate of the expectation over coalitions, from the mean value of each pair."""
         return (values * self.weight).sum(-1)
 
     def error(self, values: Float[Tensor, "I K"]) -> Float[Tensor, " I"]:
-        """Standard error of `mean`: within-stratum variances, as if the draws in a stratum were independent.
+        """Standard error of `mean` from within-stratum variances, with the draws in a stratum taken as independent.
 
-        Spread draws repel each other, so the true error is smaller: a bound that holds in expectation. A stratum
-        with a single random draw says nothing about its variance, and the error is infinite.
+        Spread draws are negatively correlated, so that in expectation the true error is smaller. The variance of a
+        stratum with a single random draw is unknown, and the error infinite.
         """
         strata = int(self.stratum.max().item()) + 1 if self.stratum.numel() else 1
         drawn = self.weight > 0
-        where = self.stratum
+        stratum = self.stratum
         zeros = values.new_zeros(values.shape[0], strata)
-        count = zeros.scatter_add(1, where, drawn.to(values.dtype))
-        mean = zeros.scatter_add(1, where, values * drawn) / count.clamp(min=1)
-        residual = (values - mean.gather(1, where)) * drawn
-        spread = zeros.scatter_add(1, where, residual.square()) / (count - 1).clamp(min=1)
-        weight = zeros.scatter_add(1, where, self.weight.to(values.dtype))
+        count = zeros.scatter_add(1, stratum, drawn.to(values.dtype))
+        mean = zeros.scatter_add(1, stratum, values * drawn) / count.clamp(min=1)
+        residual = (values - mean.gather(1, stratum)) * drawn
+        spread = zeros.scatter_add(1, stratum, residual.square()) / (count - 1).clamp(min=1)
+        weight = zeros.scatter_add(1, stratum, self.weight.to(values.dtype))
         variance = weight.square() * spread / count.clamp(min=1)
-        lonely = (count == 1) & (weight > 0)
-        lonely[:, 0] = False  # stratum 0: the empty and the whole coalition, known and not drawn
-        return variance.sum(1).sqrt().masked_fill(lonely.any(1), float("inf"))
+        single = (count == 1) & (weight > 0)
+        single[:, 0] = False  # stratum 0: the empty and the whole coalition, which are not random
+        return variance.sum(1).sqrt().masked_fill(single.any(1), float("inf"))
 
 
 def uniform_size_pairs(
@@ -55,12 +55,12 @@ def uniform_size_pairs(
     *,
     ends: Bool[Tensor, " I"] | None = None,
 ) -> Pairs:
-    """`count` complementary pairs per item, sizes uniform on 0..n over the n eligible players and stratified.
+    """Draw `count` complementary pairs per item, with sizes uniform on 0..n for n eligible players, and stratified.
 
-    This is the law of a Shapley value (LOUPE eq. 3 and 7). A pair holds a size c of the lower half and n - c. Sizes
-    are cut into strata of equal probability with two draws or more each. The empty coalition and its complement
-    are taken once, with their exact weight, as soon as chance would take them once anyway;
-    where `ends` is False they are drawn like any other, and an even `count` gives all pairs the same weight.
+    This is the distribution of a Shapley value (LOUPE eq. 3 and 7). A pair has a size c of the lower half and n - c.
+    Sizes are cut into strata of equal probability with two draws or more each. The empty coalition and its complement
+    are taken once, with their exact weight, as soon as at least one would be drawn on average; where `ends` is False
+    they are drawn like any other, and an even `count` gives all pairs the same weight.
     """
     device = eligible.device
     players = eligible.sum(-1)
@@ -79,12 +79,12 @@ def uniform_size_pairs(
     )
     chance = _uniform((len(count), most), generator, device)
     quantile = (stratum + chance) / strata[:, None]
-    first = has_end.long()[:, None]  # inner sizes start at 1 where size 0 is settled
+    first = has_end.long()[:, None]  # inner sizes start at 1 where size 0 is not drawn
     sizes = first + (quantile / 2 * (players[:, None] + 1 - 2 * first)).floor().long()
     sizes = torch.minimum(sizes, players[:, None] // 2).clamp(min=0)
     is_end = has_end[:, None] & (index == 0)
     sizes = sizes.masked_fill(is_end, 0)
-    # Equal weights within a stratum; each stratum the same share of what the ends leave over.
+    # Equal weights within a stratum; each stratum has the same share of the weight that the ends leave.
     per_stratum = torch.zeros(len(count), most + 1, device=device).scatter_add(
         1, stratum, (used & ~is_end).float()
     )
@@ -102,16 +102,16 @@ def spread_coalitions(
     generator: torch.Generator,
     candidates: int = 8,
 ) -> Bool[Tensor, "I K P"]:
-    """Coalitions of the given sizes among eligible players, each far from those before it.
+    """Draw coalitions of the given sizes among eligible players, each little correlated with those before it.
 
     Of `candidates` uniform draws the one with the least squared correlation to the coalitions already chosen is
-    kept (1: independent draws). Complements cancel a game's terms of odd order; it is the pairs of players that
-    remain, and mutually uncorrelated coalitions count every pair of players about equally often, as the rows of a
-    Hadamard matrix would exactly.
+    kept (1: independent draws). Complements cancel a game's terms of odd order; of the others, the pairs of players are
+    the largest, and uncorrelated coalitions hold every pair of players about equally often, as the rows of a
+    Hadamard matrix do exactly.
 
-    The choice is unbiased because it is blind to names: renumbering the players renumbers the result. That must
-    hold in floating point too. Overlaps are small whole numbers, hence exact; a correlation summed over players
-    would let rounding break ties in favour of certain players, a bias of several standard errors.
+    The choice is unbiased because it does not depend on the numbers of the players: renumbering them renumbers the
+    result. That must hold in floating point too. Overlaps are small whole numbers, hence exact; in a correlation summed
+    over players, rounding would break ties in favour of certain players, a bias of several standard errors.
     """
     items, draws = sizes.shape
     device = eligible.device
@@ -123,13 +123,13 @@ def spread_coalitions(
         size = sizes[:, draw, None].expand(items, count)
         options = uniform_coalitions(size, eligible[:, None], generator)
         if count > 1:
-            before = chosen[:, :draw].float()
-            overlap = options.float() @ before.transpose(1, 2)
-            mine, theirs = numbers[:, draw, None, None], numbers[:, None, :draw]
-            covariance = overlap * total - mine * theirs
-            scale = mine * (total - mine) * theirs * (total - theirs)
-            likeness = (covariance.square() / scale.clamp(min=1)).sum(-1)
-            best = likeness.argmin(1)
+            earlier = chosen[:, :draw].float()
+            overlap = options.float() @ earlier.transpose(1, 2)
+            this_size, earlier_sizes = numbers[:, draw, None, None], numbers[:, None, :draw]
+            covariance = overlap * total - this_size * earlier_sizes
+            scale = this_size * (total - this_size) * earlier_sizes * (total - earlier_sizes)
+            correlation = (covariance.square() / scale.clamp(min=1)).sum(-1)  # squared
+            best = correlation.argmin(1)
             chosen[:, draw] = options[torch.arange(items, device=device), best]
         else:
             chosen[:, draw] = options[:, 0]
@@ -139,14 +139,14 @@ def spread_coalitions(
 def uniform_coalitions(
     sizes: Int[Tensor, "*S"], eligible: Bool[Tensor, "*#S P"], generator: torch.Generator
 ) -> Bool[Tensor, "*S P"]:
-    """One uniform coalition of each size (at most the number of eligible players)."""
+    """Draw a uniform coalition of each size (at most the number of eligible players)."""
     return random_ranks(sizes.shape, eligible, generator) < sizes[..., None]
 
 
 def random_ranks(
     shape: tuple[int, ...], eligible: Bool[Tensor, "*#S P"], generator: torch.Generator
 ) -> Int[Tensor, "*S P"]:
-    """A random order of the eligible players, as ranks 0, 1, ...; everyone else comes after them."""
+    """Draw a random order of the eligible players, as ranks 0, 1, ...; all other players come after them."""
     score = _uniform((*shape, eligible.shape[-1]), generator, eligible.device)
     order = score.masked_fill(~eligible, 2.0).argsort(-1)
     ranks = torch.empty_like(order)

@@ -1,20 +1,20 @@
-"""Semantic interactions of regions and phrases, exactly (LOUPE eq. 9-10), and the slow referee for small games.
+"""Exact semantic interactions of regions and phrases (LOUPE eq. 9-10), and enumeration for small games.
 
 The interaction of region i and phrase j is the Shapley interaction index of the pair in v2 (`games.SemanticGame`),
 
     I_ij = Σ_{S ⊆ others} |S|! (P - |S| - 2)! / (P - 1)! [v2(S ∪ ij) - v2(S ∪ i) - v2(S ∪ j) + v2(S)],
 
-P players in all. v2 is the mean of p1 (regions look for their phrase) and p2 (the transpose), and in p1 a region
-adds a term that knows the other regions at most by their number. So the sum over 2^(P - 2) coalitions falls apart
-into one over sets of phrases and one over a number. With m_i(T) the maximum of region i's softmax when the phrases T
-are present:
+P players in all. v2 is the mean of p1 (each region takes its best phrase) and p2 (the transpose), and in p1 a region
+adds a term that depends on the other regions at most through their number. So the sum over 2^(P - 2) coalitions is a
+sum over sets of phrases and over a number. With m_i(T) the maximum of region i's softmax when the phrases T are
+present:
 
     absent="zero"   I_ij(p1) = 1/M Σ_T w(|T|) [m_i(T ∪ j) - m_i(T)],  w(t) = t! (N - 1 - t)! / N!
     absent="drop"   joining a other regions, region i changes the mean by (m_i - mean of the others) / (a + 1), and by
-                    m_i when a = 0; averaged over a with the law of a coalition of uniform size.
+                    m_i when a = 0; averaged over a with the distribution of a coalition of uniform size.
 
-Cost O(M N 2^N + N M 2^M) instead of O(M N 2^(M+N)). A side of more than 12 players is sampled: the one-sided game has
-no 2^N table then, but a cumulative sum and maximum along a random order of the phrases give every phrase's gain.
+Cost O(M N 2^N + N M 2^M) instead of O(M N 2^(M+N)). A side of more than 12 players is sampled: instead of a table of
+2^N values, a cumulative sum and maximum along a random order of the phrases give every phrase's gain.
 
 Shapes: B pairs, M rows, N columns (regions and phrases, or phrases and regions), S = 2^N subsets.
 """
@@ -47,8 +47,8 @@ def semantic_interactions(
 ) -> Float[Tensor, "B M N"]:
     """I_ij of every region i with every phrase j in v2, in the dtype of `alignment` (float32 for lower ones).
 
-    Padding (False in a mask) is not in the game; its entries come back 0. `alignment` is what the row-softmax sees:
-    multiply it by an inverse temperature first if the game is to have one. A side of at most 12 players is exact.
+    Padding (False in a mask) is not in the game; its entries are 0. `alignment` is the input of the row-softmax:
+    multiply it by an inverse temperature first if the game should have one. A side of at most 12 players is exact.
     A larger one is sampled along `orders` random orders and their reverses, and needs a `generator`.
     Raises InputError for an unknown `absent` and for a missing generator.
     """
@@ -57,15 +57,15 @@ def semantic_interactions(
     device = alignment.device
     rows = _mask(region_mask, batch, regions, device)
     columns = _mask(phrase_mask, batch, phrases, device)
-    exact = alignment.double()
-    one = _one_side(exact, rows, columns, absent, orders, generator)
-    two = _one_side(exact.mT, columns, rows, absent, orders, generator).mT
-    result = (one + two) / 2 * (rows[:, :, None] & columns[:, None, :])
+    precise = alignment.double()
+    from_regions = _one_side(precise, rows, columns, absent, orders, generator)
+    from_phrases = _one_side(precise.mT, columns, rows, absent, orders, generator).mT
+    result = (from_regions + from_phrases) / 2 * (rows[:, :, None] & columns[:, None, :])
     return result.to(alignment.dtype if alignment.dtype == torch.float64 else torch.float32)
 
 
 def enumerate_interaction(game: Game, coalition: Sequence[int], players: int) -> float:
-    """The Shapley interaction index of `coalition` in a game of `players` players, straight from its definition.
+    """The Shapley interaction index of `coalition` in a game of `players` players, by its definition.
 
     Σ_S |S|! (n - |S| - c)! / (n - c + 1)! Σ_{L ⊆ coalition} (-1)^(c - |L|) v(S ∪ L), c = |coalition|: 2^n values, so
     for small games only. `game` holds a single game (B = 1). One member gives its Shapley value.
@@ -97,24 +97,28 @@ def _one_side(
     orders: int,
     generator: torch.Generator | None,
 ) -> Float[Tensor, "B M N"]:
-    """Interactions in p1, the game in which rows look for their column."""
+    """Interactions in p1, the game in which each row takes its best column."""
     rows, columns = row_mask.sum(-1), column_mask.sum(-1)
     # [B, N]: by the number of other columns present.
-    own, crowd = (w.to(rows.device)[rows, columns] for w in _size_weights(*alignment.shape[1:], absent))
+    row_weights, other_weights = (
+        weights.to(rows.device)[rows, columns] for weights in _size_weights(*alignment.shape[1:], absent)
+    )
     if alignment.shape[2] <= EXACT_PLAYERS:
         best = _best_of_subsets(alignment, column_mask, absent)
-        gain = _weighted_gains(best, own, column_mask)
-        beside = _weighted_gains(best, crowd, column_mask) if absent == "drop" else None
+        gain = _weighted_gains(best, row_weights, column_mask)
+        other_gain = _weighted_gains(best, other_weights, column_mask) if absent == "drop" else None
     else:
         if generator is None:
             raise InputError(
                 f"{alignment.shape[2]} players on one side; above {EXACT_PLAYERS} they are sampled: pass a generator"
             )
-        gain, beside = _along_orders(alignment, column_mask, absent, own, crowd, orders, generator)
-    if beside is None:
+        gain, other_gain = _along_orders(
+            alignment, column_mask, absent, row_weights, other_weights, orders, generator
+        )
+    if other_gain is None:
         return gain
-    beside = beside * row_mask[..., None]
-    mean_of_others = (beside.sum(1, keepdim=True) - beside) / (rows - 1).clamp(min=1)[:, None, None]
+    other_gain = other_gain * row_mask[..., None]
+    mean_of_others = (other_gain.sum(1, keepdim=True) - other_gain) / (rows - 1).clamp(min=1)[:, None, None]
     return gain - mean_of_others
 
 
@@ -122,24 +126,24 @@ def _one_side(
 def _size_weights(
     most_rows: int, most_columns: int, absent: str
 ) -> tuple[Float[Tensor, "M+1 N+1 N"], Float[Tensor, "M+1 N+1 N"]]:
-    """Weights by (rows, columns, columns present besides j): of the row's own gain, and of the others' mean gain.
+    """Weights by (rows, columns, columns present besides j): of the row's gain, and of the other rows' mean gain.
 
     A coalition of the other M + N - 2 players has uniform size, so one particular set of t columns together with some
     a of the M - 1 rows has probability C(M - 1, a) (a + t)! (M + N - 2 - a - t)! / (M + N - 1)!.
     """
-    own = torch.zeros(most_rows + 1, most_columns + 1, most_columns, dtype=torch.float64)
-    crowd = torch.zeros_like(own)
+    row_weights = torch.zeros(most_rows + 1, most_columns + 1, most_columns, dtype=torch.float64)
+    other_weights = torch.zeros_like(row_weights)
     for m, n in itertools.product(range(1, most_rows + 1), range(1, most_columns + 1)):
         for t in range(n):
             if absent == "zero":
-                own[m, n, t] = factorial(t) * factorial(n - 1 - t) / factorial(n) / m
+                row_weights[m, n, t] = factorial(t) * factorial(n - 1 - t) / factorial(n) / m
                 continue
             for a in range(m):
                 ways = comb(m - 1, a) * factorial(a + t) * factorial(m + n - 2 - a - t)
                 chance = ways / factorial(m + n - 1) / (a + 1)
-                own[m, n, t] += chance
-                crowd[m, n, t] += chance if a else 0.0
-    return own, crowd
+                row_weights[m, n, t] += chance
+                other_weights[m, n, t] += chance if a else 0.0
+    return row_weights, other_weights
 
 
 def _best_of_subsets(
@@ -147,7 +151,7 @@ def _best_of_subsets(
 ) -> Float[Tensor, "B M S"]:
     """m_i(T), the maximum of each row's softmax when the columns T are present: T's bits are its index."""
     powers, zero = _powers(alignment, column_mask, absent)
-    # Every column absent: under "zero" they still stand in the softmax, each with exp(0).
+    # Every column absent: under "zero" they are still in the softmax, each with exp(0).
     total = column_mask.sum(-1)[:, None, None] * zero
     top = zero
     for column in range(alignment.shape[2]):
@@ -155,24 +159,24 @@ def _best_of_subsets(
         total = torch.cat([total, total + (power - zero)], dim=-1)
         top = torch.cat([top, torch.maximum(top, power)], dim=-1)
     if absent == "zero":
-        # Nobody absent: no zero in the maximum, and none that had to cancel in the sum (ruinous for powers << zero).
+        # No column absent: no zero in the maximum, and none to cancel in the sum, where powers << zero lose all digits.
         weights = 2 ** torch.arange(alignment.shape[2], device=alignment.device)
-        everyone = (column_mask * weights).sum(-1)[:, None, None].expand(-1, alignment.shape[1], 1)
-        top.scatter_(2, everyone, powers.amax(-1, keepdim=True))
-        total.scatter_(2, everyone, powers.sum(-1, keepdim=True))
+        whole = (column_mask * weights).sum(-1)[:, None, None].expand(-1, alignment.shape[1], 1)
+        top.scatter_(2, whole, powers.amax(-1, keepdim=True))
+        total.scatter_(2, whole, powers.sum(-1, keepdim=True))
     return top.div_(total.clamp_(min=1e-300))
 
 
 def _powers(
     alignment: Float[Tensor, "B M N"], column_mask: Bool[Tensor, "B N"], absent: str
 ) -> tuple[Float[Tensor, "B M N"], Float[Tensor, "B M 1"]]:
-    """exp of the logits, and of an absent column's logit, on a common scale per row; 0 for who does not count."""
+    """exp of the logits, and of an absent column's logit, on a common scale per row; 0 for padding."""
     padded = ~column_mask[:, None]
     shift = alignment.masked_fill(padded, float("-inf")).amax(-1, keepdim=True)
     if absent == "zero":
         shift = shift.clamp(min=0.0)
     shift = shift.masked_fill(shift.isinf(), 0.0)  # a row of padding only
-    # Never quite 0: a set of hopeless columns still has a best one.
+    # At least 1e-280, so that a set of columns with tiny powers still has a maximum.
     powers = (alignment - shift).exp().clamp_(min=1e-280).masked_fill(padded, 0.0)
     return powers, (-shift).exp() if absent == "zero" else torch.zeros_like(shift)
 
@@ -188,7 +192,8 @@ def _weighted_gains(
     size = bits.sum(-1)
     real = (number & ((~column_mask) * place).sum(-1)[:, None]) == 0
     by_size = torch.nn.functional.pad(weights, (1, 1))
-    before, after = by_size[:, size] * real, by_size[:, size + 1] * real  # m(T) as T' ∪ j, and as T'
+    # m(T) counts as m(T' ∪ j), with the weight of the smaller set T', and as m(T').
+    before, after = by_size[:, size] * real, by_size[:, size + 1] * real
     joined = (best * (before + after)[:, None]) @ bits.to(best.dtype)
     return joined - torch.matmul(best, after[..., None])
 
@@ -197,14 +202,14 @@ def _along_orders(
     alignment: Float[Tensor, "B M N"],
     column_mask: Bool[Tensor, "B N"],
     absent: str,
-    own: Float[Tensor, "B N"],
-    crowd: Float[Tensor, "B N"],
+    row_weights: Float[Tensor, "B N"],
+    other_weights: Float[Tensor, "B N"],
     orders: int,
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "B M N"], Float[Tensor, "B M N"] | None]:
     """Both weighted gains from random orders of the columns, each with its reverse, the same for all rows.
 
-    In a random order the columns before j are a set of uniform size; weights for another law of the size are
+    In a random order the columns before j are a set of uniform size; weights for another distribution of the size are
     importance weights.
     """
     batch, _, count = alignment.shape
@@ -217,7 +222,7 @@ def _along_orders(
     real = present < columns[:, None]
     powers, zero = _powers(alignment, column_mask, absent)
     gain = torch.zeros_like(alignment)
-    beside = torch.zeros_like(alignment)
+    other_gain = torch.zeros_like(alignment)
     for _ in range(orders):
         ranks = random_ranks((batch,), column_mask, generator)
         backwards = torch.where(column_mask, columns[:, None] - 1 - ranks, ranks)
@@ -231,10 +236,10 @@ def _along_orders(
             best = top / total.clamp(min=1e-300)
             step = best.diff(dim=-1) * real[:, None]
             back = rank[:, None].expand_as(step)
-            gain += (step * (own / uniform)[:, None]).gather(2, back)
-            beside += (step * (crowd / uniform)[:, None]).gather(2, back)
+            gain += (step * (row_weights / uniform)[:, None]).gather(2, back)
+            other_gain += (step * (other_weights / uniform)[:, None]).gather(2, back)
     share = 2 * orders
-    return gain / share, beside / share if absent == "drop" else None
+    return gain / share, other_gain / share if absent == "drop" else None
 
 
 def _mask(mask: Tensor | None, batch: int, players: int, device: torch.device) -> Tensor:

@@ -1,7 +1,7 @@
-"""Games: who plays, and what a coalition is worth.
+"""Games: the players, and the value of a coalition.
 
 A game is called with boolean coalitions [B, K, P] (B games side by side, K coalitions of each, P players) and
-answers their values [B, K]. Any such callable can be given to any estimator of this package.
+returns their values [B, K]. Any such callable can be given to any estimator of this package.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from pretrain.shapley.undisturbed import undisturbed
 
 
 class Game(Protocol):
-    """What every estimator needs."""
+    """Maps coalitions to their values: all that an estimator needs."""
 
     def __call__(self, coalitions: Bool[Tensor, "B K P"]) -> Float[Tensor, "B K"]:
         """The value of each coalition."""
@@ -27,9 +27,9 @@ class Game(Protocol):
 
 @runtime_checkable
 class AveragedGame(Game, Protocol):
-    """A game that can average part of its players out of a coalition's value by itself."""
+    """A game that can average part of its players out of a coalition's value."""
 
-    drawn: Bool[Tensor, " P"]  # the players that are left to be drawn
+    drawn: Bool[Tensor, " P"]  # the players that are not averaged out, which an estimator draws
 
     def can_average(self, regions: Bool[Tensor, "B R P"], others: Bool[Tensor, "B P"]) -> bool:
         """Whether the other players can be averaged out for these regions among these players."""
@@ -42,12 +42,12 @@ class AveragedGame(Game, Protocol):
         others: Int[Tensor, "B K"],
         generator: torch.Generator,
     ) -> Float[Tensor, "G B K"]:
-        """G independent estimates of the values of coalitions, averaged over everyone not `drawn`."""
+        """G independent estimates of the values of coalitions, averaged over all players not `drawn`."""
         ...
 
 
 class DualEncoderLike(Protocol):
-    """What TokenGame needs of a model: `pretrain.models.dual_encoder.DualEncoder` has it."""
+    """The part of a model that TokenGame uses, as `pretrain.models.dual_encoder.DualEncoder` has it."""
 
     grid: tuple[int, int]
 
@@ -71,16 +71,16 @@ class TokenGame:
     """v1 (LOUPE section 3.2): the cosine of an image and its caption with the tokens outside the coalition zeroed.
 
     Players are the C cells of the image's last map, row by row, and then, with context="players", the L positions
-    of the text. [CLS], [SEP] and padding never play and are never dropped; `player_mask` [B, P] says who plays.
+    of the text. [CLS], [SEP] and padding never play and are never dropped; `player_mask` [B, P] is True for players.
     With context="full_text" the caption stays whole and only cells play.
 
-    Nothing is recorded for a backward pass and the model is left as it was (`undisturbed`). `chunk` bounds memory:
-    the number of masked inputs in one forward. `precision` (torch.bfloat16, torch.float16) runs the towers under
-    autocast, None as autocast stands around the call; embeddings are kept and multiplied in float32.
+    No gradient is recorded and the state of the model does not change (`undisturbed`). `chunk` is the number of masked
+    inputs in one forward, which limits memory. `precision` (torch.bfloat16, torch.float16) runs the towers under
+    autocast; with None the autocast around the call applies. Embeddings are kept and multiplied in float32.
 
     The value is an inner product of an image part and a text part: n_i image coalitions and n_t text coalitions
     cost n_i + n_t forwards and give all n_i * n_t values (`factorised`). `forwards` counts the masked inputs, images
-    and texts, that were pushed through a tower since the game was made.
+    and texts, that a tower has encoded since the game was made.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class TokenGame:
         self._whole_text: Tensor | None = None
 
     def __call__(self, coalitions: Bool[Tensor, "B K P"]) -> Float[Tensor, "B K"]:
-        """Values of joint coalitions: K image forwards, and with words as players K text forwards, per pair."""
+        """Values of coalitions of cells and words: per pair K image forwards, and K text forwards where words play."""
         image = self.image_embeddings(coalitions[..., : self.cells])
         if self.context == "full_text":
             return (image * self.whole_text()[:, None]).sum(-1)
@@ -126,7 +126,7 @@ class TokenGame:
         return self.image_embeddings(image_coalitions) @ self.text_embeddings(text_coalitions).transpose(1, 2)
 
     def can_average(self, regions: Bool[Tensor, "B R P"], others: Bool[Tensor, "B P"]) -> bool:
-        """Whether no region holds a word and every word plays: then the words can be averaged out."""
+        """Whether the words can be averaged out: no region holds a word, and every word plays."""
         words = others[:, self.cells :] == self.player_mask[:, self.cells :]
         return not bool(regions[..., self.cells :].any()) and bool(words.all())
 
@@ -137,23 +137,23 @@ class TokenGame:
         others: Int[Tensor, "B K"],
         generator: torch.Generator,
     ) -> Float[Tensor, "G B K"]:
-        """Values of image coalitions, averaged over the words that would play along: G independent estimates.
+        """G independent estimates of the values of image coalitions, averaged over the words that play with them.
 
-        `sizes` is the number of cells in the coalition that others are added to, `others` how many cells could
-        have been in it. Averaged over the words of a coalition whose total size is uniform, given that `sizes`
-        of its members are cells; see `text_context.py`. With context="full_text" that average is the whole caption.
+        `sizes` is the number of cells in the coalition that others are added to, `others` the number of cells that
+        could have been in it. The average is over the words of a coalition whose total size is uniform, given that
+        `sizes` of its members are cells; see `text_context.py`. With context="full_text" it is the whole caption.
         """
         image = self.image_embeddings(coalitions[..., : self.cells])
         if self.context == "full_text":
             return (image * self.whole_text()[:, None]).sum(-1)[None]
-        table = expected_text(self.text_embeddings, self.word_mask, sizes, others, generator)
-        return torch.einsum("bkd,gbkd->gbk", image, table)
+        text = expected_text(self.text_embeddings, self.word_mask, sizes, others, generator)
+        return torch.einsum("bkd,gbkd->gbk", image, text)
 
     def whole_text(self) -> Float[Tensor, "B D"]:
         """Embeddings of the whole captions."""
         if self._whole_text is None:
-            everyone = torch.ones_like(self.word_mask)[:, None]
-            self._whole_text = self.text_embeddings(everyone)[:, 0]
+            all_words = torch.ones_like(self.word_mask)[:, None]
+            self._whole_text = self.text_embeddings(all_words)[:, 0]
         return self._whole_text
 
     def image_embeddings(self, coalitions: Bool[Tensor, "B K C"]) -> Float[Tensor, "B K D"]:
@@ -175,16 +175,16 @@ class TokenGame:
         return self._in_chunks(encode, coalitions | ~self.word_mask[:, None])
 
     def _autocast(self) -> torch.autocast:
-        """The game's own precision, else what is in force.
+        """Autocast to the game's precision, else the autocast that applies now.
 
-        Without autocast's cache of converted weights: what is converted while no gradients are recorded has no
-        gradient, and must not be there for a training step in the same autocast region to find.
+        Without autocast's cache of converted weights: weights that are converted while no gradients are recorded have
+        no gradient, and a training step in the same autocast region must not use them.
         """
         device = self.pixel_values.device.type
         if self.precision is not None:
             return torch.autocast(device, dtype=self.precision, cache_enabled=False)
-        enabled, ambient = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-        return torch.autocast(device, dtype=ambient, enabled=enabled, cache_enabled=False)
+        enabled, current = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+        return torch.autocast(device, dtype=current, enabled=enabled, cache_enabled=False)
 
     def _in_chunks(self, encode: "Encode", coalitions: Bool[Tensor, "B K N"]) -> Float[Tensor, "B K D"]:
         batch, draws = coalitions.shape[:2]
@@ -196,10 +196,10 @@ class TokenGame:
 
 
 class SemanticGame:
-    """v2 (LOUPE section 3.3): how well regions and phrases match, as a game of M regions and then N phrases.
+    """v2 (LOUPE section 3.3): the match of regions and phrases, as a game of M regions and then N phrases.
 
-    Row-softmax of the alignment A, the maximum per region, the mean over regions; the same from phrases to
-    regions; the mean of the two. Regions and phrases outside their masks (padding) are not in the game at all.
+    The value is the row-softmax of the alignment A, the maximum per region, the mean over regions; the same from
+    phrases to regions; the mean of the two. Regions and phrases outside their masks (padding) are not in the game.
     An absent player, with absent="zero", has a zero representation: its entries of A are 0 but still count in
     every softmax and mean, as in the paper. With absent="drop" it leaves the softmax and the mean; a side without
     a present player has value 0.
@@ -240,7 +240,7 @@ class SemanticGame:
         else:
             logits = alignment.expand(both.shape).masked_fill(~both, float("-inf"))
             counted = present
-        # A row whose every entry is -inf softmaxes to NaN: it is worth nothing.
+        # The softmax of a row of -inf alone is NaN: its value is 0.
         best = torch.softmax(logits, dim=-1).amax(-1).nan_to_num(0.0)
         return (best * counted).sum(-1) / counted.sum(-1).clamp(min=1)
 
@@ -252,14 +252,14 @@ class Encode(Protocol):
 
 
 def between_specials(attention_mask: Int[Tensor, "B L"]) -> Bool[Tensor, "B L"]:
-    """The attended positions without the first and the last of each text: the words between [CLS] and [SEP]."""
+    """True at the words between [CLS] and [SEP]: the attended positions without the first and the last."""
     attended = attention_mask.bool()
     place = attended.cumsum(1)
     return attended & (place > 1) & (place < place[:, -1:])
 
 
 def check_absent(absent: str) -> str:
-    """`absent` if it is known."""
+    """Return `absent`; raise InputError when it is unknown."""
     if absent not in ("zero", "drop"):
         raise InputError(f"absent is {absent!r}; allowed are 'zero', 'drop'")
     return absent

@@ -1,4 +1,4 @@
-"""What a region is judged by: three readings of the same coalition evaluations, by name."""
+"""The targets of regions by name: three quantities from the same coalition evaluations."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from data_filters.errors import InputError
 from pretrain.shapley.sampled import MergedEstimate
 
 TARGETS: dict[str, Callable[[MergedEstimate], tuple[Tensor, Tensor]]] = {
-    # The paper's I([R]), eq. 6. Negative where a region's cells stand in for each other, positive where they need
-    # each other: on small regions its size finds objects rather than its sign.
+    # The paper's I([R]), eq. 6. Negative where a region's cells can replace each other, positive where they need
+    # each other: on small regions its magnitude indicates objects rather than its sign.
     "interaction": lambda estimate: (estimate.interaction, estimate.interaction_error),
-    # Noise has a size too: |I| of a region without interaction is about 0.8 standard errors, not 0.
+    # Noise has a positive magnitude: |I| of a region without interaction is about 0.8 standard errors, not 0.
     "abs_interaction": lambda estimate: (estimate.interaction.abs(), estimate.interaction_error),
-    # φ([R]), what the region as one player is worth; the only one that needs no members alone.
+    # φ([R]), the Shapley value of the region as one player; the only one that needs no members alone.
     "value": lambda estimate: (estimate.value, estimate.value_error),
 }
 
@@ -24,10 +24,10 @@ def region_targets(
 ) -> tuple[Float[Tensor, "B R"], Float[Tensor, "B R"]]:
     """The chosen target of every region and its standard error, divided by (number of cells) ** `size_exponent`.
 
-    With exponent 0 the target is as sampled, and a value grows with the region; 1 is the target per cell, and
-    favours the smallest region that holds the best cell; 0.5 lies between. Whether only cells or words as well
-    played is the game's `context`. Empty regions are 0. Raises InputError for an unknown target, naming the
-    known ones, and for a target that `estimate` does not hold.
+    With exponent 0 the target is as sampled, and a value increases with the size of the region; 1 is the target per
+    cell, which is highest for the smallest region with the best cell; 0.5 lies between. Whether words play too is the
+    game's `context`. Empty regions are 0. Raises InputError for an unknown target, naming the known ones, and for a
+    target that `estimate` does not hold.
     """
     if target not in TARGETS:
         raise InputError(f"target is {target!r}; allowed are {', '.join(map(repr, TARGETS))}")

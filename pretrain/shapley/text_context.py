@@ -1,14 +1,14 @@
-"""The text's part in the token game, averaged out: what makes image coalitions cheap to evaluate.
+"""The words of the token game, averaged out of the values of image coalitions.
 
-Take a coalition of uniform size among n_i cells and n_t words, eq. 7. Of its image part the size c is uniform on
-0..n_i, and given c the number s of words in it has the law
+Take a coalition of uniform size among n_i cells and n_t words, eq. 7. The size c of its image part is uniform on
+0..n_i, and given c the number s of words in it has the distribution
 
     P(s | c) = C(n_i, c) C(n_t, s) / C(n_i + n_t, c + s) * (n_i + 1) / (n_i + n_t + 1),
 
 each set of s words being equally likely. The value is an inner product, hence the expectation over the words of an
 image coalition's value is the product with one vector, t(c) = Σ_s P(s | c) E[text embedding | s words]. The text
-forwards of a caption are shared by all regions and all coalitions of its image, and words add no variance of their
-own beyond that of the mean embeddings (Rao-Blackwell), which the two independent halves measure.
+forwards of a caption are shared by all regions and all coalitions of its image, and the only variance that words add is
+that of the mean embeddings (Rao-Blackwell), which the two independent halves measure.
 
 Shapes: B captions, K image coalitions, L text positions, D embedding, G = 2 halves.
 """
@@ -40,8 +40,8 @@ def expected_text(
     """Two independent estimates of t(c) for each image coalition of c = `sizes` out of `others` cells.
 
     Each costs L + 1 text forwards per caption whatever its length, so that ranks with different captions run the same
-    number of forwards. A caption of n_t words spends them on the sizes 0..n_t in turn; every second turn takes its
-    sets from the other end of the random orders of the turn before, so that the two overlap as little as they can.
+    number of forwards. For a caption of n_t words these go to the sizes 0..n_t in turn; every second turn takes its
+    sets from the other end of the random orders of the turn before, so that the two overlap as little as possible.
     """
     batch, length = word_mask.shape
     words = word_mask.sum(-1)[:, None]

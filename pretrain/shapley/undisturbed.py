@@ -1,4 +1,4 @@
-"""Look at a module without leaving a trace in it: estimates must not disturb training."""
+"""Evaluation of a module that leaves its state unchanged, so that estimates do not affect training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +9,18 @@ from torch import nn
 
 @contextmanager
 def undisturbed(*modules: nn.Module) -> Iterator[None]:
-    """While open, `modules` are in evaluation mode and nothing records gradients; afterwards all is as before.
+    """Set `modules` to evaluation mode without gradients while the context is open, and restore them afterwards.
 
-    Restored on leaving, by an exception as well: the training flag of every submodule (a frozen tower may be in
+    Restored on leaving, after an exception as well: the training flag of every submodule (a frozen tower may be in
     evaluation mode inside a training model), the values of every buffer (running statistics), and the random
-    streams of the CPU and of the CUDA device that the modules are on. Parameters and their `.grad` are never
+    generators of the CPU and of the CUDA device that the modules are on. Parameters and their `.grad` are never
     written, since no graph is recorded. `torch.no_grad`, not `inference_mode`: what is computed here becomes a
     label in a loss, and inference tensors may not be saved for a backward pass.
     """
     parts = [part for module in modules for part in module.modules()]
     flags = [part.training for part in parts]
     buffers = [buffer for module in modules for buffer in module.buffers()]
-    kept = [buffer.detach().clone() for buffer in buffers]
+    saved = [buffer.detach().clone() for buffer in buffers]
     tensors = [*buffers, *(p for module in modules for p in module.parameters())]
     devices = sorted({tensor.device.index or 0 for tensor in tensors if tensor.device.type == "cuda"})
     with torch.random.fork_rng(devices=devices), torch.no_grad():
@@ -31,7 +31,7 @@ def undisturbed(*modules: nn.Module) -> Iterator[None]:
         finally:
             for part, training in zip(parts, flags, strict=True):
                 part.training = training
-            for buffer, value in zip(buffers, kept, strict=True):
-                # Only what changed is written: a copy would raise the version of a tensor that autograd saved.
+            for buffer, value in zip(buffers, saved, strict=True):
+                # Only changed buffers are written: a copy raises the version of a tensor that autograd may have saved.
                 if not torch.equal(buffer, value):
                     buffer.copy_(value)

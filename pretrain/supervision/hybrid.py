@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pretrain.models.running import RunningState
+from pretrain.models.running_statistics import RunningState
 from pretrain.step_context import StepContext
 
 

@@ -157,7 +157,7 @@ def labels(
         examples, noise = token_examples(
             encoder, scenes, tokens, rows[:few], boxes[:few], coalitions, generator
         )
-        for body in BODIES if coalitions == min(samples) else BODIES[:1]:
+        for body in BODIES if coalitions == min(samples) else list(BODIES)[:1]:
             found = []
             for seed in range(3):
                 torch.manual_seed(seed)

@@ -10,7 +10,7 @@ from pretrain.data.order.sample_order import Order
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Which positions a worker reads at a step.
+    """The positions that each worker reads at each step.
 
     The global batch of a step is `batch_size` consecutive positions; worker r of W takes the r-th of W equal,
     consecutive parts. The last len(order) mod batch_size positions of an epoch are left out of that epoch: a batch
@@ -29,6 +29,7 @@ class BatchPlan:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Whole global batches in an epoch."""
         return len(self.order) // self.batch_size
 
     def positions(self, step: int, rank: int, ranks: int) -> tuple[int, range]:
@@ -39,7 +40,7 @@ class BatchPlan:
         return epoch, range(first, first + share)
 
     def upcoming(self, step: int, count: int) -> list[int]:
-        """The shards that the next `count` positions from `step` on need, in the order of their first use."""
+        """The shards that hold the next `count` positions from `step` on, in the order of their first use."""
         epoch, within = divmod(step, self.steps_per_epoch)
         start, shards = within * self.batch_size, list[int]()
         while count > 0:

@@ -1,9 +1,9 @@
-"""Prepared pairs → the tensors of a training step."""
+"""The tensors of a training step, collated from prepared pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,15 +21,16 @@ Span = tuple[int, int]  # characters of a caption, half open
 class Batch:
     """One micro-batch of one worker. B pairs, L tokens (the longest caption here), P slots for phrases.
 
-    Pixels come from a reader as bytes, a quarter of the memory and of the copy to a device; `to` makes them numbers
-    from -1 to 1. P is `data.max_phrases` in every batch of a run, so shapes do not follow from how many phrases there
-    are; a batch made without phrases has no slot.
+    Pixels come from a reader as bytes, a quarter of the memory and of the copy to a device; `to` converts them to
+    numbers from -1 to 1. P is `data.max_phrases` in every batch of a run, so that shapes do not depend on the number
+    of phrases; a batch made without phrases has no slot.
     """
 
     keys: list[str]
     pixel_values: UInt8[Tensor, "B 3 H W"] | Float[Tensor, "B 3 H W"]
     input_ids: Int[Tensor, "B L"]
     attention_mask: Int[Tensor, "B L"]
+    # Never None in a batch: `__post_init__` replaces the default by zero slots, which needs the other fields.
     phrase_tokens: Bool[Tensor, "B P L"] = None  # type: ignore[assignment]  # which tokens each phrase covers
     phrase_mask: Bool[Tensor, "B P"] = None  # type: ignore[assignment]  # which slots hold a phrase
 
@@ -43,30 +44,34 @@ class Batch:
         return len(self.keys)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
-        """The same batch on `device`, pixels from -1 to 1 as `dtype`.
+        """Copy to `device`, with pixels from -1 to 1 as `dtype`.
 
-        Copies from pinned memory run beside computation.
+        Copies from pinned memory run while the device computes.
         """
-        moved = {
-            field.name: value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
-        moved["pixel_values"] = normalised(moved["pixel_values"], dtype)
-        return replace(self, **moved)
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device, dtype if tensor.is_floating_point() else None, non_blocking=True)
+
+        batch = self._each_tensor(moved)
+        return replace(batch, pixel_values=normalised(batch.pixel_values, dtype))
 
     def pin(self) -> Batch:
-        """The same batch in page-locked memory (CUDA only)."""
-        pinned = {
-            field.name: value.pin_memory()
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
-        return replace(self, **pinned)
+        """Copy to page-locked memory (CUDA only)."""
+        return self._each_tensor(Tensor.pin_memory)
+
+    def _each_tensor(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(
+            keys=self.keys,
+            pixel_values=function(self.pixel_values),
+            input_ids=function(self.input_ids),
+            attention_mask=function(self.attention_mask),
+            phrase_tokens=function(self.phrase_tokens),
+            phrase_mask=function(self.phrase_mask),
+        )
 
 
 def normalised(pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bytes as numbers from -1 to 1, computed in fp32 whatever `dtype`; numbers as they are."""
+    """Bytes as numbers from -1 to 1, computed in fp32 and returned as `dtype`; other numbers as they are."""
     if pixels.dtype != torch.uint8:
         return pixels
     return pixels.float().div_(255.0).sub_(MEAN).div_(STD).to(dtype)
@@ -80,22 +85,22 @@ def collate(
     phrases: Sequence[Sequence[Span]],
     max_phrases: int,
 ) -> Batch:
-    """A batch from images [3, H, W] and captions, which `encode` cuts at its limit.
+    """Build a batch from images [3, H, W] and captions, which `encode` cuts at its limit.
 
-    `phrases` holds for each caption the spans of its phrases; the first `max_phrases` that the cut leaves whole are
-    in the batch.
+    `phrases` holds the spans of each caption's phrases; the first `max_phrases` that lie within the cut are in the
+    batch.
     """
     if not max_phrases:
         phrases = [()] * len(captions)
     tokens = encode(captions, offsets_of=[row for row, spans in enumerate(phrases) if spans])
-    found = align_phrases(tokens.offsets, phrases, max_phrases)
+    aligned = align_phrases(tokens.offsets, phrases, max_phrases)
     batch = Batch(
         keys=keys,
         pixel_values=torch.from_numpy(np.stack(images)),
         input_ids=tokens.input_ids,
         attention_mask=tokens.attention_mask,
-        phrase_tokens=found.tokens,
-        phrase_mask=found.mask,
+        phrase_tokens=aligned.tokens,
+        phrase_mask=aligned.mask,
     )
-    # Page-locked here, on the reader's thread, so that the copy to a GPU runs beside computation.
+    # Page-locked here, on the reader's thread, so that the copy to a GPU runs while the GPU computes.
     return batch.pin() if torch.cuda.is_available() else batch

@@ -1,4 +1,4 @@
-"""Captions → token ids, without the detour through Python lists of every field."""
+"""Tokenising of captions by the fast tokenizer's own engine, straight into arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 
 class Tokens(NamedTuple):
-    """B captions of at most L tokens; `offsets` are characters (start, end), (0, 0) where there is no word."""
+    """B captions of at most L tokens; `offsets` are characters (start, end), (0, 0) for special tokens and padding."""
 
     input_ids: Int[Tensor, "B L"]
     attention_mask: Int[Tensor, "B L"]
@@ -22,10 +22,10 @@ class Tokens(NamedTuple):
 
 
 class CaptionEncoder:
-    """The same ids as `tokenizer(captions, padding=True, truncation=True, max_length=max_tokens)`.
+    """Gives the same ids as `tokenizer(captions, padding=True, truncation=True, max_length=max_tokens)`.
 
-    The fast tokenizer's own engine is asked directly: transformers' wrapper costs more than the tokenising, since it
-    builds and flattens lists of every field of every caption. Padding is on the right, as BERT's.
+    It calls the engine of the fast tokenizer directly: transformers' wrapper takes longer than the tokenising itself,
+    since it builds and flattens lists of every field of every caption. Padding is on the right, as BERT's.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, max_tokens: int) -> None:
@@ -36,15 +36,15 @@ class CaptionEncoder:
         self.engine.enable_truncation(max_tokens)
 
     def __call__(self, captions: list[str], offsets_of: Collection[int] = ()) -> Tokens:
-        """Tokens of the captions; offsets only of the rows in `offsets_of`, (0, 0) elsewhere."""
-        found = self.engine.encode_batch(captions)
-        length = max(len(one) for one in found)
-        ids = np.full((len(found), length), self.pad, np.int64)
-        mask = np.zeros((len(found), length), np.int64)
-        offsets = np.zeros((len(found), length, 2), np.int64)
-        for row, one in enumerate(found):
-            ids[row, : len(one)] = one.ids
-            mask[row, : len(one)] = 1
+        """Tokens of the captions; offsets only for the rows in `offsets_of`, (0, 0) in all others."""
+        encodings = self.engine.encode_batch(captions)
+        length = max(len(encoding) for encoding in encodings)
+        ids = np.full((len(encodings), length), self.pad, np.int64)
+        mask = np.zeros((len(encodings), length), np.int64)
+        offsets = np.zeros((len(encodings), length, 2), np.int64)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding)] = encoding.ids
+            mask[row, : len(encoding)] = 1
         for row in offsets_of:
-            offsets[row, : len(found[row])] = found[row].offsets
+            offsets[row, : len(encodings[row])] = encodings[row].offsets
         return Tokens(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(offsets))

@@ -1,4 +1,4 @@
-"""Image bytes → pixels, with the papers' augmentation."""
+"""Decoding of images, and the augmentation of the papers: random resized crop and mirroring."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-MEAN = STD = 0.5  # the stock ViT image processor's: pixels from -1 to 1
+MEAN = STD = 0.5  # of the stock ViT image processor: pixels from -1 to 1
 SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random resized crop (area share, aspect ratio) and mirror; `None` scale leaves the image whole."""
+    """Ranges of the random resized crop (share of the area, aspect ratio), and mirroring.
+
+    With `scale` None the image is not cropped.
+    """
 
     scale: tuple[float, float] | None
     ratio: tuple[float, float] = (0.75, 4 / 3)
@@ -25,7 +28,7 @@ class Augmentation:
 
 
 def decode(data: bytes, at_least: int = 0) -> Image.Image:
-    """RGB image from bytes; a JPEG is decoded at reduced scale when both sides stay at or above `at_least` px.
+    """Decode an RGB image; a JPEG is decoded at reduced scale while both sides stay at or above `at_least` px.
 
     Raises ValueError or OSError when the bytes are no readable image.
     """
@@ -35,7 +38,7 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
                 simplejpeg.decode_jpeg(data, "RGB", min_height=at_least, min_width=at_least, min_factor=1)
             )
         except ValueError:
-            pass  # CMYK, arithmetic coding and such: Pillow knows more kinds of JPEG
+            pass  # CMYK, arithmetic coding and such: Pillow reads more kinds of JPEG
     image = Image.open(io.BytesIO(data))
     image.load()
     return image.convert("RGB")
@@ -44,7 +47,7 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
 def pixels(
     image: Image.Image, size: int, caption: str, augmentation: Augmentation, generator: np.random.Generator
 ) -> np.ndarray:
-    """[3, size, size] float32 pixels from -1 to 1, see `crop`."""
+    """Crop and scale to [3, size, size] float32 pixels from -1 to 1; see `crop`."""
     values = crop(image, size, caption, augmentation, generator)
     return (values.astype(np.float32) / 255.0 - MEAN) / STD
 
@@ -52,10 +55,10 @@ def pixels(
 def crop(
     image: Image.Image, size: int, caption: str, augmentation: Augmentation, generator: np.random.Generator
 ) -> np.ndarray:
-    """[3, size, size] uint8 pixels.
+    """Crop to [3, size, size] uint8 pixels.
 
     A crop drawn from `generator` is resized to size × size (bicubic). The image is mirrored only where the caption
-    names neither left nor right: mirroring would make such a caption false.
+    names neither left nor right, since mirroring would make such a caption false.
     """
     box = _crop_box(image.size, augmentation, generator)
     resized = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
@@ -69,7 +72,7 @@ def crop(
 def _crop_box(
     size: tuple[int, int], augmentation: Augmentation, generator: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of a random crop (Inception style); the whole image when ten draws do not fit."""
+    """(left, top, right, bottom) of a random crop (Inception style); the whole image when ten draws do not fit."""
     width, height = size
     if augmentation.scale is None or augmentation.scale == (1.0, 1.0):
         return 0, 0, width, height

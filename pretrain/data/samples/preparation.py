@@ -1,4 +1,4 @@
-"""Samples → prepared pairs → batches; and the count of those that cannot be."""
+"""Preparation of samples: decoded and cropped to pairs, pairs to batches; unreadable ones are counted."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done with a sample on its way into a batch."""
+    """Settings of the steps from a sample to a batch."""
 
     encode: CaptionEncoder
     image_size: int
     augmentation: Augmentation
     max_phrases: int = 0
-    phrase_share: float = 0.0
+    phrase_share: float = 0.0  # share of captions that are replaced by one of their phrases
 
     def pair(self, sample: Sample, seed: tuple[int, ...]) -> Pair:
-        """Decoded, cropped and mirrored as the numbers in `seed` decide.
+        """Decode, crop and mirror a sample; the random choices are a function of `seed`.
 
         Raises one of UNREADABLE when the sample has no image or caption that can be read.
         """
@@ -61,7 +61,7 @@ class Preparation:
         return Pair(sample.key, values, caption, phrases)
 
     def batches(self, pairs: Sequence[Pair], count: int) -> list[Batch]:
-        """The pairs of a step as `count` micro-batches of equal size."""
+        """Collate the pairs of a step into `count` micro-batches of equal size."""
         size = len(pairs) // count
         return [self._batch(pairs[start : start + size]) for start in range(0, len(pairs), size)]
 
@@ -71,7 +71,7 @@ class Preparation:
 
 
 class BadSamples:
-    """Counts samples that cannot be read, names each in the log, and ends the run when they are too many."""
+    """Counts samples that cannot be read, logs each, and ends the run when there are too many."""
 
     def __init__(self, max_fraction: float) -> None:
         self.max_fraction = max_fraction
@@ -80,12 +80,15 @@ class BadSamples:
         self._lock = threading.Lock()
 
     def saw(self, count: int = 1) -> None:
-        """So many samples were looked at."""
+        """Count `count` samples as read, readable or not."""
         with self._lock:
             self.seen += count
 
     def add(self, where: str, error: BaseException) -> None:
-        """One that cannot be read. Raises InputError beyond `max_fraction` of all seen, and more than ten."""
+        """Count and log one that cannot be read.
+
+        Raises InputError when they are more than ten and more than `max_fraction` of all samples read.
+        """
         with self._lock:
             self.count += 1
             count, seen = self.count, self.seen

@@ -1,7 +1,6 @@
-"""The tokenizer by name: the shipped vocabulary, a local folder or file, or a name on the hub."""
+"""Loads a tokenizer by name: the shipped vocabulary, a local folder or file, or a name on the hub."""
 
 from pathlib import Path
-from typing import cast
 
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
@@ -12,7 +11,7 @@ SHIPPED_VOCABULARY = Path(__file__).parents[2] / "assets" / "vocabulary" / "voca
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
-    """A fast tokenizer (`return_offsets_mapping` works) that pads with [PAD] and frames with [CLS] and [SEP].
+    """Load a fast tokenizer (`return_offsets_mapping` works) that pads with [PAD] and adds [CLS] and [SEP].
 
     Args:
         name: "loupe" for the shipped lower-cased WordPiece vocabulary of 8,000 pieces, needing no network;
@@ -25,7 +24,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
         return _from_vocabulary(SHIPPED_VOCABULARY)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
-    except Exception as error:  # the hub, the file system and the parsers each raise their own
+    except Exception as error:  # the hub, the file system and the parsers raise unrelated types
         reason = next(
             (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
         )
@@ -33,18 +32,20 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
             f"tokenizer is {name!r}, which cannot be loaded ({reason}); allowed are {SHIPPED!r}, a folder "
             f"with tokenizer files, or a hub name that is cached or reachable; set tokenizer={SHIPPED}"
         ) from error
-    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
-        lacking = "a padding token" if tokenizer.is_fast else "character offsets (it is no fast tokenizer)"
-        raise InputError(
-            f"tokenizer is {name!r}, which lacks {lacking}; "
-            f"phrases and batches need both; set tokenizer={SHIPPED} or a BERT-like one"
-        )
-    return cast(PreTrainedTokenizerFast, tokenizer)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        lacking = "character offsets (it is no fast tokenizer)"
+    elif tokenizer.pad_token_id is None:
+        lacking = "a padding token"
+    else:
+        return tokenizer
+    raise InputError(
+        f"tokenizer is {name!r}, which lacks {lacking}; "
+        f"phrases and batches need both; set tokenizer={SHIPPED} or a BERT-like one"
+    )
 
 
 def _from_vocabulary(path: Path) -> PreTrainedTokenizerFast:
     pieces = path.read_text(encoding="utf-8").splitlines()
-    tokenizer = BertTokenizer(
+    return BertTokenizer(
         vocab={piece: number for number, piece in enumerate(pieces)}, do_lower_case=True, model_max_length=512
     )
-    return cast(PreTrainedTokenizerFast, tokenizer)

@@ -1,7 +1,8 @@
-"""Local copies of remote shards: fetched whole, ahead of their use, least recently used ones dropped.
+"""Local copies of remote shards: fetched whole before they are needed; the least recently used ones are dropped.
 
-All workers of a machine share one folder, so a shard comes over the network once a machine, not once a worker. A file
-lock stands for each shard being fetched and one for the folder's room; a copy appears by renaming, whole and checked.
+All workers of a machine share one folder, so that a shard is fetched once per machine, not once per worker. A file
+lock guards each shard that is being fetched, and one the space in the folder; a copy is complete and checked before it
+is renamed to its final name.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from data_filters.errors import InputError
 logger = logging.getLogger(__name__)
 
 CHUNK = 8 * 1024 * 1024  # bytes
-ABANDONED = 3600  # seconds after which a copy that nobody finished is removed
+ABANDONED = 3600  # seconds after which an unfinished copy is removed
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A shard to fetch: where it lies, and the sha256 that its manifest names ("" when there is no manifest)."""
+    """A shard to fetch: its URI, and the sha256 that its manifest names ("" when there is no manifest)."""
 
     uri: str
     sha256: str = ""
 
     @property
     def name(self) -> str:
-        """Of its local copy. Content, where known, names it, so data made anew is never mixed up with the old."""
+        """File name of the local copy. The sha256 is part of it, so that new data under an old URI is another copy."""
         return hashlib.sha256(f"{self.uri} {self.sha256}".encode()).hexdigest()[:32] + ".tar"
 
 
@@ -51,48 +52,48 @@ class ShardCache:
                 if time.time() - partial.stat().st_mtime > ABANDONED:
                     partial.unlink()
         self._wanted: list[Remote] = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def path(self, shard: Remote) -> Path:
-        """The local copy; fetched here and now where it is not there yet.
+        """The path of the local copy; the shard is fetched first where there is none yet.
 
-        Raises OSError when it cannot be fetched, ValueError when it is not what its manifest names, InputError when it
-        is larger than the whole cache.
+        Raises OSError when it cannot be fetched, ValueError when its sha256 is not that of its manifest, InputError
+        when it is larger than the whole cache.
         """
         self._fetch(shard, ahead=False)
         return self.folder / shard.name
 
     def expect(self, shards: Sequence[Remote]) -> None:
-        """These are needed next, in this order: a background thread fetches them as far as there is room."""
-        with self._news:
+        """Announce the shards that are needed next, in order: a thread fetches them as far as there is space."""
+        with self._changed:
             if list(shards) == self._wanted:
                 return
             self._wanted = list(shards)
-            self._news.notify()
+            self._changed.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._fetch_ahead, name="loupe-fetch", daemon=True)
                 self._thread.start()
 
     def _fetch_ahead(self) -> None:
         while True:
-            with self._news:
+            with self._changed:
                 wanted = self._wanted
             for shard in wanted:
-                with self._news:
+                with self._changed:
                     if self._wanted is not wanted:
                         break
                 try:
                     if not self._fetch(shard, ahead=True):
-                        break  # no room before older ones are done with
-                except Exception as error:  # whoever reads the shard meets it again, and says so
+                        break  # no space before older ones are used
+                except Exception as error:  # reading the shard will raise it again
                     logger.warning("cannot fetch %s ahead: %s: %s", shard.uri, type(error).__name__, error)
-            with self._news:
+            with self._changed:
                 if self._wanted is wanted:
-                    self._news.wait()
+                    self._changed.wait()
 
     def _fetch(self, shard: Remote, ahead: bool) -> bool:
-        """Whether the copy is there now; False only where `ahead` finds no room."""
+        """Whether the copy exists now; False only where `ahead` finds no space."""
         target = self.folder / shard.name
         with self._locked(shard.name):
             if target.exists():
@@ -118,29 +119,31 @@ class ShardCache:
         return True
 
     def _reserve(self, partial: Path, size: int, shard: Remote, ahead: bool) -> bool:
-        """Drop the oldest copies until `size` more bytes fit, and take that room with a file of that size."""
+        """Drop the oldest copies until `size` more bytes fit, and reserve that space with a file of that size.
+
+        With `ahead`, copies that are announced are kept, and the answer may be False: no space.
+        """
         if size > self.limit:
             raise InputError(
                 f"{shard.uri} has {size} bytes, the cache of remote shards holds {self.limit}; raise data.cache_gib"
             )
         with self._locked("room"):
-            there = [
+            files = [
                 (path, path.stat()) for path in self.folder.iterdir() if path.suffix in (".tar", ".partial")
             ]
-            total = sum(status.st_size for _, status in there)
-            needed = {wanted.name for wanted in self._wanted}
-            droppable = sorted(
-                (status.st_mtime, path, status.st_size) for path, status in there if path.suffix == ".tar"
+            total = sum(status.st_size for _, status in files)
+            announced = {remote.name for remote in self._wanted}
+            copies = sorted(
+                (status.st_mtime, path, status.st_size) for path, status in files if path.suffix == ".tar"
             )
-            spared = [entry for entry in droppable if entry[1].name in needed]
-            droppable = [entry for entry in droppable if entry[1].name not in needed]
-            if not ahead:  # what is read now comes before what is read next
-                droppable += spared
-            for _, path, held in droppable:
+            droppable = [copy for copy in copies if copy[1].name not in announced]
+            if not ahead:  # a shard that is read now has priority over those that are read next
+                droppable += [copy for copy in copies if copy[1].name in announced]
+            for _, path, copy_size in droppable:
                 if total + size <= self.limit:
                     break
                 path.unlink(missing_ok=True)
-                total -= held
+                total -= copy_size
             if total + size > self.limit and ahead:
                 return False
             with partial.open("wb") as file:

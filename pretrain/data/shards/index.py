@@ -1,4 +1,4 @@
-"""One shard on a local disk: its index in memory, each sample read alone."""
+"""The index of one shard in memory, and the reading of single samples by it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ MAX_GAP = 64 * 1024  # bytes: members nearer than this are read with one call
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Row → key and members of a shard, in tar order; about 100 bytes a sample."""
+    """Key and members of each row of a shard, in tar order; about 100 bytes per sample."""
 
     keys: list[str]
-    extensions: list[tuple[str, ...]]  # of the members of each sample that training reads
+    extensions: list[tuple[str, ...]]  # per sample, of the members that training reads
     first: np.ndarray  # [samples] where a sample's members begin in the arrays below
     offsets: np.ndarray  # [members] bytes
     lengths: np.ndarray  # [members] bytes
 
     def members(self, row: int) -> list[Member]:
-        """What training reads of the sample at `row`: image, caption, metadata."""
+        """The members that training reads of the sample at `row`: image, caption, metadata."""
         key, first = self.keys[row], int(self.first[row])
         return [
             Member(key, extension, int(self.offsets[first + number]), int(self.lengths[first + number]))
@@ -42,8 +42,12 @@ class ShardIndex:
 
 
 def load_index(uri: str) -> ShardIndex:
-    """The index of the tar at `uri`, from the file beside it, else from the tar's own headers."""
-    keys, extensions, first, offsets, lengths = [], [], [], [], []
+    """Load the index of the tar at `uri` from the file beside it, else from the headers in the tar."""
+    keys: list[str] = []
+    extensions: list[tuple[str, ...]] = []
+    first: list[int] = []
+    offsets: list[int] = []
+    lengths: list[int] = []
     known: dict[tuple[str, ...], tuple[str, ...]] = {}  # thousands of samples share one tuple
     for key, members in group(read_index(uri)):
         used = _used([member.extension for member in members])
@@ -58,7 +62,7 @@ def load_index(uri: str) -> ShardIndex:
 
 
 def read_sample(path: Path | str, index: ShardIndex, row: int) -> Sample:
-    """The sample at `row` of the tar at a local `path`. Raises ValueError or OSError when it cannot be read."""
+    """Read the sample at `row` of the tar at a local `path`. Raises ValueError or OSError when it cannot be read."""
     members = index.members(row)
     if not members:
         return Sample(index.keys[row], None, None, None, None)

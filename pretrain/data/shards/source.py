@@ -1,4 +1,4 @@
-"""Where training samples lie: committed shards of one dataset or several, each sample readable alone."""
+"""The committed shards of one dataset or several, whose samples can each be read alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -19,6 +18,7 @@ from data_filters.errors import InputError
 from data_filters.sample import Sample, sample_from_members
 from pipelines.shards.manifest import CommittedShard, committed_shards
 from pipelines.shards.reader import iterate
+from pretrain.data.bounded_cache import BoundedCache
 from pretrain.data.order.mixture import BLOCK, MixedOrder, shares_of
 from pretrain.data.order.sample_order import Order, SampleOrder
 from pretrain.data.samples.phrases import phrase_spans
@@ -39,6 +39,7 @@ class Dataset:
 
     @property
     def samples(self) -> int:
+        """Samples in all shards."""
         return sum(shard.samples for shard in self.shards)
 
 
@@ -50,31 +51,39 @@ class CacheOptions:
     folder: str | None = None
 
     def open(self) -> ShardCache:
-        own = Path(tempfile.gettempdir()) / f"loupe-shards-{os.getuid()}"
-        return ShardCache(Path(self.folder) if self.folder else own, self.limit)
+        """The cache in `folder`; without one, in this user's folder below the system's folder for temporary files."""
+        default = Path(tempfile.gettempdir()) / f"loupe-shards-{os.getuid()}"
+        return ShardCache(Path(self.folder) if self.folder else default, self.limit)
 
 
 @dataclass(frozen=True)
 class ShardSource:
-    """The committed shards of all datasets, numbered through."""
+    """The committed shards of all datasets, numbered consecutively."""
 
     datasets: tuple[Dataset, ...]
     cache_options: CacheOptions = field(default=CacheOptions())
+    _indexes: BoundedCache[int, ShardIndex] = field(
+        default_factory=lambda: BoundedCache(OPEN_INDEXES), init=False, repr=False, compare=False
+    )
+    _paths: dict[int, Path | str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def uri(self) -> str:
+        """The URIs of all datasets, for messages."""
         return ", ".join(dataset.uri for dataset in self.datasets)
 
     @cached_property
     def shards(self) -> tuple[CommittedShard, ...]:
+        """All shards, dataset after dataset."""
         return tuple(shard for dataset in self.datasets for shard in dataset.shards)
 
     @cached_property
     def shard_sizes(self) -> tuple[int, ...]:
+        """Samples in each shard."""
         return tuple(shard.samples for shard in self.shards)
 
     def order(self, seed: int, window: int) -> Order:
-        """Each sample once an epoch; by weight where the datasets have weights."""
+        """Each sample once per epoch; by weight where the datasets have weights."""
         if self.datasets[0].weight is None:
             return SampleOrder(self.shard_sizes, seed, window)
         orders = tuple(
@@ -83,19 +92,19 @@ class ShardSource:
         )
         return MixedOrder(orders, shares_of([dataset.weight or 0 for dataset in self.datasets]), seed)
 
-    def record(self) -> list[dict[str, Any]]:
+    def record(self) -> list[dict[str, str | int]]:
         """Every shard with its number of samples and its sha256, for the run's own records."""
         return [asdict(shard) for shard in self.shards]
 
-    def identity(self) -> Any:
-        """What decides which samples are learned from: sha256s, and the shares of a mixture."""
-        sums = [shard.sha256 for shard in self.shards]
+    def identity(self) -> Sequence[object]:
+        """What determines the samples that are read, as JSON: sha256s, and the shares of a mixture."""
+        hashes = [shard.sha256 for shard in self.shards]
         if self.datasets[0].weight is None:
-            return sums
-        return [sums, list(shares_of([dataset.weight or 0 for dataset in self.datasets]))]
+            return hashes
+        return [hashes, list(shares_of([dataset.weight or 0 for dataset in self.datasets]))]
 
     def remarks(self) -> list[str]:
-        """What a user ought to know before a run: how often each dataset of a mixture is read."""
+        """Lines that a user should see before a run: how often each dataset of a mixture is read."""
         if self.datasets[0].weight is None:
             return []
         total = sum(dataset.samples for dataset in self.datasets)
@@ -112,26 +121,22 @@ class ShardSource:
 
     def read(self, shard: int, row: int) -> Sample:
         """The sample at `row` of a shard. Raises ValueError or OSError when it cannot be read."""
-        index = self._index(shard)
-        for _ in range(3):  # other workers of this machine may drop a copy while we reach for it
+        index = self._indexes.get(shard, self._load_index)
+        for _ in range(3):  # another worker of this machine may drop the copy before it is opened
             with suppress(FileNotFoundError):
                 return read_sample(self._path(shard), index, row)
             self._paths.pop(shard, None)
         return read_sample(self._path(shard), index, row)
 
     def expect(self, shards: Sequence[int]) -> None:
-        """These shards are needed next: those that lie far away are fetched meanwhile."""
-        far = [remote for shard in shards if (remote := self._remote(shard))]
-        if far:
-            self._cache.expect(far)
+        """Announce the shards that are needed next: remote ones are fetched in the background."""
+        remotes = [remote for shard in shards if (remote := self._remote(shard))]
+        if remotes:
+            self._cache.expect(remotes)
 
     @cached_property
     def _cache(self) -> ShardCache:
         return self.cache_options.open()
-
-    @cached_property
-    def _paths(self) -> dict[int, Path | str]:
-        return {}
 
     def _path(self, shard: int) -> Path | str:
         """A local file that holds the shard."""
@@ -143,29 +148,24 @@ class ShardSource:
         return path
 
     def _remote(self, shard: int) -> Remote | None:
-        one = self.shards[shard]
-        return None if is_local(one.uri) else Remote(one.uri, one.sha256)
+        committed = self.shards[shard]
+        return None if is_local(committed.uri) else Remote(committed.uri, committed.sha256)
 
-    @cached_property
-    def _index(self):  # type: ignore[no-untyped-def]
-        @lru_cache(maxsize=OPEN_INDEXES)
-        def index(shard: int) -> ShardIndex:
-            return load_index(self.shards[shard].uri)
-
-        return index
+    def _load_index(self, shard: int) -> ShardIndex:
+        return load_index(self.shards[shard].uri)
 
 
 def open_source(*data: str, cache: CacheOptions = CacheOptions()) -> ShardSource:
-    """The shards that the manifests below each `URI` or `URI=WEIGHT` name.
+    """Open the shards that the manifests below each `URI` or `URI=WEIGHT` name.
 
-    Without weights every sample of all datasets is read once an epoch. Raises InputError when there is no manifest
+    Without weights every sample of all datasets is read once per epoch. Raises InputError when there is no manifest
     (what is not committed is not trained on), or when only some datasets have a weight.
     """
-    wanted = [split_weight(one) for one in data]
-    if len({weight is None for _, weight in wanted}) > 1:
+    weighted_uris = [split_weight(text) for text in data]
+    if len({weight is None for _, weight in weighted_uris}) > 1:
         raise InputError(f"data is {', '.join(data)}; give each dataset a weight (URI=WEIGHT), or none")
     datasets = []
-    for uri, weight in wanted:
+    for uri, weight in weighted_uris:
         shards = tuple(shard for shard in committed_shards(uri) if shard.samples)
         if not shards:
             raise InputError(
@@ -177,7 +177,7 @@ def open_source(*data: str, cache: CacheOptions = CacheOptions()) -> ShardSource
 
 
 def split_weight(text: str) -> tuple[str, float | None]:
-    """`URI=WEIGHT` → its parts; what stands after the last `=` is a weight when it is a number."""
+    """Split `URI=WEIGHT`; what is after the last `=` is a weight when it is a number, otherwise part of the URI."""
     uri, _, tail = text.rpartition("=")
     try:
         return (uri, float(tail)) if uri else (text, None)
@@ -187,7 +187,7 @@ def split_weight(text: str) -> tuple[str, float | None]:
 
 def has_phrases(uri: str, look: int) -> bool:
     """Whether one of the first `look` samples of a tar carries phrases."""
-    with suppress(ValueError, OSError):  # damage is the reader's affair
+    with suppress(ValueError, OSError):  # the reader reports damage
         for key, members in islice(iterate(uri), look):
             with suppress(ValueError):
                 if phrase_spans(sample_from_members(key, members)):

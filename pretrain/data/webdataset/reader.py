@@ -1,7 +1,7 @@
-"""Any WebDataset, without manifests: read through the webdataset package, in the order of its shards.
+"""A worker's stream of batches from any WebDataset, without manifests, in the order of its shards.
 
-What committed shards allow and this cannot: a position has no address, so a resumed run reads its epoch's stream again
-up to where it stopped, and the order depends on the number of workers.
+Unlike in committed shards, a position has no address: a resumed run reads its epoch's stream again up to where it
+stopped, and the order depends on the number of workers.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import random
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import webdataset
@@ -39,14 +39,19 @@ logger = logging.getLogger(__name__)
 READ_AHEAD = 2  # shards
 USED = (*IMAGE_EXTENSIONS, CAPTION_EXTENSION, METADATA_EXTENSION)
 
+# webdataset's dictionary of a sample, which it leaves untyped: bytes by extension, strings under __key__ and __url__.
+RawSample = dict[str, Any]
+Numbered = tuple[int, RawSample]  # its number in the epoch's stream of this rank, the sample
+
 
 @dataclass
 class StreamReader:
     """Batches of worker `rank` of `ranks`, which reads every `ranks`-th shard.
 
-    Resuming skips what an undisturbed run would have read before; with the same number of workers and no broken
-    samples before that point it goes on exactly there. A broken sample is named, counted in `bad`, and the next one
-    takes its place. Where so many are broken that the epoch falls short, its first samples come again, with a warning.
+    Resuming skips what an uninterrupted run would have read before; with the same number of workers and no broken
+    samples before that point it continues exactly there. A broken sample is named in the log, counted in `bad`, and
+    replaced by the next one. Where so many are broken that the epoch falls short, its first samples are read again,
+    with a warning.
     """
 
     source: TarFolder
@@ -67,11 +72,11 @@ class StreamReader:
 
     @property
     def bad(self) -> int:
-        """Samples that could not be read so far."""
+        """Number of samples that could not be read so far."""
         return self.bad_samples.count
 
     def batches(self, first_step: int, last_step: int) -> Iterator[list[Batch]]:
-        """The micro-batches of each step from `first_step` up to, without, `last_step`."""
+        """The micro-batches of each step from `first_step` to `last_step` - 1."""
         return in_background(self._batches(first_step, last_step), self.prefetch)
 
     def _batches(self, first_step: int, last_step: int) -> Generator[list[Batch]]:
@@ -84,26 +89,26 @@ class StreamReader:
             step += count
 
     def _epoch(self, epoch: int, skip_steps: int, steps: int) -> Generator[list[Batch]]:
-        """So many steps of an epoch, after the first `skip_steps`."""
+        """The micro-batches of `steps` steps of an epoch, after the first `skip_steps`."""
         share = self.plan.batch_size // self.ranks
         samples = self._samples_without_end(epoch, skip_steps * share)
         ready: list[Pair] = []
         groups = _in_groups(islice(samples, steps * share), share)
-        with closing(mapped_groups(lambda one: self._pair(epoch, *one), groups, self.threads)) as found:
-            for pairs in found:
+        with closing(mapped_groups(partial(self._pair, epoch), groups, self.threads)) as pairs_of_groups:
+            for pairs in pairs_of_groups:
                 ready += [pair for pair in pairs if pair is not None]
                 if len(ready) >= share:
                     yield self.preparation.batches(ready[:share], self.micro_batches)
                     ready, steps = ready[share:], steps - 1
-        while steps:  # broken samples left a gap
-            pair = self._pair(epoch, *next(samples))
+        while steps:  # broken samples were left out
+            pair = self._pair(epoch, next(samples))
             ready += [] if pair is None else [pair]
             if len(ready) == share:
                 yield self.preparation.batches(ready, self.micro_batches)
                 ready, steps = [], steps - 1
 
-    def _samples_without_end(self, epoch: int, skip: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(number, members) of the epoch's samples from number `skip` on."""
+    def _samples_without_end(self, epoch: int, skip: int) -> Iterator[Numbered]:
+        """The epoch's samples from number `skip` on; after the last, the first ones again."""
         yield from islice(enumerate(self.raw_samples(epoch)), skip, None)
         while True:
             logger.warning(
@@ -111,28 +116,29 @@ class StreamReader:
                 epoch,
                 self.rank,
             )
-            begun = False
+            any_read = False
             for number, sample in enumerate(self.raw_samples(epoch)):
-                begun = True
+                any_read = True
                 yield number, sample
-            if not begun:
+            if not any_read:
                 raise InputError(f"no sample of {self.source.uri} can be read; check the tars")
 
-    def raw_samples(self, epoch: int) -> Iterator[dict[str, Any]]:
-        """This rank's samples of an epoch, shuffled, not decoded: webdataset's dictionaries."""
-        stages: list[Any] = [
+    def raw_samples(self, epoch: int) -> Iterator[RawSample]:
+        """This rank's samples of an epoch, shuffled, not decoded."""
+        stages: list[Any] = [  # webdataset has no type for a stage
             webdataset.SimpleShardList([uri for uri, _ in self.source.shards][self.rank :: self.ranks]),
             self._opened,
             lambda opened: tar_file_expander(opened, handler=self._broken, select_files=_is_used),
             lambda files: group_by_keys(files, handler=self._broken),
         ]
         if self.buffer > 1:
-            # Seeded by the epoch and the rank alone: what a restart reads again is what was read before.
+            # Seeded by seed, epoch and rank alone, so that a restart reads the same order again.
             generator = random.Random(f"{self.seed} {epoch} {self.rank}")
             stages.append(webdataset.shuffle(self.buffer, initial=self.buffer, rng=generator))
         return iter(webdataset.DataPipeline(*stages))
 
-    def _opened(self, shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _opened(self, shards: Iterable[dict[str, str]]) -> Iterator[dict[str, str | IO[bytes]]]:
+        """webdataset's stage that opens tars; one that cannot be opened is counted as broken."""
         urls = [shard["url"] for shard in shards]
         for number, url in enumerate(urls):
             try:
@@ -141,17 +147,19 @@ class StreamReader:
             except OSError as error:
                 self._broken(error, url)
 
-    def _open(self, url: str, next_urls: list[str]) -> Any:
+    def _open(self, url: str, next_urls: list[str]) -> IO[bytes]:
         if is_local(url):
             return open(fsspec.url_to_fs(url)[1], "rb")
-        self._cache.expect([Remote(one) for one in next_urls])
+        self._cache.expect([Remote(next_url) for next_url in next_urls])
         return self._cache.path(Remote(url)).open("rb")
 
     @cached_property
     def _cache(self) -> ShardCache:
         return self.source.cache_options.open()
 
-    def _pair(self, epoch: int, number: int, members: dict[str, Any]) -> Pair | None:
+    def _pair(self, epoch: int, numbered: Numbered) -> Pair | None:
+        """The prepared pair; None for a sample that cannot be read."""
+        number, members = numbered
         self.bad_samples.saw()
         try:
             return self.preparation.pair(_sample(members), (self.seed, epoch, self.rank, number, 2))
@@ -160,18 +168,18 @@ class StreamReader:
             return None
 
     def _broken(self, error: Exception, url: str | None = None) -> bool:
-        """Count damage of a tar as one bad sample and go on with the next tar."""
+        """Count damage of a tar as one bad sample; True tells webdataset to continue with the next tar."""
         where = url or next((str(part) for part in reversed(error.args) if isinstance(part, str)), "a tar")
         self.bad_samples.add(f"the rest of {where}", error)
         return True
 
 
-def _in_groups(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+def _in_groups(items: Iterator[Numbered], size: int) -> Iterator[list[Numbered]]:
     while group_of := list(islice(items, size)):
         yield group_of
 
 
-def _sample(members: dict[str, Any]) -> Sample:
+def _sample(members: RawSample) -> Sample:
     return sample_from_members(
         members["__key__"], {name: data for name, data in members.items() if not name.startswith("__")}
     )

@@ -1,11 +1,11 @@
-"""Tars without manifests: which there are, how many samples each holds, how many steps that makes."""
+"""Tars without manifests: their names, the number of samples in each, and the steps of an epoch."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import fsspec
 
@@ -20,14 +20,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TarFolder:
-    """Tars below a URI, by name, and how many samples each holds."""
+    """Tars directly below a URI, sorted by name, with the number of samples in each."""
 
     uri: str
-    shards: tuple[tuple[str, int], ...]
+    shards: tuple[tuple[str, int], ...]  # (URI, samples)
     cache_options: CacheOptions = field(default=CacheOptions())
 
     def plan(self, batch_size: int, ranks: int) -> StreamPlan:
-        """Raises InputError when a worker would have no shard, or less than its share of one batch."""
+        """Cut an epoch into steps.
+
+        Raises InputError when a worker would have no shard, or less than its share of one batch.
+        """
         if len(self.shards) < ranks:
             raise InputError(
                 f"data {self.uri!r} has {len(self.shards)} shards and no manifests, workers.count is {ranks}; "
@@ -42,16 +45,16 @@ class TarFolder:
             )
         return StreamPlan(steps, batch_size)
 
-    def record(self) -> list[dict[str, Any]]:
-        """Every shard with its number of samples; nothing says what is in them."""
+    def record(self) -> list[dict[str, str | int]]:
+        """Every shard with its number of samples, for the run's own records; the sha256 is unknown."""
         return [{"uri": uri, "samples": samples, "sha256": ""} for uri, samples in self.shards]
 
-    def identity(self) -> Any:
-        """What decides which samples are learned from, as far as names and counts can tell."""
+    def identity(self) -> Sequence[object]:
+        """What determines the samples that are read, as JSON: names and counts."""
         return [list(shard) for shard in self.shards]
 
     def remarks(self) -> list[str]:
-        """What a user ought to know before a run: what is lost without manifests."""
+        """Lines that a user should see before a run: what is lost without manifests."""
         return [
             f"{self.uri} has no manifests: {len(self.shards)} tars are read in the order of their names with a shuffle "
             f"buffer; lost by it are resuming at an exact position (a restart replays the epoch so far), the same "
@@ -65,16 +68,16 @@ class TarFolder:
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """An epoch ends when the worker with the fewest samples has no full batch left."""
+    """Steps of an epoch, which ends when the worker with the fewest samples has no full batch left."""
 
     steps_per_epoch: int
     batch_size: int
 
 
 def open_tars(uri: str, cache: CacheOptions = CacheOptions()) -> TarFolder:
-    """The tars that a folder, one .tar or a pattern names, see `pipelines.shards.listing`.
+    """List the tars that a folder, one .tar or a pattern names, see `pipelines.shards.listing`.
 
-    Counts come from img2dataset's NAME_stats.json where it stands beside the tar, else from the tar's headers.
+    Counts come from img2dataset's NAME_stats.json where it is beside the tar, else from the headers in the tar.
     Raises InputError when there are none.
     """
     fs, _ = fsspec.url_to_fs(uri)
@@ -91,7 +94,7 @@ def open_tars(uri: str, cache: CacheOptions = CacheOptions()) -> TarFolder:
     return TarFolder(uri, tuple(shards), cache)
 
 
-def _samples_in(fs: Any, tar: str) -> int:
+def _samples_in(fs: fsspec.AbstractFileSystem, tar: str) -> int:
     stats = tar.removesuffix(".tar") + "_stats.json"
     if fs.exists(stats):
         try:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from transformers import VisionTextDualEncoderConfig, VisionTextDualEncoderModel
+from transformers import SwinConfig, VisionTextDualEncoderConfig, VisionTextDualEncoderModel, ViTConfig
 
 from data_filters.errors import InputError
 from pretrain.config import ModelConfig
-from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.dual_encoder import DualEncoder, map_shape
 
 TEXT = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32}
 SWIN = {"image_size": 32, "width": 16, "depths": [1, 1], "heads": [2, 2], "window": 4}
@@ -110,6 +110,24 @@ def test_padding_does_not_reach_the_embedding(batch):
         long = model.encode_text(ids[2:], mask[2:])[0]
         short = model.encode_text(ids[2:, :3], mask[2:, :3])[0]
     torch.testing.assert_close(long, short)
+
+
+@pytest.mark.parametrize(
+    ("config", "grid", "patches_per_cell"),
+    [
+        (SwinConfig(), (7, 7), 8),  # 224 px, patches of 4 px, merged three times
+        (SwinConfig(image_size=[384, 384], patch_size=(4, 4)), (12, 12), 8),
+        (ViTConfig(), (14, 14), 1),  # 224 px, patches of 16 px
+        (ViTConfig(image_size=(64, 64), patch_size=8), (8, 8), 1),
+    ],
+)
+def test_the_map_of_published_shapes(config, grid, patches_per_cell):
+    assert map_shape(config) == (grid, patches_per_cell)
+
+
+def test_an_oblong_image_is_refused():
+    with pytest.raises(InputError, match="image_size of the image tower is 224 × 192; allowed are squares"):
+        map_shape(ViTConfig(image_size=(224, 192)))
 
 
 def test_a_checkpoint_that_is_not_there_is_one_clear_line():

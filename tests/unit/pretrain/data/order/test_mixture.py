@@ -1,5 +1,6 @@
 """Shares of a mixture, counted."""
 
+import pickle
 from collections import Counter
 
 import pytest
@@ -16,7 +17,7 @@ from pretrain.tasks.config import DualEncoderConfig
 
 
 def mixed(sizes: tuple[tuple[int, ...], ...], weights: tuple[float, ...], seed: int = 0) -> MixedOrder:
-    orders = tuple(SampleOrder(one, seed + number, 64) for number, one in enumerate(sizes))
+    orders = tuple(SampleOrder(shards, seed + number, 64) for number, shards in enumerate(sizes))
     return MixedOrder(orders, shares_of(weights), seed)
 
 
@@ -58,6 +59,14 @@ def test_shards_are_numbered_through():
     for position in range(len(order)):
         dataset, _, _ = order.dataset(0, position)
         assert order.locate(0, position)[0] in ((0, 1) if dataset == 0 else (2,))
+
+
+def test_a_used_mixture_pickles_and_equals_itself():
+    order = mixed(((30, 50), (920,)), (1, 3))
+    before = [order.locate(2, position) for position in range(len(order))]
+    copy = pickle.loads(pickle.dumps(order))
+    assert copy == order
+    assert [copy.locate(2, position) for position in range(len(copy))] == before
 
 
 @given(
@@ -118,8 +127,8 @@ CONFIG = DualEncoderConfig.model_validate(
 
 
 def keys(data, first, last, rank=0, ranks=1):
-    one = open_reader(CONFIG, open_data(CONFIG, data), rank, ranks)
-    return [[key for batch in step for key in batch.keys] for step in one.batches(first, last)]
+    reader = open_reader(CONFIG, open_data(CONFIG, data), rank, ranks)
+    return [[key for batch in step for key in batch.keys] for step in reader.batches(first, last)]
 
 
 def test_a_mixture_is_the_same_for_any_number_of_workers_and_from_any_step(two):

@@ -1,11 +1,12 @@
 """The order of samples: a permutation every epoch, the same for every number of workers."""
 
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_filters.errors import InputError
-from pretrain.data.order.batch_plan import BatchPlan
 from pretrain.data.order.sample_order import SampleOrder
 
 SIZES = st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(lambda sizes: sum(sizes) > 0)
@@ -42,28 +43,40 @@ def test_a_window_as_large_as_the_data_mixes_all_of_it():
     assert 200 < sum(first_half) < 300  # binomial, far beyond five standard deviations
 
 
-@given(SIZES, st.sampled_from([1, 2, 3, 4, 6]), st.integers(0, 30))
+@given(SIZES, st.integers(0, 3), st.integers(1, 20), st.data())
 @settings(deadline=None, max_examples=60)
-def test_workers_share_the_same_global_batch(sizes, ranks, step):
-    total = sum(sizes)
-    batch = 12
-    if total < batch:
-        return
-    plan = BatchPlan(SampleOrder(tuple(sizes), 3, 7), batch)
-    alone_epoch, alone = plan.positions(step, 0, 1)
-    parts = [plan.positions(step, rank, ranks) for rank in range(ranks)]
-    assert {epoch for epoch, _ in parts} == {alone_epoch}
-    assert [position for _, part in parts for position in part] == list(alone)
+def test_shards_between_hold_every_position_between(sizes, epoch, window, data):
+    order = SampleOrder(tuple(sizes), 0, window)
+    start = data.draw(st.integers(0, len(order)))
+    stop = data.draw(st.integers(start, len(order)))
+    read = {order.locate(epoch, position)[0] for position in range(start, stop)}
+    assert read <= set(order.shards_between(epoch, start, stop))
 
 
-def test_a_batch_never_mixes_epochs():
-    plan = BatchPlan(SampleOrder((10,), 0, 10), 4)
-    assert plan.steps_per_epoch == 2
-    assert [plan.positions(step, 0, 1)[0] for step in range(5)] == [0, 0, 1, 1, 2]
-    seen = [p for step in (0, 1) for p in plan.positions(step, 0, 1)[1]]
-    assert len(set(seen)) == 8
+def test_a_used_order_pickles_and_equals_itself():
+    """Workers receive orders by pickle; what an order keeps in memory is not part of it."""
+    order = SampleOrder((30, 50, 7), seed=1, window=16)
+    before = epoch_of(order, 1)
+    copy = pickle.loads(pickle.dumps(order))
+    assert copy == order == SampleOrder((30, 50, 7), seed=1, window=16)
+    assert hash(copy) == hash(order)
+    assert epoch_of(copy, 1) == before
 
 
-def test_less_data_than_a_batch_is_refused():
-    with pytest.raises(InputError, match="data.batch_size is 11, the data has 10 samples"):
-        BatchPlan(SampleOrder((10,), 0, 10), 11)
+def test_orders_of_many_epochs_are_the_same_after_others_were_read():
+    order = SampleOrder((30, 50), seed=1, window=16)
+    first = [epoch_of(order, epoch) for epoch in range(9)]
+    assert [epoch_of(order, epoch) for epoch in reversed(range(9))] == first[::-1]
+
+
+@pytest.mark.parametrize(("position", "epoch"), [(80, 0), (-1, 3)])
+def test_positions_outside_the_epoch_are_an_error(position, epoch):
+    with pytest.raises(IndexError, match="outside the epoch's 80 samples"):
+        SampleOrder((30, 50), seed=1, window=16).locate(epoch, position)
+
+
+def test_no_window_and_no_samples_are_refused():
+    with pytest.raises(InputError, match="shuffle window is 0"):
+        SampleOrder((3,), 0, 0)
+    with pytest.raises(InputError, match="holds no samples"):
+        SampleOrder((0, 0), 0, 4)

@@ -1,3 +1,5 @@
+"""The shipped tokenizer, and what is refused."""
+
 import string
 
 import pytest
@@ -5,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_filters.errors import InputError
-from pretrain.data.samples.tokenizer import SHIPPED_VOCABULARY, load_tokenizer
-from pretrain.data.vocabulary_training import everyday_words, shard_captions, train, treebank_sentences
+from pretrain.data.samples.tokenizer import load_tokenizer
+from pretrain.data.vocabulary_training import treebank_sentences
 
 CAPTION = "A LARGE red umbrella, to the left of a small café."
 
@@ -65,13 +67,6 @@ def test_ascii_is_never_unknown_and_survives_decoding(text):
     assert "".join(pieces).replace("#", "") == text.lower().replace(" ", "").replace("#", "")
 
 
-def test_everyday_words_are_one_piece_each():
-    pieces = set(SHIPPED_VOCABULARY.read_text(encoding="utf-8").split("\n"))
-    words = everyday_words()
-    assert len(words) > 1000
-    assert not [word for word in words if word not in pieces]
-
-
 def test_a_saved_folder_is_a_tokenizer_name(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     again = load_tokenizer(str(tmp_path))
@@ -87,23 +82,6 @@ def test_what_cannot_be_loaded_is_one_clear_line(tmp_path):
         assert repr(name) in message
         assert "tokenizer=loupe" in message
         assert "\n" not in message
-
-
-def test_training_is_deterministic_and_keeps_its_own_words_whole():
-    texts = ["the red dog sees the blue dog", "a dog, a cat & the naïve café", "Ωmega ω Ω ω"] * 5
-    first = train(texts, ["umbrella"], size=180)
-    assert first == train(texts, ["umbrella"], size=180)
-    assert {"dog", "umbrella", "ω"} <= set(first)
-    assert len(first) == len(set(first)) <= 180
-    assert "##," not in first  # punctuation is cut off before pieces are sought
-
-
-def test_the_recipe_gives_the_shipped_vocabulary_again(shared_data):
-    texts = [
-        *treebank_sentences(shared_data / "treebank" / "en_ewt-train.conllu"),
-        *shard_captions(shared_data / "openstax" / "raw"),
-    ]
-    assert train(texts, everyday_words()) == SHIPPED_VOCABULARY.read_text(encoding="utf-8").split("\n")[:-1]
 
 
 def test_text_it_never_saw_is_covered(tokenizer, shared_data):

@@ -1,9 +1,7 @@
-"""Plain tars, without manifests."""
+"""Batches from plain tars, without manifests."""
 
 import json
 import logging
-import tarfile
-from io import BytesIO
 
 import pytest
 
@@ -14,36 +12,7 @@ from pretrain.data.webdataset.tar_folder import TarFolder, open_tars
 from pretrain.tasks.config import DualEncoderConfig
 from pretrain.training.setup import prepare_run
 
-SHARDS, EACH = 4, 13
-
-
-def write_tar(path, pairs) -> None:
-    """As img2dataset leaves it: a tar and nothing else; written by the standard library."""
-    with tarfile.open(path, "w") as tar:
-        for key, members in pairs:
-            for extension, data in members.items():
-                entry = tarfile.TarInfo(f"{key}.{extension}")
-                entry.size = len(data)
-                tar.addfile(entry, BytesIO(data))
-
-
-@pytest.fixture
-def folder(tmp_path, pair):
-    """Function: pairs of each shard → a folder of tars."""
-
-    def write(shards):
-        target = tmp_path / "raw"
-        target.mkdir()
-        for number, pairs in enumerate(shards):
-            write_tar(target / f"{number:05d}.tar", pairs)
-        return str(target)
-
-    return write
-
-
-@pytest.fixture
-def plain(folder, pair):
-    return folder([[pair(shard * EACH + row) for row in range(EACH)] for shard in range(SHARDS)])
+EACH = 13  # pairs in each tar of `plain`
 
 
 def config(batch: int = 8, buffer: int = 1, **data) -> DualEncoderConfig:
@@ -58,9 +27,9 @@ def config(batch: int = 8, buffer: int = 1, **data) -> DualEncoderConfig:
 
 def reader(uri: str, rank: int = 0, ranks: int = 1, **options) -> StreamReader:
     settings = config(**options)
-    one = open_reader(settings, open_data(settings, uri), rank, ranks)
-    assert isinstance(one, StreamReader)
-    return one
+    opened = open_reader(settings, open_data(settings, uri), rank, ranks)
+    assert isinstance(opened, StreamReader)
+    return opened
 
 
 def keys(one: StreamReader, first: int, last: int) -> list[list[str]]:
@@ -152,13 +121,6 @@ def test_a_whole_epoch_gives_no_such_warning(plain, caplog):
     assert "come again" not in caplog.text
 
 
-def test_counts_come_from_the_statistics_beside_a_tar(plain, tmp_path):
-    assert [count for _, count in open_tars(plain).shards] == [13] * 4
-    (tmp_path / "raw" / "00002_stats.json").write_text(json.dumps({"count": 20, "successes": 12}))
-    (tmp_path / "raw" / "00003_stats.json").write_text("{}")
-    assert [count for _, count in open_tars(plain).shards] == [13, 13, 12, 13]
-
-
 def test_captions_in_the_json_count(folder, pair):
     pairs = []
     for number in range(8):
@@ -173,14 +135,6 @@ def test_what_is_lost_is_said_once(plain, tmp_path, caplog):
     said = [record.getMessage() for record in caplog.records if "no manifests" in record.getMessage()]
     assert len(said) == 1
     assert "same order for every number of workers" in said[0]
-
-
-@pytest.mark.parametrize(
-    ("ranks", "batch", "message"), [(5, 10, "4 shards and no manifests"), (1, 60, "60, of which a worker")]
-)
-def test_too_few_tars_or_samples_are_refused(plain, ranks, batch, message):
-    with pytest.raises(InputError, match=message):
-        open_tars(plain).plan(batch, ranks)
 
 
 def test_a_folder_of_nothing_is_refused(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pretrain.models.running import InteractionScale
+from pretrain.models.running_statistics import InteractionScale
 
 
 def test_scale_is_the_root_mean_square_with_forgetting():
