@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from click import Context, HelpFormatter, Option
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter  # typer brings its own click, and gives these no public name
 
 
 class RegistryHelp(TyperCommand):
@@ -20,7 +22,7 @@ class RegistryHelp(TyperCommand):
         """Complete the help texts, then print them."""
         for parameter in self.get_params(ctx):
             place = self.registries.get(parameter.name or "")
-            if place is not None and isinstance(parameter, Option):
+            if place is not None and isinstance(parameter, TyperOption):
                 module, _, registry = place.partition(":")
                 names = ", ".join(getattr(import_module(module), registry))
                 parameter.help = f"{parameter.help}: {names}"
