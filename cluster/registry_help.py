@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from typer.core import TyperCommand, TyperOption
 
 if TYPE_CHECKING:
-    from typer._click import Context, HelpFormatter  # typer brings its own click, and gives these no public name
+    from typer._click import (  # typer brings its own click, and gives these no public name
+        Context,
+        HelpFormatter,
+    )
 
 
 class RegistryHelp(TyperCommand):

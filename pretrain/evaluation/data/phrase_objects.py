@@ -107,7 +107,7 @@ def _is_function(caption: str, span: Span) -> bool:
 
 
 def _mentioned(span: Span, mentions: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
-    """The object of the one mention that overlaps the span, if either holds the other."""
+    """The object of the one mention that overlaps the span, if one of the two contains the other."""
     overlapping = [
         (start, end, number) for start, end, number in mentions if start < span[1] and span[0] < end
     ]
