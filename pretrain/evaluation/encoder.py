@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, BatchFeature
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from data_filters.errors import InputError
 from pretrain.export.progress_bars import quiet_loading
@@ -23,7 +24,7 @@ class ExportedEncoder:
     Images go through the folder's own image processor, texts through its own tokenizer, cut at its length limit.
     """
 
-    # Any dual encoder of transformers, its tokenizer and its processor: what they share has no type of its own there.
+    # Any: transformers has no type for what all its dual encoders, tokenizers and processors share.
     model: Any
     tokenizer: Any
     processor: Any
@@ -99,7 +100,8 @@ def open_device(name: str) -> torch.device:
     return device
 
 
-def _unit(features: Any) -> Float[Tensor, "B D"]:
-    """Unit-length rows of a tensor, or of the pooled output of a model output object, fp32 on the CPU."""
-    values: Tensor = features if isinstance(features, Tensor) else features.pooler_output
+def _unit(features: Tensor | BaseModelOutputWithPooling) -> Float[Tensor, "B D"]:
+    """Unit-length rows of a tensor, or of a model's pooled output, fp32 on the CPU."""
+    values = features if isinstance(features, Tensor) else features.pooler_output
+    assert values is not None
     return F.normalize(values.float(), dim=-1).cpu()

@@ -81,8 +81,8 @@ def check_options(
 def headline_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The few numbers of a result that a console shows, by name; none for a task that is not known."""
     task = TASKS.get(str(metrics.get("task")))
-    found = {name: number_at(metrics, path) for name, path in (task.headlines if task else {}).items()}
-    return {name: value for name, value in found.items() if value is not None}
+    numbers = {name: number_at(metrics, path) for name, path in (task.headlines if task else {}).items()}
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def default_device() -> str:

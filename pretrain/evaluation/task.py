@@ -66,7 +66,7 @@ class EvaluationTask(ABC, Generic[Options, Measured]):
     headlines: ClassVar[Mapping[str, str]] = {}
     """Name on the console → metric by its dotted path; those that a result lacks are left out."""
     chief: ClassVar[str | None] = None
-    """The one metric that a page's head line shows, the greater the better; None where it is not one alone."""
+    """The metric at the top of a report, the greater the better; None where no single one stands for the task."""
     remark: ClassVar[str] = ""
     """A sentence under the task's table: what its numbers are."""
 
@@ -75,9 +75,10 @@ class EvaluationTask(ABC, Generic[Options, Measured]):
         return False
 
     def settings(self, evaluation: Evaluation[Options]) -> Metrics:
-        """What decides the numbers, as JSON values: stands in the metrics; an output folder holds one set of them.
+        """The settings that decide the numbers, as JSON values; they are recorded in the metrics.
 
-        By default all options but those that the model marks as without effect on results.
+        An output folder holds results of one set of settings. By default these are all options except those that the
+        model marks as without effect on results.
         """
         return output_settings(evaluation.options)
 

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, SwinConfig
 
 from data_filters.errors import InputError
 from pretrain.data.samples.images import MEAN, STD
@@ -38,7 +37,7 @@ from pretrain.export.folder import (
 )
 from pretrain.export.model_card import CardTexts
 from pretrain.export.parity import accept, largest_difference, probe, run_embeddings
-from pretrain.export.timm_layout import REGISTERED, registered_name, timm_arguments, to_timm
+from pretrain.export.timm_layout import REGISTERED, SwinArguments, registered_name, timm_arguments, to_timm
 from pretrain.export.timm_reader import swin_features
 from pretrain.models.dual_encoder import DualEncoder
 
@@ -126,9 +125,9 @@ def read_back(folder: Path, pixels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor
     return F.normalize(image, dim=-1), F.normalize(text, dim=-1), weights["logit_scale"]
 
 
-def _timm_arguments(encoder: DualEncoder) -> dict[str, Any]:
+def _timm_arguments(encoder: DualEncoder) -> SwinArguments:
     config = encoder.vision_model.config
-    if config.model_type != "swin":
+    if not isinstance(config, SwinConfig):
         raise InputError(
             "format is open-clip, but the run's image tower is a ViT whose pooled class token (a dense layer and "
             "tanh) open_clip's ViT has no place for; allowed is a Swin; use --format huggingface or --format onnx"
@@ -150,7 +149,8 @@ def _write_weights(encoder: DualEncoder, file: Path) -> None:
     )
 
 
-def _config(source: Source, arguments: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _config(source: Source, arguments: SwinArguments, folder: Path) -> dict[str, object]:
+    """The content of `open_clip_config.json`."""
     side = arguments["img_size"]
     return {
         "model_cfg": {
@@ -182,8 +182,8 @@ def _config(source: Source, arguments: dict[str, Any], folder: Path) -> dict[str
     }
 
 
-def _timm_config(encoder: DualEncoder, arguments: dict[str, Any]) -> dict[str, Any]:
-    """timm's description of a model: the arguments override those of the architecture it is named after."""
+def _timm_config(encoder: DualEncoder, arguments: SwinArguments) -> dict[str, object]:
+    """timm's description of a model; its arguments override those of the named architecture."""
     side = arguments["img_size"]
     return {
         "architecture": "swin_tiny_patch4_window7_224",

@@ -9,14 +9,29 @@ such a tower cannot be expressed.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
+from transformers import SwinConfig
 
 from data_filters.errors import InputError
 
-REGISTERED: dict[str, dict[str, Any]] = {
+
+class SwinArguments(TypedDict):
+    """Arguments of timm's SwinTransformer, JSON values only; sizes in px, the window in patches."""
+
+    img_size: int
+    patch_size: int
+    window_size: int
+    embed_dim: int
+    depths: list[int]
+    num_heads: list[int]
+    mlp_ratio: float
+    qkv_bias: bool
+
+
+REGISTERED: dict[str, SwinArguments] = {
     f"swin_{size}_patch4_window{window}_{side}": {
         "img_size": side,
         "patch_size": 4,
@@ -58,8 +73,8 @@ _NAMES = [
 _QUERY_KEY_VALUE = ("q_proj", "k_proj", "v_proj")
 
 
-def timm_arguments(config: Any) -> dict[str, Any]:
-    """Arguments of timm's SwinTransformer for a SwinConfig, JSON values only.
+def timm_arguments(config: SwinConfig) -> SwinArguments:
+    """Arguments of timm's SwinTransformer that computes what a Swin of this configuration does.
 
     Raises InputError where timm's Swin computes something else than this one.
     """
@@ -90,7 +105,7 @@ def timm_arguments(config: Any) -> dict[str, Any]:
     }
 
 
-def registered_name(arguments: dict[str, Any]) -> str | None:
+def registered_name(arguments: SwinArguments) -> str | None:
     """timm's own name of a Swin with these arguments, or None."""
     return next((name for name, known in REGISTERED.items() if known == arguments), None)
 

@@ -6,16 +6,16 @@ name, order or layout in an export gives another embedding.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from pretrain.export.timm_layout import SwinArguments
+
 
 def swin_features(
-    weights: dict[str, Tensor], arguments: dict[str, Any], pixels: Float[Tensor, "B 3 S S"]
+    weights: dict[str, Tensor], arguments: SwinArguments, pixels: Float[Tensor, "B 3 S S"]
 ) -> Float[Tensor, "B W"]:
     """Mean of the normalised last map, which `SwinTransformer(**arguments, num_classes=0)` returns; no dropout.
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +14,7 @@ from data_filters.sample import Sample
 from pretrain.data.samples.batch import Span
 from pretrain.data.samples.phrases import phrase_spans
 from pretrain.evaluation.data.samples import Picture
+from pretrain.evaluation.data.scene import read_objects
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
@@ -79,7 +79,9 @@ def read_phrases(picture: Picture, most: int) -> CaptionedImage:
         spans, source = [(start, end) for start, end, _ in mentions], "mentions"
     if not spans:
         spans, source = [span for span in word_spans(caption) if not _is_function(caption, span)], "words"
-    names, boxes = _objects(metadata, *picture.image.size)
+    objects = read_objects(metadata, *picture.image.size) or ()
+    names = [known.name for known in objects]
+    boxes = np.array([known.box for known in objects], float).reshape(-1, 4)
     phrases = []
     for span in spans[:most]:
         text = caption[slice(*span)]
@@ -107,7 +109,7 @@ def _is_function(caption: str, span: Span) -> bool:
 
 
 def _mentioned(span: Span, mentions: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
-    """The object of the one mention that overlaps the span, if either holds the other."""
+    """The object of the one mention that overlaps the span, if one of the two contains the other."""
     overlapping = [
         (start, end, number) for start, end, number in mentions if start < span[1] and span[0] < end
     ]
@@ -122,14 +124,3 @@ def _named(text: str, names: Sequence[str]) -> tuple[int, ...]:
     """All objects of the one category whose name stands in the text."""
     named = {name for name in names if re.search(rf"\b{re.escape(name)}s?\b", text, re.IGNORECASE)}
     return tuple(number for number, name in enumerate(names) if name in named) if len(named) == 1 else ()
-
-
-def _objects(
-    metadata: Mapping[str, Any], width: int, height: int
-) -> tuple[list[str], Float[np.ndarray, "T 4"]]:
-    """Names and boxes, in px of the image as it is, of `objects` or else of COCO's `boxes`."""
-    across, down = width / (metadata.get("width") or width), height / (metadata.get("height") or height)
-    objects = [(str(known["name"]), known["box"]) for known in metadata.get("objects") or ()]
-    objects = objects or [(str(known["category"]), known["bbox"]) for known in metadata.get("boxes") or ()]
-    boxes = np.array([box for _, box in objects], float).reshape(-1, 4) * [across, down, across, down]
-    return [name for name, _ in objects], boxes

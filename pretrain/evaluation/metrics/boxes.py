@@ -96,7 +96,7 @@ class _ClassRecord:
 
 
 class DetectionScorer:
-    """Takes images one by one and answers the average precision of each class at each threshold.
+    """Takes images one by one and computes the average precision of each class at each threshold.
 
     At most `most` detections of a class in an image count, the best ones (COCO's maxDets).
     """

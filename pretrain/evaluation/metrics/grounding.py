@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -58,7 +57,7 @@ class GroundingScores:
         self._kinds += kinds
         self.images += 1
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, float | int | dict[str, float]]:
         """Fractions from 0 to 1 over all expressions (one at least), and the numbers of expressions and images."""
         row = {name: np.concatenate(values) for name, values in self._rows.items()}
         right = row["iou"] >= 0.5

@@ -14,7 +14,7 @@ from pretrain.evaluation.tasks.grounding import Grounding
 from pretrain.evaluation.tasks.linear_probe import LinearProbe
 from pretrain.evaluation.tasks.retrieval import Retrieval
 
-# Each task has options and measurements of its own, which the runner only hands from one of its methods to the next.
+# Any: tasks differ in their options and in what they measure; the runner passes both on without reading them.
 AnyTask = EvaluationTask[Any, Any]
 
 TASKS: dict[str, AnyTask] = {

@@ -82,8 +82,8 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
                 continue
             pixels = encoder.pixels([scene.image])
             texts = encoder.texts([expression.text for expression in scene.expressions])
-            found = ground(encoder, proposer, pixels, texts, settings, options.embedding)
-            _add_scene(grounded, place, scene, in_pixels(found, scene.image.size), encoder.grid, chance)
+            boxes = ground(encoder, proposer, pixels, texts, settings, options.embedding)
+            _add_scene(grounded, place, scene, in_pixels(boxes, scene.image.size), encoder.grid, chance)
         evaluation.skipped.update(stream.skipped)
         if not grounded.scores:
             raise InputError(

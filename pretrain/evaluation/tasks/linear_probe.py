@@ -165,6 +165,6 @@ def split_of(key: str) -> str:
 
 @torch.inference_mode()
 def embed(encoder: ExportedEncoder, batch: list[LabelledImage], features: str) -> Float[Tensor, "B D"]:
-    """Frozen features of a batch, fp32 on the CPU. Raises InputError where an export has no tower of its own."""
+    """Frozen features of a batch, fp32 on the CPU. Raises InputError as `ExportedEncoder.pool_images` does."""
     images = [labelled.image for labelled in batch]
     return encoder.embed_images(images) if features == EMBEDDING else encoder.pool_images(images)

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import pytest
@@ -39,3 +40,14 @@ def test_the_command_writes_the_named_format(monkeypatch, capsys, tmp_path, run_
     assert not stopped.value.code
     assert '"format": "open-clip"' in capsys.readouterr().out
     assert (output / "open_clip_config.json").is_file()
+
+
+def test_the_menu_is_light():
+    code = "import sys, pretrain.export; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_nearest_format_is_named():
+    with pytest.raises(InputError, match="did you mean open-clip"):
+        get_format("openclip")

@@ -1,0 +1,168 @@
+"""The runner, with a toy task that is one class and one registry line."""
+
+import json
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from pydantic import Field
+
+from data_filters.errors import InputError
+from pipelines.common.explain import from_assignments
+from pretrain.evaluation.data.samples import SampleStream
+from pretrain.evaluation.options import EvaluationOptions
+from pretrain.evaluation.runner import (
+    check_options,
+    default_device,
+    headline_numbers,
+    options_of,
+    run_evaluation,
+)
+from pretrain.evaluation.task import EvaluationTask
+from pretrain.evaluation.tasks import TASKS
+from pretrain.evaluation.tasks.detection import DetectionOptions
+
+
+class BrightnessOptions(EvaluationOptions):
+    level: float = Field(0.5, ge=0, le=1, description="brightness from which on an image is bright")
+
+
+class Brightness(EvaluationTask[BrightnessOptions, list[float]]):
+    """The share of images whose mean brightness is above a level."""
+
+    options = BrightnessOptions
+    columns: ClassVar = {"bright": "bright images"}
+    headlines: ClassVar = {"bright": "bright", "darkest": "darkest"}
+
+    def measure(self, evaluation):
+        stream = SampleStream(evaluation.data)
+        means = [np.asarray(picture.image).mean() / 255 for picture in evaluation.gallery(stream)]
+        evaluation.skipped.update(stream.skipped)
+        return means
+
+    def summary(self, evaluation, measured):
+        bright = [mean > evaluation.options.level for mean in measured]
+        return {"bright": float(np.mean(bright)), "images": len(measured)}
+
+
+@pytest.fixture
+def brightness(monkeypatch):
+    monkeypatch.setitem(TASKS, "brightness", Brightness())
+
+
+def test_a_toy_task_is_one_class_and_one_line(brightness, export, shards, tmp_path):
+    calls = []
+    metrics = run_evaluation(
+        "brightness",
+        export,
+        shards,
+        str(tmp_path / "out"),
+        options={"level": 0.5, "gallery": 6, "batch_size": 2},
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    means = [np.asarray(picture.image).mean() / 255 for picture in list(SampleStream(shards))[:6]]
+    assert metrics.pop("seconds") >= 0
+    assert metrics == {
+        "task": "brightness",
+        "export": export,
+        "data": shards,
+        "gallery": 6,
+        "level": 0.5,
+        "bright": pytest.approx(np.mean(np.array(means) > 0.5)),
+        "images": 6,
+        "skipped": {"no_caption": 1},
+    }
+    assert calls == [(number, 6) for number in range(1, 7)]
+    written = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert {**written, "seconds": 0} == {**metrics, "seconds": 0}
+    assert headline_numbers(written) == {"bright": written["bright"]}  # it has no "darkest"
+    with pytest.raises(InputError, match="holds results with level 0.5, this is level 0.25"):
+        run_evaluation(
+            "brightness", export, shards, str(tmp_path / "out"), options={"level": 0.25, "gallery": 6}
+        )
+
+
+def test_a_toy_task_has_its_column_in_an_ablation_and_its_help_on_the_command(
+    brightness, monkeypatch, capsys
+):
+    import sys
+
+    from cluster import cli
+    from cluster.ablation.table import Column, columns_of
+
+    assert columns_of("brightness") == {"bright": "bright images"}
+    assert Column("brightness", "test", "bright").name == "bright images"
+    monkeypatch.setattr(sys, "argv", ["loupe", "evaluate", "--help"])
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "dumb")
+    with pytest.raises(SystemExit):
+        cli.main()
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name in TASKS:
+        assert name in words
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_task_refuses_bad_options_in_one_line(task):
+    for options, said in [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"gallery": -1}, "gallery is -1"),
+        ({"batch_siz": 3}, "unknown key batch_siz; did you mean batch_size"),
+        ({"gallery": "few"}, "gallery is 'few'"),
+    ]:
+        with pytest.raises(InputError, match=said) as raised:
+            check_options(task, options)
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "assignment", "said"),
+    [
+        ("detection", "calibratoin=cosine", "unknown key calibratoin; did you mean calibration"),
+        ("retrieval", "token_share=half", "token_share is 'half'"),
+        ("retrieval", "calibration=cosine", "unknown key calibration"),
+        ("grounding", "embedding=whole", "embedding is 'whole'; allowed are alone, dropped, patches"),
+        ("linear-probe", "examples=3", "unknown key examples"),
+    ],
+)
+def test_set_is_explained_for_the_task_it_is_for(task, assignment, said):
+    with pytest.raises(InputError, match=said):
+        from_assignments(options_of(task), [assignment])
+
+
+def test_options_of_another_task_are_refused():
+    with pytest.raises(
+        InputError, match="options are DetectionOptions; task retrieval takes RetrievalOptions"
+    ):
+        check_options("retrieval", DetectionOptions())
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_option_is_described(task):
+    fields = options_of(task).model_fields
+    assert {"gallery", "batch_size", "device"} <= set(fields)
+    assert all(field.description for field in fields.values())
+    check_options(task)  # the defaults are allowed
+
+
+def test_unknown_tasks_are_answered_with_the_nearest(export, shards):
+    known = ", ".join(TASKS)
+    with pytest.raises(InputError, match=f"task is 'retreival'; allowed are {known}; did you mean retrieval"):
+        run_evaluation("retreival", export, shards)
+    with pytest.raises(InputError, match=f"task is 'chess'; allowed are {known}; set --task"):
+        options_of("chess")
+
+
+def test_the_device_is_what_the_machine_has():
+    assert default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_headlines_are_those_of_the_task():
+    retrieval = {
+        "task": "retrieval",
+        "image_to_text": {"R@1": 0.5, "R@5": 0.75},
+        "text_to_image": {"R@1": 0.25},
+    }
+    assert headline_numbers(retrieval) == {"image_to_text": 0.5, "text_to_image": 0.25}
+    assert headline_numbers({"task": "chess", "won": 1.0}) == {}
