@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.config import SupervisionConfig
 from pretrain.models.region_generator import Regions
 from pretrain.models.unsil import TokenUnsil
 from pretrain.objectives.inputs import ShapleyTargets
@@ -26,6 +25,7 @@ from pretrain.shapley.normalise import row_distributions, soft_labels
 from pretrain.shapley.sampled import merged_interaction
 from pretrain.shapley.targets import per_size, region_targets
 from pretrain.step_context import StepContext
+from pretrain.supervision.config import SupervisionConfig
 from pretrain.supervision.hybrid import HybridSupervision, Selection, merge
 from pretrain.supervision.phrases import encode_alone, phrase_embeddings
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting

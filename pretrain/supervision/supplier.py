@@ -9,13 +9,13 @@ from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
 
-from pretrain.config import SupervisionConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator
 from pretrain.objectives.inputs import Features
 from pretrain.objectives.objective import ObjectiveOptions
 from pretrain.step_context import StepContext
+from pretrain.supervision.config import SupervisionConfig
 
 Options = TypeVar("Options", bound=ObjectiveOptions)
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from pipelines.common.config import Section
-from pretrain.config import ModelConfig, PretrainConfig, SupervisionConfig
+from pretrain.config import ModelConfig, PretrainConfig
 from pretrain.objectives import OBJECTIVES
 from pretrain.objectives.objective import ObjectiveOptions
 from pretrain.supervision import SUPPLIERS
+from pretrain.supervision.config import SupervisionConfig
 
 
 class ChosenObjectives(Section):

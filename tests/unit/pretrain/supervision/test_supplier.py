@@ -3,9 +3,9 @@
 import pytest
 from small_tasks import PAIRS, module, recipe
 
-from pretrain.config import SupervisionConfig
 from pretrain.objectives.box_value import BoxValueOptions
 from pretrain.supervision import SUPPLIERS
+from pretrain.supervision.config import SupervisionConfig
 from pretrain.supervision.supplier import SupplierSetting
 
 

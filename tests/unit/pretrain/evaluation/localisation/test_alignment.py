@@ -8,7 +8,6 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-from pretrain.config import SupervisionConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.phrase_tokens import align_phrases
 from pretrain.evaluation.data.phrase_objects import CaptionedImage, Phrase
@@ -28,6 +27,7 @@ from pretrain.models.region_generator import RegionGenerator
 from pretrain.objectives.inputs import Features
 from pretrain.shapley.exact import enumerate_interaction
 from pretrain.shapley.games import SemanticGame
+from pretrain.supervision.config import SupervisionConfig
 from pretrain.supervision.shapley_targets import FineGrainedSupervision
 
 CAPTION = "a red umbrella on the blue boat by a tree"
