@@ -11,7 +11,6 @@ from PIL import Image
 
 from data_filters.errors import InputError
 from pipelines.icon_world import COLORS, NAMES, WorldSummary, render_world
-from pipelines.icon_world.glyphs import glyph_mask
 from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, first_names, held_out_color
 from pipelines.shards.reader import iterate, read_index, read_members
 
@@ -184,15 +183,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_missing_font_package_says_how_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipelines.icon_world import glyphs
-
-    glyphs._codepoints.cache_clear()
-    monkeypatch.setattr(glyphs, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'loupe\[demo\]'"):
-        render_world(str(tmp_path / "w"), 5)
-
-
 def lab(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
     """CIE L*a*b* (D65) of an sRGB colour."""
     r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in rgb))
@@ -219,16 +209,3 @@ def test_names_are_many_distinct_words() -> None:
     for a, b in combinations(NAMES, 2):
         assert not set(a.split()) <= set(b.split()), (a, b)
         assert not set(b.split()) <= set(a.split()), (a, b)
-
-
-def test_no_two_names_look_nearly_the_same() -> None:
-    looks = {}
-    for name in NAMES:
-        canvas = Image.new("L", (48, 48))
-        mask = Image.fromarray(glyph_mask(name, 48))
-        canvas.paste(mask, ((48 - mask.width) // 2, (48 - mask.height) // 2))
-        looks[name] = frozenset(place for place, value in enumerate(canvas.tobytes()) if value > 127)
-    worst = max(
-        (len(looks[a] & looks[b]) / len(looks[a] | looks[b]), a, b) for a, b in combinations(NAMES, 2)
-    )
-    assert worst[0] < 0.9, worst
