@@ -27,8 +27,10 @@ from pretrain.models.region_generator import RegionGenerator
 from pretrain.objectives.inputs import Features
 from pretrain.shapley.exact import enumerate_interaction
 from pretrain.shapley.games import SemanticGame
+from pretrain.step_context import StepContext
 from pretrain.supervision.config import SupervisionConfig
-from pretrain.supervision.shapley_targets import FineGrainedSupervision
+from pretrain.supervision.shapley_targets import ShapleySupervision
+from pretrain.supervision.supplier import SupplierInputs
 
 CAPTION = "a red umbrella on the blue boat by a tree"
 
@@ -61,8 +63,9 @@ def test_alignment_is_that_of_the_loss_at_training(region_export):
     images, patches = dual.encode_image(batch.pixel_values)
     texts, words = dual.encode_text(batch.input_ids, batch.attention_mask)
     features = Features(images, patches, texts, words, batch.attention_mask)
-    supervision = FineGrainedSupervision(SupervisionConfig(regions=3, head_width=8, budget=1), 16, 1, 12)
-    seen = supervision(dual, generator, features, batch)
+    supervision = ShapleySupervision(SupervisionConfig(regions=3, head_width=8, budget=1), 16, 1, 12)
+    inputs = SupplierInputs(dual, generator, features, batch)
+    seen = supervision(inputs, StepContext.of(0, 0, 0)).targets
     torch.testing.assert_close(found.alignment, seen.alignment[0, :, :3].detach(), atol=1e-6, rtol=0)
     torch.testing.assert_close(found.boxes, seen.regions.boxes[0].detach())
     torch.testing.assert_close(found.confidence, seen.regions.confidence_logits[0].detach().sigmoid())
