@@ -18,9 +18,8 @@ def double(unit: Unit) -> dict[str, int]:
     return {"size": 2 * unit.size}
 
 
-def test_no_units_start_no_ray():
+def test_no_units_start_no_ray(no_ray):
     assert for_each(double, [], 3, lambda unit, result: None) == []
-    assert not ray.is_initialized()
 
 
 def test_a_row_goes_in_and_text_comes_out():
@@ -50,6 +49,7 @@ def test_bars_and_logs_are_set_back_also_after_an_error():
 @pytest.mark.parametrize("address", [None, "ray://head:10001"])
 def test_ray_is_started_here_unless_an_address_is_given_and_stopped_again(monkeypatch, address):
     calls: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # other tests of this session may have one
     monkeypatch.setattr(ray, "init", lambda **options: calls.append(("init", options)))
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append(("shutdown", {})))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -1,7 +1,6 @@
 """What a pass refuses before it starts Ray, and a pass that has nothing left to do."""
 
 import pytest
-import ray
 
 from data_filters.errors import InputError
 from data_filters.phrases import load_extractor
@@ -36,13 +35,12 @@ def finish(curated, output, sha256: str | None = None) -> None:
     copy_with_phrases(shard.uri, sha256 or shard.sha256, str(output), PhrasesConfig(), load_extractor())
 
 
-def test_a_finished_output_is_left_alone_and_needs_no_ray(curated, tmp_path):
+def test_a_finished_output_is_left_alone_and_needs_no_ray(curated, tmp_path, no_ray):
     finish(curated, tmp_path / "out")
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")}
     summary = phrases_pass(curated, tmp_path / "out", PhrasesConfig(workers=5))
     assert (summary.shards, summary.skipped_shards, summary.samples) == (0, 1, 0)
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")} == before
-    assert not ray.is_initialized()
 
 
 def test_other_settings_and_other_shards_are_refused(curated, tmp_path):

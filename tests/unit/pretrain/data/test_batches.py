@@ -6,11 +6,11 @@ from io import BytesIO
 
 import pytest
 
-from pretrain.config import PretrainConfig
 from pretrain.data.batches import BatchReader, StepPlan
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.shards.reader import Reader
 from pretrain.data.webdataset.reader import StreamReader
+from pretrain.tasks.config import DualEncoderConfig
 
 
 @pytest.fixture(params=[Reader, StreamReader])
@@ -27,7 +27,7 @@ def reader(request, committed, pair, tmp_path) -> BatchReader:
                     entry = tarfile.TarInfo(f"{key}.{extension}")
                     entry.size = len(data)
                     tar.addfile(entry, BytesIO(data))
-    config = PretrainConfig.model_validate(
+    config = DualEncoderConfig.model_validate(
         {"model": {"image": {"image_size": 32}}, "data": {"batch_size": 8, "accumulation": 2}}
     )
     opened = open_reader(config, open_data(config, uri), 0, 1)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from data_filters.errors import InputError
-from pretrain.config import PretrainConfig
 from pretrain.data.datasets import open_data, open_reader, plan_batches
 from pretrain.data.order.mixture import MixedOrder
 from pretrain.data.order.sample_order import SampleOrder
@@ -14,10 +13,11 @@ from pretrain.data.shards.reader import Reader
 from pretrain.data.shards.source import ShardSource
 from pretrain.data.webdataset.reader import StreamReader
 from pretrain.data.webdataset.tar_folder import TarFolder
+from pretrain.tasks.config import DualEncoderConfig
 
 
-def config(**data) -> PretrainConfig:
-    return PretrainConfig.model_validate(
+def config(**data) -> DualEncoderConfig:
+    return DualEncoderConfig.model_validate(
         {"seed": 3, "model": {"image": {"image_size": 32}}, "data": {"batch_size": 8, **data}}
     )
 
@@ -85,7 +85,7 @@ def test_the_readers_have_the_settings_of_the_recipe(shards, tars):
 
 
 def test_captions_are_cut_at_the_recipes_limit(shards):
-    settings = PretrainConfig.model_validate(
+    settings = DualEncoderConfig.model_validate(
         {"model": {"image": {"image_size": 32}, "text": {"max_tokens": 4}}, "data": {"batch_size": 8}}
     )
     (batch,) = next(open_reader(settings, open_data(settings, shards), 0, 1).batches(0, 1))
