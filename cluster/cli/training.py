@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.parameters import Json, Output, Run, Sets
+from cluster.cli.parameters import Folder, Json, Run, Sets
 from cluster.cli.results import print_result
 
 
@@ -15,7 +15,7 @@ def pretrain(
         str, typer.Argument(help="a shipped recipe's name (loupe recipes list), or a YAML file")
     ],
     data: Annotated[list[str], typer.Option(help="folder or URI of shards; repeat to mix, as URI=WEIGHT")],
-    output: Output,
+    output: Folder,
     local: Annotated[bool, typer.Option(help="one plain process, without Ray and DeepSpeed")] = False,
     profile: Annotated[
         bool, typer.Option(help="trace steps 5 to 10 of this start to OUTPUT/profile/")
@@ -62,7 +62,7 @@ def reshard(
 
 def export(
     run: Run,
-    output: Output,
+    output: Folder,
     checkpoint: Annotated[
         str | None, typer.Option(help="name of the checkpoint, such as step-00000100; else the newest")
     ] = None,

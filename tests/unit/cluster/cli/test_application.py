@@ -110,6 +110,16 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
             "task is 'retreival'",
         ),
         (("world", "--output", "out", "--pairs", "0"), "pairs"),
+        (("evaluate", "nowhere", "--data", "committed", "--output", "s3://x/y"), "--output is 's3://x/y'"),
+        (("export", "otherrun", "--output", "s3://x/y"), "--output is 's3://x/y'"),
+        (("report", "otherrun", "--output", "memory://page.html"), "--output is 'memory://page.html'"),
+        (("demo", "--output", "gs://x"), "allowed are local paths"),
+        (
+            ("ablate", "icon_world", "--data", "committed", "--world", "empty", "--output", "s3://x"),
+            "copy the results afterwards",
+        ),
+        (("pretrain", "icon_world", "--data", "committed", "--output", "s3://x"), "--output is 's3://x'"),
+        ((*CURATE, "committed", "--set", "filters=[small]"), "unknown filter 'small'"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "",
 )
