@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from data_filters.errors import InputError
-from pipelines.common.files import filesystem
+from pipelines.common.files import absolute, filesystem
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.shard_copy import copy_with_phrases, shard_name
 from pipelines.ray_tasks import Batch, quiet_data, running_ray
@@ -47,7 +47,7 @@ def phrases_pass(
     not be read, after all the others are committed.
     """
     config = config or PhrasesConfig()
-    source, target = os.fspath(input_uri), os.fspath(output_uri)
+    source, target = absolute(input_uri), absolute(output_uri)  # a Ray worker may run in another folder
     if filesystem(source)[1].rstrip("/") == filesystem(target)[1].rstrip("/"):
         raise InputError(f"output is {target}, the input itself; nothing is overwritten; name another output")
     shards = committed_shards(source)
