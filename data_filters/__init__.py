@@ -27,7 +27,9 @@ FILTERS: dict[str, Filter] = {
 def get_filter(name: str) -> Filter:
     """Look up the filter of that name. Raises InputError with the known names."""
     if name not in FILTERS:
-        raise InputError(f"unknown filter {name!r}; known are {', '.join(FILTERS)}")
+        raise InputError(
+            f"unknown filter {name!r}; known are {', '.join(FILTERS)}; mend `filters` in the recipe"
+        )
     return FILTERS[name]
 
 

@@ -169,7 +169,7 @@ def check_folder(cells: Sequence[Cell]) -> None:
             continue
         if earlier["identity"] != cell.job["identity"]:
             raise InputError(
-                f"{cell.folder} was begun as {earlier['identity']}, row {cell.row} of this plan and data is "
+                f"{cell.folder} was started with hash {earlier['identity']}; row {cell.row} now has hash "
                 f"{cell.job['identity']}; give a new --output, or that plan and data, or the row another name"
             )
         for evaluation in cell.job["evaluations"]:
@@ -184,12 +184,13 @@ def check_folder(cells: Sequence[Cell]) -> None:
 
 def check_evaluations(plan: AblationPlan) -> None:
     """Check task and options of every evaluation, before hours of training. Raises InputError naming the row."""
-    every = {id(one): (row, one) for row in plan.rows for one in plan.evaluations_of(row)}
-    for row, one in every.values():
+    # Rows share the plan's evaluations; each is checked once.
+    distinct = {id(shared): (row, shared) for row in plan.rows for shared in plan.evaluations_of(row)}
+    for row, evaluation in distinct.values():
         try:
-            check_options(one.task, one.options)
+            check_options(evaluation.task, evaluation.options)
         except InputError as error:
-            raise InputError(f"row {row}, evaluation {one.name}: {error}") from error
+            raise InputError(f"row {row}, evaluation {evaluation.name}: {error}") from error
 
 
 def evaluation_identity(evaluation: Evaluation, world: str) -> str:

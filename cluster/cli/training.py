@@ -23,7 +23,7 @@ def pretrain(
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Pretrain a model; goes on from the newest checkpoint where OUTPUT holds one.
+    """Pretrain a model; resumes from the newest checkpoint in OUTPUT.
 
     Kinds of training that a recipe's `task` may name: {training_tasks}. Objectives that it may name: {objectives}.
     `loupe recipes options objectives` explains their options.
@@ -34,11 +34,11 @@ def pretrain(
     from pretrain.tasks import config_class
     from pretrain.training.setup import prepare_run
 
-    own = [
+    flags = [
         *(["workers.count=1", "workers.minimum=null"] if local else []),
         *(["schedule.profile=true"] if profile else []),
     ]
-    config = load_recipe(config_class, PRETRAINING, recipe, [*(sets or []), *own])
+    config = load_recipe(config_class, PRETRAINING, recipe, [*(sets or []), *flags])
     run = prepare_run(config, data, output)
     if local:
         from pretrain.training.launch_local import run_local as launch

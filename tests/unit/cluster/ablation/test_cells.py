@@ -66,7 +66,7 @@ def test_a_branch_waits_for_its_checkpoint_unless_it_is_trained(tmp_path):
 def test_a_claimed_folder_refuses_another_training_and_another_evaluation(tmp_path):
     cell(tmp_path).claim()
     check_folder([cell(tmp_path)])
-    with pytest.raises(InputError, match="was begun as a, row r of this plan and data is b"):
+    with pytest.raises(InputError, match="was started with hash a; row r now has hash b"):
         check_folder([cell(tmp_path, identity="b")])
     write(tmp_path / "evaluation" / "retrieval.json", {"identity": "f"})
     with pytest.raises(InputError, match="holds evaluation retrieval as f, in this plan it is e"):

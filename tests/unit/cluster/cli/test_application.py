@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster import cli
+from data_filters import FILTERS
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
 
@@ -119,7 +120,10 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
             "copy the results afterwards",
         ),
         (("pretrain", "icon_world", "--data", "committed", "--output", "s3://x"), "--output is 's3://x'"),
-        ((*CURATE, "committed", "--set", "filters=[small]"), "unknown filter 'small'"),
+        (
+            (*CURATE, "committed", "--set", "filters=[small]"),
+            f"unknown filter 'small'; known are {', '.join(FILTERS)}; set it in the recipe, or give --set filters=",
+        ),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "",
 )
