@@ -48,7 +48,7 @@ coverage: .venv/.installed
 docs: .venv/.installed
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
 
-# Only what pip installs is used, from a folder where the sources are not: data files that the wheel lacks show.
+# The wheel is used from a folder outside the sources, so that missing data files are noticed.
 WHEEL := build/wheel-check
 wheel-check: .venv/.installed
 	rm -rf $(WHEEL) build/lib build/bdist.*

@@ -22,7 +22,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one self-contained page about a run: scores, what it finds, how it learned and from what, its recipe."""
+    """Write one self-contained page about a run: scores, examples, training curves, data, recipe."""
     from pretrain.report.run_page import write_report
 
     page = output or os.path.join(run, "report.html")

@@ -1,4 +1,4 @@
-"""`loupe phrases`: finds the phrases of shards that are already curated anew, through Ray Data.
+"""`loupe phrases`: extracts phrases again from curated shards, through Ray Data.
 
 Use it when a better parser is available: it writes new shards with new `loupe.phrases` and everything else byte for
 byte as it was, without curating again. One shard is one task and one unit of commit.
@@ -40,7 +40,7 @@ def phrases_pass(
     config: PhrasesConfig | None = None,
     progress: Progress | None = None,
 ) -> PhrasesSummary:
-    """Copy curated shards with the phrases of each caption found anew; shards already committed are skipped.
+    """Copy curated shards and extract the phrases of each caption again; shards already committed are skipped.
 
     Every member but `KEY.json` goes out as it came. Raises InputError when the input holds no curated shards, the
     output is the input, or it was begun with other settings or from other shards; RuntimeError when a shard could

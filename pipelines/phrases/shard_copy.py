@@ -1,4 +1,4 @@
-"""Copies one curated shard with the phrases of its captions found anew. No ray."""
+"""Copies one curated shard and extracts the phrases of its captions again. No ray."""
 
 from __future__ import annotations
 
