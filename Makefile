@@ -18,10 +18,11 @@ endif
 
 install: .venv/.installed
 
+# Half an environment is removed: the next call would take it for a whole one.
 .venv/bin/python:
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' >/dev/null 2>&1 || { \
 		echo "no Python of version 3.11 to 3.13 found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 2; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 # torch first: nothing that comes later may exchange it for another build.
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
@@ -47,7 +48,7 @@ coverage: .venv/.installed
 docs: .venv/.installed
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs
 
-# Only what pip installs is used, from a folder where the sources are not: data files that the wheel lacks show.
+# The wheel is used from a folder outside the sources, so that missing data files are noticed.
 WHEEL := build/wheel-check
 wheel-check: .venv/.installed
 	rm -rf $(WHEEL) build/lib build/bdist.*

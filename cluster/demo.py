@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from cluster.console import progress, training_lines
 from cluster.recipes import load_recipe
 from cluster.shipped import CURATION, PRETRAINING
+from pipelines.common.files import write_text
 
 Step = TypeVar("Step")
 Metrics = dict[str, Any]
@@ -69,7 +70,7 @@ def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str
     timed("report", lambda: _report(folder, metrics))
     shown = {name: headline_numbers(values) for name, values in metrics.items()}
     result = {**shown, "seconds": seconds | {"total": round(sum(seconds.values()), 1)}}
-    (folder / "metrics.json").write_text(json.dumps(result, indent=1))
+    write_text(folder / "metrics.json", json.dumps(result, indent=1))
     return result | {"report": str(folder / "report.html")}
 
 

@@ -76,7 +76,7 @@ def kind_of(name: str, kind: str | None) -> str:
         if kind not in KINDS:
             raise InputError(f"kind is {kind!r}; allowed are {known}; set --kind to one of them")
         return kind
-    kinds = [one for one, about in KINDS.items() if name in about.names()]
+    kinds = [known_kind for known_kind, about in KINDS.items() if name in about.names()]
     if len(kinds) == 1:
         return kinds[0]
     if kinds:

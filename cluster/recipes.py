@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from data_filters.errors import InputError
-from pipelines.common.explain import Model, one_line, override, validate
+from pipelines.common.explain import Model, one_line, override, set_in_recipe, validate
 
 # Values of a recipe are Any: what they are is what validation finds out.
 Values = dict[str, Any]
@@ -39,7 +39,7 @@ def load_recipe(
         model_class = model_class(values | _top_level(sets or []))
     for assignment in sets or []:
         override(model_class, values, assignment)
-    return validate(model_class, values, f"recipe {path}")
+    return validate(model_class, values, f"recipe {path}", set_in_recipe)
 
 
 def read_values(path: Path) -> Values:

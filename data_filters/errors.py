@@ -1,5 +1,8 @@
-"""The error for mistakes that the user has to mend. This module imports nothing, so that every other may import it."""
+"""The error for mistakes in what the user gave. This module imports nothing, so every other module may import it."""
 
 
 class InputError(ValueError):
-    """The user's input or config is wrong. One line: what was received, what is allowed, how to mend."""
+    """The user's input or configuration is wrong.
+
+    The message is one line: the field, the value received, what is allowed, and how to correct it.
+    """

@@ -27,7 +27,8 @@ class Limit:
     """A key of the recipe that a score is compared with.
 
     The type of `default` (int or float) is that of the key. `minimum` and `maximum` are the values that a recipe may
-    give, both included. `unit` is what a table shows behind the number; `description` explains the key in full.
+    give, both included. In a table `quantity` stands before the number and `unit` behind it, where they are not empty;
+    `description` explains the key in full.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Limit:
     description: str
     minimum: float | None = None
     maximum: float | None = None
+    quantity: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,6 @@ class Filter:
         return value <= limit
 
     def rule(self, limit: float) -> str:
-        """The rule in words, with its unit: `kept above 200 px, shorter side`."""
-        side = "above" if self.above is not None else "from" if self.at_least is not None else "up to"
-        return f"kept {side} {limit:g} {self.limit.unit}"
+        """The rule in words, with its unit: `keeps: shorter side above 200 px`."""
+        side = "above" if self.above is not None else "at least" if self.at_least is not None else "at most"
+        return " ".join(filter(None, ["keeps:", self.limit.quantity, side, f"{limit:g}", self.limit.unit]))

@@ -68,7 +68,8 @@ SMALL_IMAGE = Filter(
         key="min_side",
         default=200,
         minimum=0,
-        unit="px, shorter side",
+        quantity="shorter side",
+        unit="px",
         description="pixels; a pair is dropped unless width and height are both above this",
     ),
 )
@@ -80,7 +81,8 @@ EXTREME_ASPECT = Filter(
         key="max_aspect",
         default=10.0,
         minimum=1,
-        unit="longer over shorter side",
+        quantity="aspect ratio",
+        unit="",
         description="longer over shorter side, no unit; a pair is dropped when above this",
     ),
 )

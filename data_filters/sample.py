@@ -7,7 +7,7 @@ in `KEY.json` under `caption`, and any other members, which are carried along un
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,11 @@ def image_member(extensions: Mapping[str, object]) -> str | None:
     return next((by_lower[wanted] for wanted in IMAGE_EXTENSIONS if wanted in by_lower), None)
 
 
+def metadata_member(extensions: Iterable[str]) -> str | None:
+    """Find the metadata among the members' extensions: the first `METADATA_EXTENSION`, in upper or lower case."""
+    return next((name for name in extensions if name.lower() == METADATA_EXTENSION), None)
+
+
 def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
     """Build a sample from its members (extension without dot → bytes).
 
@@ -61,7 +66,7 @@ def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
     by_lower = {name.lower(): name for name in reversed(list(members))}
     image_name = image_member(members)
     caption_name = by_lower.get(CAPTION_EXTENSION)
-    metadata_name = by_lower.get(METADATA_EXTENSION)
+    metadata_name = metadata_member(members)
     metadata = None if metadata_name is None else parse_metadata(members[metadata_name])
     caption: str | None = None
     if caption_name is not None:

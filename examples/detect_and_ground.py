@@ -1,7 +1,7 @@
 """Find objects by name, ground a sentence, and rank pictures, with an exported model; draws the boxes.
 
-    python examples/detect_and_ground.py                       # the model and pictures of curate_and_train.sh
-    python examples/detect_and_ground.py --export my/export --names "red umbrella" "blue dog" \
+    .venv/bin/python examples/detect_and_ground.py                       # the model and pictures of curate_and_train.sh
+    .venv/bin/python examples/detect_and_ground.py --export my/export --names "red umbrella" "blue dog" \
         --text "the small blue dog" a.jpg b.jpg
 
 Writes OUTPUT/NAME.png: the picture with the detected objects in green and the grounded sentence in red.

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
-from pipelines.curate.unit import Unit
+from pipelines.shards.unit import Unit
 
 Result = dict[str, Any]  # what a task returns; JSON
 Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over

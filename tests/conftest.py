@@ -14,9 +14,12 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder with real shards (openstax/, coco/, treebank/); the test is skipped where it is absent."""
-    here = os.environ.get("LOUPE_SHARED_DATA")
-    folder = Path(here) if here else Path(__file__).parents[2] / "shared" / "data"
+    """Folder with real shards (openstax/, coco/, treebank/): LOUPE_SHARED_DATA, else `shared/data` beside the checkout.
+
+    The test is skipped where it is absent.
+    """
+    named = os.environ.get("LOUPE_SHARED_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}; set LOUPE_SHARED_DATA to its folder")
     return folder

@@ -15,7 +15,7 @@ from pathlib import Path
 from cluster.ablation.plan import AblationPlan, Evaluation
 from cluster.ablation.records import JOB, RESULT, Job, Result, read_json
 from data_filters.errors import InputError
-from pipelines.common.files import write_json
+from pipelines.common.files import filesystem, join, write_json
 from pretrain.config import PretrainConfig
 from pretrain.evaluation.runner import check_options
 from pretrain.training.setup import prepare_run
@@ -169,7 +169,7 @@ def check_folder(cells: Sequence[Cell]) -> None:
             continue
         if earlier["identity"] != cell.job["identity"]:
             raise InputError(
-                f"{cell.folder} was begun as {earlier['identity']}, row {cell.row} of this plan and data is "
+                f"{cell.folder} was started with hash {earlier['identity']}; row {cell.row} now has hash "
                 f"{cell.job['identity']}; give a new --output, or that plan and data, or the row another name"
             )
         for evaluation in cell.job["evaluations"]:
@@ -184,17 +184,19 @@ def check_folder(cells: Sequence[Cell]) -> None:
 
 def check_evaluations(plan: AblationPlan) -> None:
     """Check task and options of every evaluation, before hours of training. Raises InputError naming the row."""
-    every = {id(one): (row, one) for row in plan.rows for one in plan.evaluations_of(row)}
-    for row, one in every.values():
+    # Rows share the plan's evaluations; each is checked once.
+    distinct = {id(shared): (row, shared) for row in plan.rows for shared in plan.evaluations_of(row)}
+    for row, evaluation in distinct.values():
         try:
-            check_options(one.task, one.options)
+            check_options(evaluation.task, evaluation.options)
         except InputError as error:
-            raise InputError(f"row {row}, evaluation {one.name}: {error}") from error
+            raise InputError(f"row {row}, evaluation {evaluation.name}: {error}") from error
 
 
 def evaluation_identity(evaluation: Evaluation, world: str) -> str:
     """Hash of all that decides the scores except the weights; `world.json` stands for the data."""
-    made_as = read_json(Path(world) / "world.json")
+    fs, path = filesystem(join(world, "world.json"))
+    made_as = json.loads(fs.cat_file(path)) if fs.exists(path) else None
     return short_hash([evaluation.task, evaluation.split, evaluation.options, made_as])
 
 

@@ -23,13 +23,13 @@ SPREAD = "mean ± standard deviation over seeds (n − 1)"
 def write_results(
     folder: Path,
     plan: AblationPlan,
-    found: Table,
+    measured: Table,
     results: Sequence[Mapping[str, Any]],  # result.json of each cell: its scores differ by task
     failed: Mapping[str, str],
 ) -> None:
     """Write the four files into `folder`; `results` are the cells' own, `failed` the reason of each that has none."""
     folder.mkdir(parents=True, exist_ok=True)
-    document = as_json(found) | {
+    document = as_json(measured) | {
         "cells": list(results),
         "failed": dict(failed),
         "plan": plan.model_dump(mode="json"),
@@ -37,20 +37,20 @@ def write_results(
     write_json(folder / "ablation.json", document)
     seeds = sorted({result["seed"] for result in results})
     remark = f"{len(results)} trainings, seeds {', '.join(map(str, seeds)) or 'none'}; {SPREAD}."
-    write_text(folder / "ablation.md", f"# {plan.title}\n\n{remark}\n\n{as_markdown(found)}")
-    picture = draw_table(found)
+    write_text(folder / "ablation.md", f"# {plan.title}\n\n{remark}\n\n{as_markdown(measured)}")
+    picture = draw_table(measured)
     write_text(folder / "ablation.svg", picture)
-    write_text(folder / "ablation.html", _page(plan, found, picture, remark, failed))
+    write_text(folder / "ablation.html", _page(plan, measured, picture, remark, failed))
 
 
-def _page(plan: AblationPlan, found: Table, picture: str, remark: str, failed: Mapping[str, str]) -> str:
-    head, rows = as_texts(found)
+def _page(plan: AblationPlan, measured: Table, picture: str, remark: str, failed: Mapping[str, str]) -> str:
+    head, rows = as_texts(measured)
     rows = [[title.replace(" ", "\u00a0"), *scores] for title, *scores in rows]  # a title stays on one line
     nothing = Markup("")
     reasons = [list(failure) for failure in failed.items()]
     sections = [
         ("Scores", table(head, rows) if rows else nothing),
-        ("Every seed", table(*_by_seed(found)) if rows else nothing),
+        ("Every seed", table(*_by_seed(measured)) if rows else nothing),
         ("Failed", table(["", "reason"], reasons, numbers_from=2) if failed else nothing),
         ("Rows", joined([_row(plan, name) for name in plan.rows])),
         ("Common to all rows", table([], settings({"base": plan.base, **plan.common}), numbers_from=9)),
@@ -68,15 +68,15 @@ def _row(plan: AblationPlan, name: str) -> Markup:
     return joined([heading(row.title), quiet(f"{name}: {origin}"), overrides])
 
 
-def _by_seed(found: Table) -> tuple[list[str], list[list[str]]]:
+def _by_seed(measured: Table) -> tuple[list[str], list[list[str]]]:
     """(head, rows) with a row per line and seed."""
-    head, _ = as_texts(found)
+    head, _ = as_texts(measured)
     rows = []
-    for line in found.lines:
+    for line in measured.lines:
         if line.kind == "yardstick":
             continue
         for seed in sorted({seed for values in line.values.values() for seed in values}):
-            values = [line.values.get(column, {}).get(seed) for column in found.columns]
+            values = [line.values.get(column, {}).get(seed) for column in measured.columns]
             cells = ["" if value is None else f"{value:.3f}" for value in values]
             rows.append([f"{line.title}, seed {seed}", *cells])
     return head, rows

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from cluster.recipes import load_recipe
 from cluster.shipped import PRETRAINING
 from data_filters.errors import InputError
 from pipelines.common.config import Section
+from pipelines.common.yaml_line import yaml_line
 from pretrain.config import PretrainConfig
 from pretrain.tasks import config_class
 
@@ -22,7 +22,7 @@ LOCAL = ("workers.count=1", "workers.minimum=null")  # each training is one plai
 
 def _check_folder_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ValueError(f"{name!r} is to be a folder's name: letters, digits, _ . -")
+        raise ValueError(f"{name!r} is not a valid folder name: letters, digits, _ . -")
     return name
 
 
@@ -126,7 +126,7 @@ class AblationPlan(Section):
         """The evaluations of a row: the plan's, then its own."""
         row = self.rows[name]
         shared = {shared.name: shared for shared in self.evaluations if shared.name not in row.skip}
-        return list((shared | {own.name: own for own in row.evaluations}).values())
+        return list((shared | {added.name: added for added in row.evaluations}).values())
 
     def in_order(self, wanted: Sequence[str] | None = None) -> list[str]:
         """The wanted rows (None: all) and those that they start from; each after the row that it starts from.
@@ -146,7 +146,7 @@ class AblationPlan(Section):
     def config_of(self, name: str) -> PretrainConfig:
         """The recipe of a row: the base with the common overrides and its own. Raises InputError naming the row."""
         values = [*assignments(self.common), *assignments(self.rows[name].overrides)]
-        sets = [f"{'.'.join(path)}={as_yaml(value)}" for path, value in values]
+        sets = [f"{'.'.join(path)}={yaml_line(value)}" for path, value in values]
         try:
             return load_recipe(config_class, PRETRAINING, self.base, [*sets, *LOCAL])
         except InputError as error:
@@ -168,12 +168,3 @@ def assignments(
             yield from assignments(value, path)
         else:
             yield path, value
-
-
-def as_yaml(value: Any) -> str:
-    """A value as YAML on one line, as the right side of `--set`."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-        .removesuffix("...\n")
-        .strip()
-    )

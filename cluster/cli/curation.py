@@ -19,7 +19,7 @@ def curate(
     ],
     input: Annotated[str, typer.Option(help="folder or URI of raw shards")],
     output: Output,
-    dry_run: Annotated[bool, typer.Option(help="check everything, write nothing")] = False,
+    dry_run: Annotated[bool, typer.Option(help="scan and show what would be kept; write nothing")] = False,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +60,7 @@ def phrases(
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Find the phrases of curated captions anew, with another parser or other options, into new shards."""
+    """Extract phrases again from curated shards, with another parser or other options, into new shards."""
     from cluster.console import progress
     from pipelines.common.explain import from_assignments
     from pipelines.phrases.config import PhrasesConfig

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.parameters import Json, Output, Seed, Sets
+from cluster.cli.parameters import Folder, Json, Seed, Sets
 from cluster.cli.results import print_result
 
 
 def demo(
-    output: Output = "build/demo",
+    output: Folder = "build/demo",
     pairs: Annotated[int, typer.Option(help="training pairs")] = 10000,
     seed: Seed = 0,
     sets: Sets = None,

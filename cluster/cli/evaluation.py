@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from cluster.cli.parameters import Json, Output
+from cluster.cli.parameters import Folder, Json
 from cluster.cli.results import print_result
 
 
 def evaluate(
     export: Annotated[str, typer.Argument(help="folder that loupe export wrote")],
     data: Annotated[str, typer.Option(help="folder or URI of shards, raw or curated")],
-    output: Output,
+    output: Folder,
     task: Annotated[str, typer.Option(help="{evaluation_tasks}")] = "retrieval",
     gallery: Annotated[int | None, typer.Option(help="only the first N images")] = None,
     batch_size: Annotated[
@@ -34,7 +35,15 @@ def evaluate(
 
     given = {"gallery": gallery, "batch_size": batch_size, "device": device}
     assignments = [f"{name}={value}" for name, value in given.items() if value is not None]
-    options = from_assignments(options_of(task), [*(sets or []), *assignments])
+    options = from_assignments(
+        options_of(task), [*(sets or []), *assignments], f"task {task}", lambda name: _remedy(name, given)
+    )
     with progress("evaluating") as tick:
         metrics = run_evaluation(task, export, data, output, options=options, progress=tick)
     print_result(metrics, as_json)
+
+
+def _remedy(name: str, given: Mapping[str, object]) -> str:
+    """How the user changes the option `name`: by the flag that has set it, else by --set."""
+    flag = f"--{name.replace('_', '-')}"
+    return f"give another {flag}" if given.get(name) is not None else f"give --set {name}=value"

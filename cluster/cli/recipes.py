@@ -37,7 +37,7 @@ def list_recipes(as_json: Json = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="a shipped recipe's name, or a YAML file")],
     kind: Annotated[
-        str | None, typer.Option(help="curation, pretraining or ablation; needed for a file or a shared name")
+        str | None, typer.Option(help="{recipe_kinds}; needed for a file or a shared name")
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="the file as it is, comments included")] = False,
     sets: Sets = None,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typer._click.formatting import HelpFormatter
 
 REGISTRIES: dict[str, tuple[str, str]] = {
+    "recipe_kinds": ("cluster.recipe_kinds", "KINDS"),
     "filters": ("data_filters", "FILTERS"),
     "training_tasks": ("pretrain.tasks", "TASKS"),
     "objectives": ("pretrain.objectives", "OBJECTIVES"),

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.parameters import Json, Output, Run
+from cluster.cli.parameters import Folder, Json, LocalFile, Run
 from cluster.cli.results import print_json, print_result
 
 
 def report(
     run: Run,
-    output: Annotated[str | None, typer.Option(help="the HTML file; else RUN/report.html")] = None,
+    output: LocalFile = None,
     curation: Annotated[
         list[str] | None, typer.Option(help="output folder of loupe curate; else that of the run's data")
     ] = None,
@@ -22,7 +22,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one self-contained page about a run: scores, what it finds, how it learned and from what, its recipe."""
+    """Write one self-contained page about a run: scores, examples, training curves, data, recipe."""
     from pretrain.report.run_page import write_report
 
     page = output or os.path.join(run, "report.html")
@@ -37,7 +37,7 @@ def ablate(
     ],
     data: Annotated[str, typer.Option(help="folder or URI of shards to train on")],
     world: Annotated[str, typer.Option(help="output of loupe world, whose splits are evaluated on")],
-    output: Output,
+    output: Folder,
     rows: Annotated[str | None, typer.Option(help="names of rows, as a,b; else all")] = None,
     seeds: Annotated[str, typer.Option(help="as 0,1,2")] = "0,1,2",
     jobs: Annotated[int, typer.Option(help="trainings at the same time, which share the cores")] = 1,

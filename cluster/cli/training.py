@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.parameters import Json, Output, Run, Sets
+from cluster.cli.parameters import Folder, Json, Run, Sets
 from cluster.cli.results import print_result
 
 
@@ -15,7 +15,7 @@ def pretrain(
         str, typer.Argument(help="a shipped recipe's name (loupe recipes list), or a YAML file")
     ],
     data: Annotated[list[str], typer.Option(help="folder or URI of shards; repeat to mix, as URI=WEIGHT")],
-    output: Output,
+    output: Folder,
     local: Annotated[bool, typer.Option(help="one plain process, without Ray and DeepSpeed")] = False,
     profile: Annotated[
         bool, typer.Option(help="trace steps 5 to 10 of this start to OUTPUT/profile/")
@@ -23,7 +23,7 @@ def pretrain(
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Pretrain a model; goes on from the newest checkpoint where OUTPUT holds one.
+    """Pretrain a model; resumes from the newest checkpoint in OUTPUT.
 
     Kinds of training that a recipe's `task` may name: {training_tasks}. Objectives that it may name: {objectives}.
     `loupe recipes options objectives` explains their options.
@@ -34,11 +34,11 @@ def pretrain(
     from pretrain.tasks import config_class
     from pretrain.training.setup import prepare_run
 
-    own = [
+    flags = [
         *(["workers.count=1", "workers.minimum=null"] if local else []),
         *(["schedule.profile=true"] if profile else []),
     ]
-    config = load_recipe(config_class, PRETRAINING, recipe, [*(sets or []), *own])
+    config = load_recipe(config_class, PRETRAINING, recipe, [*(sets or []), *flags])
     run = prepare_run(config, data, output)
     if local:
         from pretrain.training.launch_local import run_local as launch
@@ -62,7 +62,7 @@ def reshard(
 
 def export(
     run: Run,
-    output: Output,
+    output: Folder,
     checkpoint: Annotated[
         str | None, typer.Option(help="name of the checkpoint, such as step-00000100; else the newest")
     ] = None,

@@ -18,7 +18,10 @@ def world(
     names: Annotated[int | None, typer.Option(help="kinds of objects; fewer are learned sooner")] = None,
     single_share: Annotated[float, typer.Option(help="share of training scenes with one object")] = 0.2,
     test_pairs: Annotated[int | None, typer.Option(help="test pairs; else 512 or fewer")] = None,
-    unseen_pairs: Annotated[int | None, typer.Option(help="pairs of unseen looks; else 512 or fewer")] = None,
+    unseen_pairs: Annotated[
+        int | None,
+        typer.Option(help="pairs with colour-name combinations that training never shows; else 512 or fewer"),
+    ] = None,
     flaws: Annotated[bool, typer.Option(help="plant known flaws; ground_truth.parquet says which")] = False,
     as_json: Json = False,
 ) -> None:

@@ -33,7 +33,7 @@ def _constituency(model: str, options: PhraseOptions) -> PhraseExtractor:
 # Name → function of (model, options) that loads an extractor. spaCy is imported only then.
 EXTRACTORS: dict[str, Callable[[str, PhraseOptions], PhraseExtractor]] = {
     "noun_chunks": _noun_chunks,  # any spaCy pipeline with a dependency parser
-    "constituency": _constituency,  # benepar through spaCy: pip install 'loupe[constituency]'
+    "constituency": _constituency,  # benepar through spaCy: pip install benepar
 }
 
 

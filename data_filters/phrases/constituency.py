@@ -47,7 +47,7 @@ def load_benepar(model: str) -> Language:
     if find_spec("benepar") is None:
         raise InputError(
             "phrases.extractor is 'constituency', which needs benepar, and it is not installed; "
-            "run `pip install 'loupe[constituency]'`, or set phrases.extractor to noun_chunks"
+            "run `pip install benepar`, or set phrases.extractor to noun_chunks"
         )
     import benepar  # noqa: F401  (registers the component)
 

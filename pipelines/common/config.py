@@ -8,10 +8,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 # The type that pydantic's Field takes is dict[str, Any].
 NO_EFFECT_ON_OUTPUT: dict[str, Any] = {"affects_output": False}
 """Give a field `json_schema_extra=NO_EFFECT_ON_OUTPUT` when it changes how a run goes, not what comes out."""
+
+
+def affects_output(field: FieldInfo) -> bool:
+    """Whether a field decides what comes out: false for those marked NO_EFFECT_ON_OUTPUT."""
+    extra = field.json_schema_extra
+    return not (isinstance(extra, dict) and extra.get("affects_output") is False)
 
 
 class Section(BaseModel):
@@ -44,9 +51,7 @@ def output_settings(model: BaseModel) -> dict[str, Any]:
         name: _output_value(getattr(model, name), dumped[name])
         for name, info in type(model).model_fields.items()
         if name in dumped  # a section may leave out what is not chosen
-        and not (
-            isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("affects_output") is False
-        )
+        and affects_output(info)
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
@@ -18,25 +19,39 @@ from data_filters.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
 Values = dict[str, Any]  # a recipe as YAML gives it, before it is checked
+Remedy = Callable[[str], str]
+"""A key's dotted name → what the user has to do about its value, the last part of the line."""
 
 
-def validate(model_class: type[Model], values: Values, where: str) -> Model:
+def set_key(name: str) -> str:
+    """The remedy where values come from `--set` or from Python: `set a.b=value`."""
+    return f"set {name}=value"
+
+
+def set_in_recipe(name: str) -> str:
+    """The remedy where values come from a recipe."""
+    return f"set it in the recipe, or give --set {name}=value"
+
+
+def validate(model_class: type[Model], values: Values, where: str, remedy: Remedy = set_key) -> Model:
     """Check `values` and make a `model_class`; `where` begins the line of an error ("recipe x.yaml", "--set").
 
-    Raises InputError with the first mistake in full and the number of the others.
+    Raises InputError with the first mistake in full, `remedy` of its key, and the number of the others.
     """
     try:
         return model_class.model_validate(values)
     except ValidationError as error:
-        raise InputError(explain(model_class, error, where)) from error
+        raise InputError(explain(model_class, error, where, remedy)) from error
 
 
-def from_assignments(model_class: type[Model], sets: list[str] | None) -> Model:
+def from_assignments(
+    model_class: type[Model], sets: list[str] | None, where: str = "--set", remedy: Remedy = set_key
+) -> Model:
     """Make a model of defaults with the overrides `a.b=value`. Raises InputError on the user's mistakes."""
     values: Values = {}
     for assignment in sets or []:
         override(model_class, values, assignment)
-    return validate(model_class, values, "--set")
+    return validate(model_class, values, where, remedy)
 
 
 def override(model_class: type[BaseModel], values: Values, assignment: str) -> None:
@@ -76,32 +91,31 @@ def override(model_class: type[BaseModel], values: Values, assignment: str) -> N
     mapping[keys[-1]] = value
 
 
-def explain(model_class: type[BaseModel], error: ValidationError, where: str) -> str:
+def explain(
+    model_class: type[BaseModel], error: ValidationError, where: str, remedy: Remedy = set_key
+) -> str:
     """Explain the first mistake in full, and say how many more there are."""
     problems = error.errors()
     # An unknown key is the likeliest cause of the others (a field that is missing under its right name).
     problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
-    line = _explain_one(model_class, problems[0], where)
+    line = _explain_one(model_class, problems[0], where, remedy)
     more = len(problems) - 1
     return line + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
 
 
-def _explain_one(model_class: type[BaseModel], problem: ErrorDetails, where: str) -> str:
+def _explain_one(model_class: type[BaseModel], problem: ErrorDetails, where: str, remedy: Remedy) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
     if problem["type"] == "extra_forbidden":
         parent = _model_at(model_class, location[:-1])
         return _unknown_key(parent, ".".join(location[:-1]), location[-1], where)
     if problem["type"] == "missing":
-        return f"{where}: {name} is missing; add it to the recipe, or give --set {name}=value"
+        return f"{where}: {name} is missing; {remedy(name)}"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if not name:  # a check across fields, whose message names them
         return f"{where}: {one_line(message)}"
     allowed = message[0].lower() + message[1:]
-    return (
-        f"{where}: {name} is {_short(problem['input'])}; {one_line(allowed)}; "
-        f"mend it in the recipe, or give --set {name}=value"
-    )
+    return f"{where}: {name} is {_short(problem['input'])}; {one_line(allowed)}; {remedy(name)}"
 
 
 def _unknown_key(parent: type[BaseModel] | None, above: str, key: str, where: str) -> str:

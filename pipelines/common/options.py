@@ -13,10 +13,12 @@ from enum import Enum
 from pathlib import Path
 
 import annotated_types
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from pipelines.common.config import affects_output
+from pipelines.common.yaml_line import yaml_line
 
 ANY_NAME, ANY_PLACE = "NAME", "N"
 """What stands in a dotted key for the free key of a mapping, and for the place in a list."""
@@ -58,10 +60,7 @@ class OptionDescription:
     @property
     def default_text(self) -> str:
         """The default as YAML on one line, or `required`."""
-        if self.required:
-            return "required"
-        text = yaml.safe_dump(self.default, default_flow_style=True, sort_keys=False, width=10**6)
-        return text.removesuffix("...\n").strip()
+        return "required" if self.required else yaml_line(self.default)
 
 
 def describe(model_class: type[BaseModel]) -> list[OptionDescription]:
@@ -84,7 +83,6 @@ def _describe(
         key = f"{above}{field.alias or name}"
         required, default = _default(field) if defaults is None else (False, getattr(defaults, name))
         sections = list(_sections(field.annotation))
-        extra = field.json_schema_extra
         # A section that is always there has its default in its keys.
         whole = isinstance(default, BaseModel) and field.annotation is type(default)
         yield OptionDescription(
@@ -96,7 +94,7 @@ def _describe(
             required=required,
             is_section=bool(sections),
             has_own_default=not whole,
-            affects_output=not (isinstance(extra, dict) and extra.get("affects_output") is False),
+            affects_output=affects_output(field),
         )
         for suffix, section in sections:
             if section not in ancestors:

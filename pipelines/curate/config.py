@@ -27,7 +27,8 @@ class ActiveFilters(Section):
     @classmethod
     def _known_filters(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            get_filter(name)
+            if name not in FILTERS:
+                raise ValueError(f"unknown filter {name!r}; known are {', '.join(FILTERS)}")
         if len(set(names)) != len(names):
             raise ValueError("a filter comes twice; name each once")
         return names

@@ -13,7 +13,7 @@ from data_filters import judge
 from data_filters.verdict import Drop
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.funnel import Funnel, empty_funnel
-from pipelines.curate.unit import Row
+from pipelines.curate.scan import Row
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from data_filters.sample import image_member, sample_from_members
 from pipelines.common.files import join, remove_file, write_json
 from pipelines.curate.decide import Rejected
 from pipelines.curate.scan import members_of
-from pipelines.curate.unit import Unit
 from pipelines.shards.reader import read_members
+from pipelines.shards.unit import Unit
 
 EXAMPLES = "examples"
 THUMBNAIL = 128  # pixels, the longer side of an example's picture

@@ -9,7 +9,8 @@ from typing import Any
 from data_filters import get_filter
 from pipelines.curate.config import CurateConfig
 
-_HEAD = ("filter", "rule", "saw", "rejected in order", "fail it", "fail it alone")
+HEAD = ("filter", "rule", "pairs in", "dropped", "fail", "fail only this")
+"""Over the cells of `FilterCounts.cells`."""
 _COUNTS = ("seen", "rejected", "rejected_alone", "rejected_in_order")
 
 
@@ -32,8 +33,13 @@ class FilterCounts:
     rejected_in_order: int = 0
 
     def rule(self) -> str:
-        """The rule in words, with its unit: `kept above 200 px, shorter side`."""
+        """The rule in words, with its unit: `keeps: shorter side above 200 px`."""
         return get_filter(self.name).rule(self.limit)
+
+    def cells(self) -> list[str]:
+        """The filter's row of a table under HEAD."""
+        counts = (self.seen, self.rejected_in_order, self.rejected, self.rejected_alone)
+        return [self.name, self.rule(), *(f"{count:,}" for count in counts)]
 
 
 @dataclass
@@ -82,22 +88,12 @@ def funnel_from_json(data: Mapping[str, Any]) -> Funnel:
 def funnel_table(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
     """The funnel as a table of text: (head, rows), a row per filter, then the pairs kept, then what was unreadable.
 
-    In the row of the kept pairs `saw` counts those that passed every filter; in the rows of unreadable samples `rule`
-    is the reason and `rejected in order` the number of samples.
+    In the row of the kept pairs `pairs in` counts those that passed every filter; in the rows of unreadable samples
+    `rule` is the reason and `dropped` the number of samples.
     """
-    rows = [
-        [
-            counts.name,
-            counts.rule(),
-            f"{counts.seen:,}",
-            f"{counts.rejected_in_order:,}",
-            f"{counts.rejected:,}",
-            f"{counts.rejected_alone:,}",
-        ]
-        for counts in funnel.filters
-    ]
+    rows = [counts.cells() for counts in funnel.filters]
     rows.append(["kept", "", f"{funnel.kept:,}", "", "", ""])
     rows += [
         ["not readable", reason, "", f"{count:,}", "", ""] for reason, count in funnel.quarantine.items()
     ]
-    return list(_HEAD), rows
+    return list(HEAD), rows

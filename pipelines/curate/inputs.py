@@ -7,11 +7,11 @@ import posixpath
 from data_filters.errors import InputError
 from data_filters.sample import CAPTION_EXTENSION, METADATA_EXTENSION, image_member
 from pipelines.common.files import filesystem
-from pipelines.curate.unit import Unit
 from pipelines.shards.listing import Kind, find_shards
 from pipelines.shards.manifest import Manifest, read_manifests
 from pipelines.shards.reader import group, walk
 from pipelines.shards.tar_format import BrokenShard
+from pipelines.shards.unit import Unit
 
 
 def find_units(input: str) -> list[Unit]:

@@ -15,18 +15,19 @@ from pipelines.common.html.page import page
 from pipelines.common.html.parts import bar, cards, preformatted, quiet, table
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.examples import EXAMPLES
-from pipelines.curate.funnel import FilterCounts, Funnel
+from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
 
 SHOWN = 12  # pictures per filter in the HTML
-TITLE = "What was kept, and why not"
+TITLE = "Curation report"
 
 _PACKAGE = "pipelines.curate"
-_HEAD = ["filter", "rule", "saw", "rejected in order", "", "fail it", "fail it alone"]
+_BAR = HEAD.index("dropped") + 1  # the column of the bar, which has no name
+_HEAD = [*HEAD[:_BAR], "", *HEAD[_BAR:]]
 _HINTS = {
-    _HEAD.index("fail it"): "fail this filter, whatever the others say",
-    _HEAD.index("fail it alone"): "fail this filter and no other: would stay if it were switched off",
+    _HEAD.index("fail"): "fail this filter, whatever the others say",
+    _HEAD.index("fail only this"): "fail this filter and no other: would stay if it were switched off",
 }
 
 
@@ -113,20 +114,12 @@ def _phrases() -> Markup:
 
 def _filters(funnel: Funnel) -> Markup:
     """A row per filter, and the pairs kept in the last one."""
-    rows: list[list[str]] = [
-        [
-            counts.name,
-            counts.rule(),
-            f"{counts.seen:,}",
-            f"{counts.rejected_in_order:,}",
-            bar(counts.rejected_in_order, funnel.pairs, "bad"),
-            f"{counts.rejected:,}",
-            f"{counts.rejected_alone:,}",
-        ]
-        for counts in funnel.filters
-    ]
+    rows: list[list[str]] = []
+    for counts in funnel.filters:
+        cells = counts.cells()
+        rows.append([*cells[:_BAR], bar(counts.rejected_in_order, funnel.pairs, "bad"), *cells[_BAR:]])
     rows.append(["kept", "", "", f"{funnel.kept:,}", bar(funnel.kept, funnel.pairs, "good"), "", ""])
-    return table(_HEAD, rows, numbers_from=2, words={_HEAD.index("")}, hints=_HINTS, total=True)
+    return table(_HEAD, rows, numbers_from=2, words={_BAR}, hints=_HINTS, total=True)
 
 
 def _quarantine(funnel: Funnel) -> Markup:

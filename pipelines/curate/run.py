@@ -2,7 +2,7 @@
 
     A scan     every raw shard → sidecar and quarantine      pipelines/curate/scan.py, sidecar.py
     B decide   stored scores against the recipe's limits     pipelines/curate/decide.py
-    C stream   kept pairs → tar, index, manifest             pipelines/curate/write.py
+    C write    kept pairs → tar, index, manifest             pipelines/curate/write.py
 
 One raw shard is one task and one unit of commit. Running again skips what is committed.
 """
@@ -25,11 +25,11 @@ from pipelines.curate.report import write_report
 from pipelines.curate.scan import Scanned, scan
 from pipelines.curate.sidecar import load_scan, save_scan
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress
-from pipelines.curate.unit import Unit
-from pipelines.curate.write import stream
+from pipelines.curate.write import write_unit
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Result, for_each, running_ray
 from pipelines.shards.manifest import check_same_config, read_manifests
+from pipelines.shards.unit import Unit
 
 __all__ = ["CurateSummary", "InputError", "ShardProgress", "TooManyBadSamples", "curate"]
 
@@ -108,7 +108,7 @@ def _run_phases(
         _check_bad_fraction(add_funnels([*earlier, *funnels], config), config, output)
         if output is not None:
             write_shard = _WriteShard(config, output)
-            for_each(write_shard, todo, config.workers, _teller(progress, "stream", todo))
+            for_each(write_shard, todo, config.workers, _teller(progress, "write", todo))
     return funnels
 
 
@@ -137,7 +137,7 @@ class _WriteShard:
         scanned = load_scan(unit, self.output)
         if scanned is None:
             raise RuntimeError(f"the scan of {unit.uri} is gone from {self.output}, or the shard has changed")
-        manifest = stream(scanned, _decide(scanned, self.config), self.output, self.config)
+        manifest = write_unit(scanned, _decide(scanned, self.config), self.output, self.config)
         return dict(manifest["funnel"])
 
 

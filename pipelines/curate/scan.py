@@ -12,6 +12,7 @@ import posixpath
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
@@ -20,11 +21,15 @@ from data_filters import Facts, score
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import filesystem
-from pipelines.curate.unit import Row, Unit
 from pipelines.shards.reader import group, read_members, walk
 from pipelines.shards.tar_format import BrokenShard, Member
+from pipelines.shards.unit import Unit
 
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
+
+# A pair or a quarantined sample by column name, as `pyarrow.Table.to_pylist` gives it; the columns are those of
+# `sidecar.scan_schema`, which depend on the registered filters, or of `sidecar.QUARANTINE_SCHEMA`.
+Row = dict[str, Any]
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from data_filters import score_names
 from pipelines.common.files import filesystem, join, remove_file, write_parquet
 from pipelines.curate.scan import Scanned
-from pipelines.curate.unit import Unit
+from pipelines.shards.unit import Unit
 
 SCAN_VERSION = 1
 SCAN = "scan"

@@ -11,7 +11,7 @@ from pipelines.curate.funnel import Funnel, funnel_table
 
 @dataclass(frozen=True)
 class ShardProgress:
-    """One shard is through one phase (`scan` or `stream`): `done` of `total` are."""
+    """A shard has finished a phase (`scan` or `write`), as `done` of `total` shards have."""
 
     phase: str
     shard: str

@@ -11,23 +11,29 @@ from dataclasses import asdict
 from functools import lru_cache
 
 from data_filters.phrases import PhraseExtractor
-from data_filters.sample import METADATA_EXTENSION, dump_metadata, parse_metadata, sample_from_members
+from data_filters.sample import (
+    METADATA_EXTENSION,
+    dump_metadata,
+    metadata_member,
+    parse_metadata,
+    sample_from_members,
+)
 from pipelines.common.config import config_hash, output_settings
 from pipelines.common.files import join, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
-from pipelines.curate.scan import READ_AHEAD, Scanned, members_of
+from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
-from pipelines.curate.unit import Row, Unit
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.shards.manifest import Manifest, output_entry, write_manifest
 from pipelines.shards.reader import read_members
 from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
+from pipelines.shards.unit import Unit
 from pipelines.shards.writer import write_shard
 
 
-def stream(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
+def write_unit(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
     """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar."""
     unit = scanned.unit
     remove_partials(output, unit.name)
@@ -95,7 +101,7 @@ def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
 
 def _with_record(contents: dict[str, bytes], record: LoupeRecord) -> dict[str, bytes]:
     """The members as they came, with the record in the JSON; the JSON is made where there is none."""
-    name = next((name for name in contents if name.lower() == METADATA_EXTENSION), METADATA_EXTENSION)
+    name = metadata_member(contents) or METADATA_EXTENSION
     metadata = parse_metadata(contents[name]) if name in contents else {}
     metadata[LOUPE] = record.as_json()
     return {**contents, name: dump_metadata(metadata)}

@@ -13,6 +13,7 @@ from data_filters.errors import InputError
 from pipelines.icon_world.vocabulary import ICONS, NAMES
 
 _EM = 512  # pixels: the size of the drawing from which all masks are reduced
+_INSTALL = "pip install fontawesomefree==6.6.0"
 _FAINT = 48  # of 255: outer rows and columns without a stronger pixel are cut off, so that the box is tight
 
 
@@ -27,14 +28,14 @@ def _codepoints() -> dict[str, int]:
     if find_spec("fontawesomefree") is None:
         raise InputError(
             "the icon world is drawn with the Font Awesome font, and the package fontawesomefree is not "
-            "installed; pip install 'loupe[demo]'"
+            f"installed; run `{_INSTALL}`"
         )
     icons = json.loads(_asset("metadata", "icons.json"))
     missing = [icon for icon in ICONS.values() if "solid" not in icons.get(icon, {}).get("free", ())]
     if missing:
         raise InputError(
             f"the installed fontawesomefree has no solid icon {', '.join(missing)}; version 6.6.0 has all; "
-            "pip install 'loupe[demo]'"
+            f"run `{_INSTALL}`"
         )
     return {name: int(icons[icon]["unicode"], 16) for name, icon in ICONS.items()}
 

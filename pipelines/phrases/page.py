@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from markupsafe import Markup
-
 from data_filters.sample import sample_from_members
 from pipelines.common.files import join, write_text
 from pipelines.common.html.environment import render
@@ -30,23 +28,18 @@ class Marked:
     pieces: list[str | Marked] = field(default_factory=list)
 
 
-def phrases_page(captions: Sequence[str], found: Iterable[Sequence[Span]], title: str = "Phrases") -> str:
+def phrases_page(captions: Sequence[str], spans: Iterable[Sequence[Span]], title: str = "Phrases") -> str:
     """HTML of captions with their phrases marked, a phrase inside another in another colour.
 
-    `found`: for each caption the character spans that an extractor gave. A caption without phrases is set in red.
+    `spans`: for each caption the character spans that an extractor gave. A caption without phrases is set in red.
     """
-    spans = list(found)
-    stretches = [nested(*caption) for caption in zip(captions, spans, strict=True)]
-    total, empty = sum(map(len, spans)), sum(not of_caption for of_caption in spans)
+    phrases = list(spans)
+    stretches = [nested(*caption) for caption in zip(captions, phrases, strict=True)]
+    total, empty = sum(map(len, phrases)), sum(not of_caption for of_caption in phrases)
     summary = f"{len(stretches)} captions, {total} phrases, {empty} captions without any."
-    marked = [(stretch, bool(of_caption)) for stretch, of_caption in zip(stretches, spans, strict=True)]
+    marked = [(stretch, bool(of_caption)) for stretch, of_caption in zip(stretches, phrases, strict=True)]
     lead = render("pipelines.phrases", "captions.html", captions=marked)
     return page(title, f"{summary} {_COLOURS}", lead, [])
-
-
-def mark(caption: str, spans: Sequence[Span]) -> Markup:
-    """The caption, escaped, each span in a `<mark>`. Spans that cross are cut where the earlier one ends."""
-    return render("pipelines.phrases", "marked.html", caption=nested(caption, spans))
 
 
 def nested(caption: str, spans: Sequence[Span]) -> Marked:

@@ -1,4 +1,4 @@
-"""`loupe phrases`: finds the phrases of shards that are already curated anew, through Ray Data.
+"""`loupe phrases`: extracts phrases again from curated shards, through Ray Data.
 
 Use it when a better parser is available: it writes new shards with new `loupe.phrases` and everything else byte for
 byte as it was, without curating again. One shard is one task and one unit of commit.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from data_filters.errors import InputError
-from pipelines.common.files import filesystem
+from pipelines.common.files import absolute, filesystem
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.shard_copy import copy_with_phrases, shard_name
 from pipelines.ray_tasks import Batch, quiet_data, running_ray
@@ -40,14 +40,14 @@ def phrases_pass(
     config: PhrasesConfig | None = None,
     progress: Progress | None = None,
 ) -> PhrasesSummary:
-    """Copy curated shards with the phrases of each caption found anew; shards already committed are skipped.
+    """Copy curated shards and extract the phrases of each caption again; shards already committed are skipped.
 
     Every member but `KEY.json` goes out as it came. Raises InputError when the input holds no curated shards, the
     output is the input, or it was begun with other settings or from other shards; RuntimeError when a shard could
     not be read, after all the others are committed.
     """
     config = config or PhrasesConfig()
-    source, target = os.fspath(input_uri), os.fspath(output_uri)
+    source, target = absolute(input_uri), absolute(output_uri)  # a Ray worker may run in another folder
     if filesystem(source)[1].rstrip("/") == filesystem(target)[1].rstrip("/"):
         raise InputError(f"output is {target}, the input itself; nothing is overwritten; name another output")
     shards = committed_shards(source)

@@ -1,4 +1,4 @@
-"""Copies one curated shard with the phrases of its captions found anew. No ray."""
+"""Copies one curated shard and extracts the phrases of its captions again. No ray."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 
 from data_filters.phrases import PhraseExtractor
-from data_filters.sample import METADATA_EXTENSION, BrokenSample, Sample, dump_metadata, sample_from_members
+from data_filters.sample import (
+    METADATA_EXTENSION,
+    BrokenSample,
+    Sample,
+    dump_metadata,
+    metadata_member,
+    sample_from_members,
+)
 from pipelines.common.config import config_hash, output_settings
 from pipelines.common.files import filesystem, join
 from pipelines.phrases.config import PhrasesConfig
@@ -74,8 +81,8 @@ def _copied_samples(
             number = len(read_phrases(metadata))
             counts.phrases += number
             counts.with_phrases += number > 0
-            names = (name for name in members if name.lower() == METADATA_EXTENSION)
-            yield key, {**members, next(names, METADATA_EXTENSION): dump_metadata(metadata)}
+            name = metadata_member(members) or METADATA_EXTENSION
+            yield key, {**members, name: dump_metadata(metadata)}
 
 
 def _read(key: str, members: Members, quarantine: Counter[str]) -> Sample | None:

@@ -1,4 +1,7 @@
-"""A Ray Data stage that finds the phrases of a dataset of captions."""
+"""A Ray Data stage that finds the phrases of a dataset of captions, for Ray pipelines outside this project.
+
+`add_phrases` and `PhraseStage` are public; `loupe phrases` works on whole shards (`run.py`) and uses `parsers`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Finds the tars that a folder, a single path or a pattern names: the one rule for every reader.
 
-- a folder: the shards that its `manifests/` name; without a folder `manifests/` every `*.tar` directly in it;
+- a folder: the shards that the files of `manifests/` name; without such a file every `*.tar` directly in it;
 - one `.tar` file;
 - a pattern with `*`, `?` or `[` (where no file has that very name): every `.tar` file that matches.
 
@@ -16,7 +16,7 @@ from enum import Enum
 from fsspec import AbstractFileSystem
 
 from pipelines.common.files import Uri, filesystem
-from pipelines.shards.manifest import MANIFESTS, committed_shards
+from pipelines.shards.manifest import committed_shards, manifest_files
 
 
 class Kind(Enum):
@@ -56,7 +56,7 @@ def find_shards(uri: Uri) -> Listing:
     fs, path = filesystem(uri)
     with_protocol = "://" in str(uri)
     if fs.isdir(path):
-        if fs.isdir(posixpath.join(path, MANIFESTS)):
+        if manifest_files(uri)[1]:
             paths = [filesystem(shard.uri)[1] for shard in committed_shards(uri)]
             return Listing(Kind.COMMITTED, _shards(fs, paths, with_protocol))
         return Listing(Kind.FOLDER, _shards(fs, fs.ls(path, detail=False), with_protocol))

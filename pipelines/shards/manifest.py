@@ -9,8 +9,10 @@ import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
+from fsspec import AbstractFileSystem
 from pydantic import BaseModel
 
 from data_filters.errors import InputError
@@ -36,19 +38,23 @@ class CommittedShard:
     sha256: str
 
 
+def manifest_files(uri: Uri) -> tuple[AbstractFileSystem, list[str]]:
+    """The file system of an output folder, and the paths of its manifests by name; `[]` when there are none."""
+    fs, folder = filesystem(join(uri, MANIFESTS))
+    if not fs.isdir(folder):
+        return fs, []
+    files = sorted(fs.ls(folder, detail=False))
+    return fs, [file for file in files if fnmatchcase(posixpath.basename(file), "[!.]*.json")]
+
+
 def committed_shards(uri: Uri) -> list[CommittedShard]:
     """List the shards that the manifests in `uri/manifests/` name, by URI; `[]` when there are none.
 
     Raises InputError when a manifest cannot be read.
     """
-    fs, path = filesystem(uri)
-    folder = posixpath.join(path, MANIFESTS)
-    if not fs.isdir(folder):
-        return []
+    fs, files = manifest_files(uri)
     shards = []
-    for name in sorted(fs.ls(folder, detail=False)):
-        if not name.endswith(".json") or posixpath.basename(name).startswith("."):
-            continue
+    for name in files:
         try:
             outputs = json.loads(fs.cat_file(name))["outputs"]
             shards += [
@@ -90,14 +96,9 @@ def read_manifests(output: str) -> dict[str, Manifest]:
 
     Raises InputError when one cannot be read.
     """
-    fs, path = filesystem(join(output, MANIFESTS))
-    if not fs.isdir(path):
-        return {}
+    fs, files = manifest_files(output)
     manifests: dict[str, Manifest] = {}
-    for file in sorted(fs.ls(path, detail=False)):
-        name = posixpath.basename(file)
-        if name.startswith(".") or not name.endswith(".json"):
-            continue
+    for file in files:
         try:
             manifest = json.loads(fs.cat_file(file))
             if not {"version", "config_hash", "input", "outputs", "funnel"} <= set(manifest):
@@ -106,7 +107,7 @@ def read_manifests(output: str) -> dict[str, Manifest]:
             raise InputError(
                 f"manifest {file} cannot be read ({error}); delete it, and its shard is curated again"
             ) from error
-        manifests[name.removesuffix(".json")] = manifest
+        manifests[posixpath.basename(file).removesuffix(".json")] = manifest
     return manifests
 
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 LOUPE = "loupe"
 
 # A sample's KEY.json, as `json.loads` gives it; apart from `loupe` its keys are the data set's own.
 Metadata = Mapping[str, Any]
-Value = TypeVar("Value", str, int, float)
 
 
 class RecordError(ValueError):
-    """The object `loupe` of a sample is not what curation writes; the text names the key and what it holds."""
+    """The phrases of a sample are not what curation writes; the text says what they hold."""
 
 
 @dataclass(frozen=True)
@@ -82,32 +81,8 @@ class LoupeRecord:
         }
 
 
-def read_record(metadata: Metadata | None) -> LoupeRecord | None:
-    """Read the record from a sample's metadata; None for a sample that was not curated.
-
-    Raises RecordError when a part is missing or has another type.
-    """
-    if metadata is None or metadata.get(LOUPE) is None:
-        return None
-    record = metadata[LOUPE]
-    if not isinstance(record, Mapping):
-        raise RecordError(f"{LOUPE} holds {record!r}; expected an object")
-    source, image, hashes, scores = (_object(record, key) for key in ("source", "image", "hashes", "scores"))
-    return LoupeRecord(
-        source=Source(_value(source, "source", "shard", str), _value(source, "source", "offset", int)),
-        image=ImageFacts(
-            _value(image, "image", "width", int),
-            _value(image, "image", "height", int),
-            _value(image, "image", "format", str),
-        ),
-        hashes=Hashes(_value(hashes, "hashes", "caption", str), _value(hashes, "hashes", "image", str)),
-        scores={name: _value(scores, "scores", name, float) for name in scores},
-        phrases=read_phrases(metadata),
-    )
-
-
 def read_phrases(metadata: Metadata | None) -> tuple[Phrase, ...]:
-    """Read the phrases alone, whatever the rest of the record holds; empty where there are none.
+    """Read the phrases of a sample, whatever the rest of its record holds; empty where there are none.
 
     Raises RecordError for a phrase without text, start and end.
     """
@@ -139,19 +114,3 @@ def _phrase(listed: object) -> Phrase:
     except (TypeError, KeyError, ValueError) as error:
         raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected text, start and end") from error
     raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected text, start and end")
-
-
-def _object(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = record.get(key)
-    if not isinstance(value, Mapping):
-        raise RecordError(f"{LOUPE}.{key} holds {value!r}; expected an object")
-    return value
-
-
-def _value(part: Mapping[str, Any], name: str, key: str, kind: type[Value]) -> Value:
-    value = part.get(key)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)  # JSON knows no difference between 1 and 1.0
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise RecordError(f"{LOUPE}.{name}.{key} holds {value!r}; expected {kind.__name__}")
-    return value

@@ -105,7 +105,7 @@ def test_bytes_are_those_of_the_raw_shards_and_the_index_leads_to_them(raw, cura
 
 def test_progress_summary_and_report(curated):
     output, summary, reports = curated
-    for phase in ("scan", "stream"):
+    for phase in ("scan", "write"):
         of_phase = [shard_progress for shard_progress in reports if shard_progress.phase == phase]
         assert [shard_progress.done for shard_progress in of_phase] == [1, 2, 3]
         assert sorted(shard_progress.shard for shard_progress in of_phase) == [
@@ -216,7 +216,7 @@ import sys
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.run import curate
 def tell(report):
-    if report.phase == "stream":
+    if report.phase == "write":
         print("committed", report.shard, flush=True)
 curate(CurateConfig(min_side=200, workers=1), sys.argv[1], sys.argv[2], progress=tell)
 """

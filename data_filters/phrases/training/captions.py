@@ -104,10 +104,17 @@ class _Builder:
 
     def piece(self, rows: Sequence[Row], head: int, label: str) -> int:
         shift = len(self.rows)
-        for text, tag, pos, inner, own, space in rows:
+        for text, tag, pos, inner, label_inside, space in rows:
             at_root = inner < 0
             self.rows.append(
-                [text, tag, pos, head if at_root else inner + shift, label if at_root else own, space]
+                [
+                    text,
+                    tag,
+                    pos,
+                    head if at_root else inner + shift,
+                    label if at_root else label_inside,
+                    space,
+                ]
             )
         return shift + next(i for i, row in enumerate(rows) if row[3] < 0)
 

@@ -17,9 +17,9 @@ def measure(facts: Facts) -> float:
 @pytest.mark.parametrize(
     ("side", "kept", "rule"),
     [
-        ("above", [6, 7], "kept above 5 apples"),
-        ("at_least", [5, 6, 7], "kept from 5 apples"),
-        ("at_most", [3, 4, 5], "kept up to 5 apples"),
+        ("above", [6, 7], "keeps: above 5 apples"),
+        ("at_least", [5, 6, 7], "keeps: at least 5 apples"),
+        ("at_most", [3, 4, 5], "keeps: at most 5 apples"),
     ],
 )
 def test_comparison_and_words(side, kept, rule):
@@ -29,6 +29,11 @@ def test_comparison_and_words(side, kept, rule):
     assert chosen.rule(2.5) == rule.replace("5", "2.5")
     assert (chosen.limit, chosen.limit_name) == (LIMIT, "edge")
     assert chosen.measure(Facts(ImageHeader(8, 9, "png"), "")) == 8
+
+
+def test_a_rule_names_its_quantity_and_may_have_no_unit():
+    limit = Limit("edge", 5, "", "longest edge", quantity="edge")
+    assert Filter("edge", measure, at_least=limit).rule(7.5) == "keeps: edge at least 7.5"
 
 
 @pytest.mark.parametrize("limits", [{}, {"above": LIMIT, "at_most": LIMIT}])

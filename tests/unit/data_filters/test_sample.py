@@ -6,7 +6,13 @@ import sys
 
 import pytest
 
-from data_filters.sample import BrokenSample, dump_metadata, parse_metadata, sample_from_members
+from data_filters.sample import (
+    BrokenSample,
+    dump_metadata,
+    metadata_member,
+    parse_metadata,
+    sample_from_members,
+)
 
 
 def test_caption_comes_from_txt_before_json_and_is_not_touched():
@@ -36,6 +42,14 @@ def test_image_is_the_first_known_extension_in_any_case(members, chosen):
     sample = sample_from_members("1", members)
     assert sample.image_extension == chosen
     assert set(sample.extras.values()) == set(members.values()) - {sample.image}
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [([], None), (["jpg", "seg.json"], None), (["txt", "JSON"], "JSON"), (["Json", "json"], "Json")],
+)
+def test_metadata_is_the_first_json_in_any_case(names, chosen):
+    assert metadata_member(names) == chosen
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 import ray
 import ray.data
 
-from pipelines.curate.unit import Unit
 from pipelines.ray_tasks import ShardTask, for_each, quiet_data, running_ray
+from pipelines.shards.unit import Unit
 
 BARS = ("enable_progress_bars", "enable_operator_progress_bars", "enable_rich_progress_bars")
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import uuid
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from cluster.ablation.cells import Cell, cell_folder, check_folder, evaluation_identity, short_hash
@@ -64,7 +66,7 @@ def test_a_branch_waits_for_its_checkpoint_unless_it_is_trained(tmp_path):
 def test_a_claimed_folder_refuses_another_training_and_another_evaluation(tmp_path):
     cell(tmp_path).claim()
     check_folder([cell(tmp_path)])
-    with pytest.raises(InputError, match="was begun as a, row r of this plan and data is b"):
+    with pytest.raises(InputError, match="was started with hash a; row r now has hash b"):
         check_folder([cell(tmp_path, identity="b")])
     write(tmp_path / "evaluation" / "retrieval.json", {"identity": "f"})
     with pytest.raises(InputError, match="holds evaluation retrieval as f, in this plan it is e"):
@@ -87,6 +89,15 @@ def test_an_evaluation_is_known_by_all_but_its_name_and_title(tmp_path):
     write(tmp_path / "world.json", {"seed": 4})
     others.add(evaluation_identity(first, str(tmp_path)))
     assert len(others | {identity}) == 5
+
+
+def test_a_remote_world_is_known_by_its_record_too(tmp_path):
+    evaluation = Evaluation(name="a", task="retrieval")
+    write(tmp_path / "world.json", {"seed": 3})
+    remote = f"memory://{uuid.uuid4().hex}"
+    assert evaluation_identity(evaluation, remote) != evaluation_identity(evaluation, str(tmp_path))
+    fsspec.filesystem("memory").pipe_file(f"{remote}/world.json", b'{"seed": 3}')
+    assert evaluation_identity(evaluation, remote) == evaluation_identity(evaluation, str(tmp_path))
 
 
 def test_the_hash_is_of_sorted_json():

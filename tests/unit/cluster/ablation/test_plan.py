@@ -100,7 +100,7 @@ def test_a_row_adds_replaces_and_skips_evaluations():
             with_row("x", evaluations=[{"name": "b", "task": "detection"}]),
             "2 evaluations of detection on test in one",
         ),
-        (with_row("../x"), "folder's name"),
+        (with_row("../x"), "not a valid folder name"),
         ({"evaluations": [{"name": "a", "task": "retrieval"}] * 2}, "give each a name of its own"),
         (
             {

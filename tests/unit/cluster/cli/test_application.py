@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster import cli
+from data_filters import FILTERS
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
 
@@ -110,6 +111,19 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
             "task is 'retreival'",
         ),
         (("world", "--output", "out", "--pairs", "0"), "pairs"),
+        (("evaluate", "nowhere", "--data", "committed", "--output", "s3://x/y"), "--output is 's3://x/y'"),
+        (("export", "otherrun", "--output", "s3://x/y"), "--output is 's3://x/y'"),
+        (("report", "otherrun", "--output", "memory://page.html"), "--output is 'memory://page.html'"),
+        (("demo", "--output", "gs://x"), "allowed are local paths"),
+        (
+            ("ablate", "icon_world", "--data", "committed", "--world", "empty", "--output", "s3://x"),
+            "copy the results afterwards",
+        ),
+        (("pretrain", "icon_world", "--data", "committed", "--output", "s3://x"), "--output is 's3://x'"),
+        (
+            (*CURATE, "committed", "--set", "filters=[small]"),
+            f"unknown filter 'small'; known are {', '.join(FILTERS)}; set it in the recipe, or give --set filters=",
+        ),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "",
 )

@@ -14,6 +14,9 @@ import pytest
         (("--task", "retrieval", "--set", "gallery"), "is no assignment"),
         (("--task", "retrieval", "--set", "gallery=[1"), "no YAML"),
         (("--task", "retrieval", "--gallery", "0"), "gallery is 0"),
+        (("--task", "retrieval", "--batch-size", "0"), "batch_size is 0; input should be greater"),
+        (("--task", "retrieval", "--batch-size", "0"), "; give another --batch-size\n"),
+        (("--task", "retrieval", "--set", "batch_size=0"), "; give --set batch_size=value\n"),
     ],
 )
 def test_mistakes_are_one_line(loupe, monkeypatch, tmp_path, words, says):

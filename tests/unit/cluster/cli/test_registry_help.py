@@ -10,6 +10,7 @@ from cluster.cli.registry_help import REGISTRIES, fill, registry_names
 @pytest.mark.parametrize(
     ("placeholder", "words"),
     [
+        ("recipe_kinds", ("recipes", "show", "--help")),
         ("filters", ("curate", "--help")),
         ("objectives", ("pretrain", "--help")),
         ("export_formats", ("export", "--help")),

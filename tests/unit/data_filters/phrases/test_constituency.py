@@ -100,5 +100,5 @@ def test_a_noun_in_a_bare_verb_phrase_is_found():
 
 @pytest.mark.skipif(importlib.util.find_spec("benepar") is not None, reason="benepar is installed here")
 def test_without_benepar_the_way_to_it_is_said():
-    with pytest.raises(InputError, match=r"needs benepar.*pip install 'loupe\[constituency\]'"):
+    with pytest.raises(InputError, match=r"needs benepar.*pip install benepar"):
         load_extractor("constituency")

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from data_filters.errors import InputError
 from pipelines.common.config import Section
-from pipelines.common.explain import explain, from_assignments, one_line, override, validate
+from pipelines.common.explain import explain, from_assignments, one_line, override, set_in_recipe, validate
 
 
 class Engine(Section):
@@ -100,9 +100,18 @@ def test_a_long_value_is_shortened_and_a_missing_one_named():
 
     with pytest.raises(ValidationError) as error:
         Strict.model_validate({})
-    assert explain(Strict, error.value, "file") == (
-        "file: must is missing; add it to the recipe, or give --set must=value"
-    )
+    assert explain(Strict, error.value, "file") == "file: must is missing; set must=value"
+
+
+def test_the_last_part_of_the_line_is_the_callers_remedy():
+    with pytest.raises(
+        InputError, match=r"greater than or equal to 0; set it in the recipe, or give --set engine"
+    ):
+        validate(Settings, {"engine": {"zero_stage": -1}}, "recipe x.yaml", set_in_recipe)
+    with pytest.raises(InputError, match=r"^--set: engine\.zero_stage .*; set engine\.zero_stage=value$"):
+        from_assignments(Settings, ["engine.zero_stage=-1"])
+    with pytest.raises(InputError, match=r"^here: engine\.zero_stage .*; give --zero-stage$"):
+        from_assignments(Settings, ["engine.zero_stage=-1"], "here", lambda name: "give --zero-stage")
 
 
 def test_one_line():

@@ -61,12 +61,12 @@ def test_funnels_of_other_filters_are_not_added():
 def test_the_table_by_hand():
     funnel = decide(PAIRS, [{"reason": "no_image"}, {"reason": "no_image"}], CurateConfig()).funnel
     head, rows = funnel_table(funnel)
-    assert head == ["filter", "rule", "saw", "rejected in order", "fail it", "fail it alone"]
+    assert head == ["filter", "rule", "pairs in", "dropped", "fail", "fail only this"]
     assert rows == [
-        ["small_image", "kept above 200 px, shorter side", "6", "3", "3", "1"],
-        ["extreme_aspect", "kept up to 10 longer over shorter side", "3", "1", "3", "1"],
-        ["few_words", "kept from 3 words", "2", "0", "1", "0"],
-        ["many_words", "kept up to 100 words", "2", "1", "1", "1"],
+        ["small_image", "keeps: shorter side above 200 px", "6", "3", "3", "1"],
+        ["extreme_aspect", "keeps: aspect ratio at most 10", "3", "1", "3", "1"],
+        ["few_words", "keeps: at least 3 words", "2", "0", "1", "0"],
+        ["many_words", "keeps: at most 100 words", "2", "1", "1", "1"],
         ["kept", "", "1", "", "", ""],
         ["not readable", "no_image", "", "2", "", ""],
     ]

@@ -14,7 +14,7 @@ from pipelines.curate.inputs import find_units
 from pipelines.curate.run import TooManyBadSamples, _check_bad_fraction, curate
 from pipelines.curate.scan import scan
 from pipelines.curate.sidecar import save_scan
-from pipelines.curate.write import stream
+from pipelines.curate.write import write_unit
 from pipelines.shards.writer import write_shard
 
 CONFIG = CurateConfig(min_side=20, max_bad_fraction=0.5)
@@ -39,7 +39,7 @@ def finished(tmp_path):
     for unit in find_units(str(tmp_path / "raw")):
         found = scan(unit)
         save_scan(found, output)
-        stream(found, decide(found.pairs, found.quarantine, CONFIG), output, CONFIG)
+        write_unit(found, decide(found.pairs, found.quarantine, CONFIG), output, CONFIG)
     return tmp_path
 
 

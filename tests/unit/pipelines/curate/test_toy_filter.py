@@ -22,7 +22,7 @@ from pipelines.curate.funnel import funnel_table
 from pipelines.curate.inputs import find_units
 from pipelines.curate.scan import scan
 from pipelines.curate.sidecar import load_scan, save_scan
-from pipelines.curate.write import stream
+from pipelines.curate.write import write_unit
 from pipelines.shards.reader import iterate
 from pipelines.shards.writer import write_shard
 
@@ -37,7 +37,7 @@ config = CurateConfig.model_validate(json.loads(sys.argv[2]))
 save_scan(scan(unit), f"{folder}/out")
 found = load_scan(unit, f"{folder}/out")
 decision = decide(found.pairs, found.quarantine, config)
-stream(found, decision, f"{folder}/out", config)
+write_unit(found, decision, f"{folder}/out", config)
 print(json.dumps({
     "kept": [key for key, _ in iterate(f"{folder}/out/0.tar")],
     "scores": [row["exclamations"] for row in found.pairs],
@@ -57,6 +57,6 @@ def test_the_new_filter_judges_and_is_counted(tmp_path):
         "kept": ["a", "c"],
         "scores": [0.0, 2.0, 1.0],
         "limit": 1,
-        "row": ["loud", "kept up to 1 exclamation marks", "3", "1", "1", "1"],
+        "row": ["loud", "keeps: at most 1 exclamation marks", "3", "1", "1", "1"],
     }
     assert run(tmp_path / "strict", {"max_exclamations": 0})["kept"] == ["a"]

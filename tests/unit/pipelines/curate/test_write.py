@@ -13,7 +13,7 @@ from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
 from pipelines.curate.scan import scan
-from pipelines.curate.write import stream
+from pipelines.curate.write import write_unit
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import read_index, walk
 from pipelines.shards.writer import write_shard
@@ -38,7 +38,7 @@ SAMPLES = [
 def run(tmp_path, output: str, config: CurateConfig = CONFIG) -> dict:
     write_shard(tmp_path / "raw" / "0.tar", SAMPLES)
     found = scan(find_units(str(tmp_path / "raw"))[0])
-    return stream(found, decide(found.pairs, found.quarantine, config), output, config)
+    return write_unit(found, decide(found.pairs, found.quarantine, config), output, config)
 
 
 def contents(path) -> dict[str, bytes]:

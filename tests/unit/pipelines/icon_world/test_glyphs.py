@@ -76,7 +76,9 @@ def test_a_mask_cannot_be_painted_over() -> None:
 def test_an_icon_that_the_font_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     glyphs._codepoints.cache_clear()
     monkeypatch.setitem(ICONS, "unicorn", "no-such-icon")
-    with pytest.raises(InputError, match=r"has no solid icon no-such-icon; .*pip install 'loupe\[demo\]'"):
+    with pytest.raises(
+        InputError, match=r"has no solid icon no-such-icon; .*pip install fontawesomefree==6\.6\.0"
+    ):
         require_font()
     monkeypatch.undo()
     require_font()
@@ -85,7 +87,7 @@ def test_an_icon_that_the_font_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -
 def test_missing_font_package_says_how_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     glyphs._codepoints.cache_clear()
     monkeypatch.setattr(glyphs, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'loupe\[demo\]'"):
+    with pytest.raises(InputError, match=r"pip install fontawesomefree==6\.6\.0"):
         render_world(str(tmp_path / "w"), 5)
 
 

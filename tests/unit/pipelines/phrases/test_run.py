@@ -43,6 +43,13 @@ def test_a_finished_output_is_left_alone_and_needs_no_ray(curated, tmp_path, no_
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")} == before
 
 
+def test_paths_of_workers_do_not_depend_on_the_folder_they_run_in(curated, tmp_path, monkeypatch):
+    finish(curated, tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    summary = phrases_pass("curated", "out")
+    assert (summary.output, summary.skipped_shards) == (str(tmp_path / "out"), 1)
+
+
 def test_other_settings_and_other_shards_are_refused(curated, tmp_path):
     finish(curated, tmp_path / "out")
     with pytest.raises(InputError, match=r"config [0-9a-f]{16} \(level maximal there, base here\)"):

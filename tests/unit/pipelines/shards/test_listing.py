@@ -52,6 +52,13 @@ def test_with_manifests_only_what_they_name_counts(tmp_path):
         find_shards(tmp_path)
 
 
+def test_a_folder_manifests_without_a_manifest_does_not_count(tmp_path):
+    fill(tmp_path, ["b.tar", "a.tar"])
+    fill(tmp_path / "manifests", [".unit.json.0.partial", "notes.txt"])
+    listing = find_shards(tmp_path)
+    assert (listing.kind, [shard.name for shard in listing.shards]) == (Kind.FOLDER, ["a", "b"])
+
+
 def test_one_tar_a_pattern_and_what_is_neither(tmp_path, monkeypatch):
     fill(tmp_path / "x", ["1.tar", "2.tar", "note.zip", ".3.tar"])
     fill(tmp_path / "y", ["1.tar"])

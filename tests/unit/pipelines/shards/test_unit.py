@@ -1,6 +1,6 @@
 """A unit is called after its file, wherever that lies."""
 
-from pipelines.curate.unit import Unit
+from pipelines.shards.unit import Unit
 
 
 def test_the_shard_is_the_file_name():
