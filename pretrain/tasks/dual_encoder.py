@@ -16,7 +16,7 @@ from pretrain.objectives.objective import LOGIT_BIAS
 from pretrain.step_context import StepContext
 from pretrain.supervision import SUPPLIERS
 from pretrain.supervision.supplier import Supplier, SupplierInputs, SupplierSetting
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.tasks.task import ParameterGroup, Task
 
 INITIAL_LOGIT_BIAS = -10.0  # SigLIP's initial value: a batch holds far more negatives than pairs

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from pretrain.config import PretrainConfig
-from pretrain.data.batches import BatchReader
+from pretrain.data.batch_reader import BatchReader
 from pretrain.step_context import StepContext
 from pretrain.training.accumulation import accumulate_gradients
 from pretrain.training.checkpoint import CheckpointWriter, State, list_checkpoints, load_checkpoint

@@ -15,7 +15,7 @@ from data_filters.errors import InputError
 from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import write_json
 from pretrain.config import PretrainConfig
-from pretrain.data.batches import BatchReader
+from pretrain.data.batch_reader import BatchReader
 from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.tasks import get_task

@@ -4,8 +4,8 @@ import torch
 
 from pretrain.config import ImageTowerConfig
 from pretrain.data.samples.batch import Batch
-from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask, random_coalitions
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 TINY = {
     "model": {

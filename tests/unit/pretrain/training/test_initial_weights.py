@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training import launch_local
 from pretrain.training.checkpoint import list_checkpoints, read_state
 from pretrain.training.initial_weights import find_checkpoint

@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 
 from pretrain.config import PretrainConfig
-from pretrain.data.batches import BatchReader, StepPlan
+from pretrain.data.batch_reader import BatchReader, StepPlan
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.shards.reader import Reader
 from pretrain.data.webdataset.reader import StreamReader

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.models.running_statistics import RunningState
+from pretrain.shapley.coalitions import uniform_draws
 from pretrain.step_context import StepContext
 
 
@@ -60,7 +61,7 @@ def select(
     shape, sigma = sigma.shape, sigma.detach().flatten().float().nan_to_num(1.0).clamp(0, 1)
     check_budget(budget, sigma.numel())
     real = torch.ones_like(sigma, dtype=torch.bool) if real is None else real.flatten()
-    draw = torch.rand(sigma.shape, generator=generator, device=generator.device).to(sigma.device)
+    draw = uniform_draws(sigma.shape, generator, sigma.device)
     in_warmup = step < warmup_steps
     to_sample = real if in_warmup else real & (draw <= sigma)
     # Three classes of scores, 2 apart: sent to sampling by the rule, other real candidates, padding.

@@ -7,7 +7,7 @@ from pipelines.common.config import config_hash
 from pipelines.common.explain import override, validate
 from pretrain.objectives import OBJECTIVES
 from pretrain.tasks import config_class, read_config
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import torch
 
-from pretrain.objectives.distributed import gather_with_gradient, longest_of_all_ranks, world
+from pretrain.ranks import gather_with_gradient, longest_of_all_ranks, world
 
 
 def test_one_process_is_the_whole_world():
