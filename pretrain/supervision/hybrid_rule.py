@@ -121,9 +121,11 @@ class HybridSupervision(RunningState):
     """Applies the rule and keeps its running averages (prediction error, share sampled), which checkpoints hold.
 
     In each step `budget` candidates are sampled on each rank, at `evaluations` coalition forwards each. `momentum` is
-    that of the running averages. Warm-up is the first `warmup_steps` steps counted from the run's `first_step`, so a
-    resumed run does not warm up again. Draws come from the step's generator, so a resumed run draws the same numbers
-    as an uninterrupted one. Raises InputError when `evaluations` is below 1 or `warmup_steps` below 0.
+    that of the running averages. Warm-up is the first `warmup_steps` steps counted from the run's `first_step`: a
+    resumed run does not warm up again, a branch of another run does. The running share sampled starts anew in
+    `first_step` too, even where a branch loaded one; the running errors continue those that it loaded. Draws come from
+    the step's generator, so a resumed run draws the same numbers as an uninterrupted one. Raises InputError when
+    `evaluations` is below 1 or `warmup_steps` below 0.
     """
 
     share_sampled: Tensor

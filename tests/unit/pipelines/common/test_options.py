@@ -13,7 +13,6 @@ from pipelines.curate.config import CurateConfig
 from pipelines.phrases.config import PhrasesConfig
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
-
 BODIES = {"a": 1, "b": 2}
 
 
@@ -111,6 +110,9 @@ def test_what_stands_below_a_key_and_what_decides_the_output():
         (dict[str, float], "mapping of names to numbers"),
         (dict, "mapping"),
         (Annotated[str, "note"], "text"),
+        (Annotated[str, one_of(BODIES)], "one of a, b"),
+        (Annotated[str | None, one_of(BODIES)], "one of a, b or null"),
+        (tuple[Annotated[str, one_of(BODIES)], ...], "list of (one of a, b)"),
     ],
 )
 def test_types_in_words(annotation, text):

@@ -73,6 +73,17 @@ def test_only_training_drops_cells():
     assert not torch.allclose(module.train().encode(batch).images, plain, atol=1e-4)
 
 
+def test_parts_are_the_encoder_the_heads_and_each_supplier():
+    names = ["dual_encoder.text_model.x", "region_generator.y", "suppliers.shapley.z.w", "logit_bias"]
+    assert [DualEncoderTask.part_of(name) for name in names] == [
+        "dual_encoder",
+        "region_generator",
+        "suppliers.shapley",
+        "logit_bias",
+    ]
+    assert DualEncoderTask.required_parts == ("dual_encoder",)
+
+
 def test_heads_have_a_rate_of_their_own():
     recipe = TINY | {"objectives": {"contrastive": {}, "phrase_attribution": {}}}
     module = DualEncoderTask(DualEncoderConfig.model_validate(recipe), vocabulary_size=50)

@@ -44,6 +44,25 @@ def test_defaults_written_out_are_the_same_recipe_with_the_same_hash():
     assert config_hash(short) != config_hash(DualEncoderConfig())
 
 
+def test_what_bounds_memory_or_audits_the_order_is_not_in_the_hash():
+    objectives = {"sigmoid": {}, "late_interaction": {}, "unsil": {}}
+    plain = config_hash(DualEncoderConfig.model_validate({"objectives": objectives}))
+    for assignment in (
+        "supervision.chunk=3",
+        "objectives.sigmoid.chunk=3",
+        "objectives.late_interaction.chunk_elements=64",
+        "schedule.log_keys=true",
+    ):
+        values = {"objectives": {name: {} for name in objectives}}
+        override(DualEncoderConfig, values, assignment)
+        changed = DualEncoderConfig.model_validate(values)
+        assert changed != DualEncoderConfig.model_validate({"objectives": objectives})
+        assert config_hash(changed) == plain
+    values = {"objectives": {name: {} for name in objectives}}
+    override(DualEncoderConfig, values, "objectives.late_interaction.wire=fp16")
+    assert config_hash(DualEncoderConfig.model_validate(values)) != plain
+
+
 def test_the_record_holds_every_option_and_reads_back():
     config = DualEncoderConfig.model_validate({"objectives": {"box_value": {"regions": 2}}})
     record = config.model_dump(mode="json")
