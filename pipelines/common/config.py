@@ -21,7 +21,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity: a registry cannot be hashed
 class AllowedNames:
     """The check of `one_of`, with its names, so that listings of a configuration can print them."""
 

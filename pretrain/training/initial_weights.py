@@ -66,9 +66,9 @@ def _remark(folder: Path, not_loaded: set[str], fresh: set[str]) -> str:
     """Return one line that names the parts of only the checkpoint and of only the module; empty when there are none."""
     remarks = []
     if not_loaded:
-        remarks.append(f"{', '.join(sorted(not_loaded))} of it not loaded, the recipe has no such part")
+        remarks.append(f"{', '.join(sorted(not_loaded))} left out (the recipe has no such part)")
     if fresh:
-        remarks.append(f"{', '.join(sorted(fresh))} of the recipe keep fresh weights, it holds none for them")
+        remarks.append(f"{', '.join(sorted(fresh))} with fresh weights (the checkpoint has none)")
     return f"start.weights {folder}: {'; '.join(remarks)}" if remarks else ""
 
 

@@ -131,8 +131,7 @@ def test_one_warning_names_the_parts_that_only_one_side_has(data, whole, tmp_pat
     assert warnings(start=branch_of(whole)) == [], "both have the same parts"
     (fresh,) = warnings(start=branch_of(whole), objectives=TAUGHT)
     assert fresh.endswith(
-        "step-00000006: region_generator, suppliers.shapley of the recipe keep fresh weights, "
-        "it holds none for them"
+        "step-00000006: region_generator, suppliers.shapley with fresh weights (the checkpoint has none)"
     )
     old = tmp_path / "old"
     shutil.copytree(whole / "checkpoints" / "step-00000006", old)
@@ -140,8 +139,8 @@ def test_one_warning_names_the_parts_that_only_one_side_has(data, whole, tmp_pat
     save_file(tensors, old / "model.safetensors")
     (both,) = warnings(start={"weights": str(old), "step": BRANCH}, objectives={"sigmoid": {}})
     assert both.endswith(
-        "old: supervision of it not loaded, the recipe has no such part; "
-        "logit_bias of the recipe keep fresh weights, it holds none for them"
+        "old: supervision left out (the recipe has no such part); "
+        "logit_bias with fresh weights (the checkpoint has none)"
     )
 
 
