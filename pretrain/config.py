@@ -243,7 +243,9 @@ class ScheduleConfig(Section):
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     log_keys: bool = Field(
-        False, description="write the keys of every batch to RUN/keys/, to audit the order"
+        False,
+        description="write the keys of every batch to RUN/keys/, to audit the order",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     profile: bool = Field(
         False,

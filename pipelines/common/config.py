@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 # The type that pydantic's Field takes is dict[str, Any].
@@ -25,6 +26,27 @@ class Section(BaseModel):
     """A part of a configuration: unknown keys are refused, values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: a registry cannot be hashed
+class AllowedNames:
+    """The check of `one_of`, with its names, so that listings of a configuration can print them."""
+
+    names: Collection[str]
+
+    def __call__(self, value: str | None) -> str | None:
+        """Return `value` unchanged. Raises ValueError when it is neither None nor one of the names."""
+        if value is not None and value not in self.names:
+            raise ValueError(f"allowed are {', '.join(self.names)}")
+        return value
+
+
+def one_of(names: Collection[str]) -> AfterValidator:
+    """Check that a text is one of `names`, such as the keys of a registry, which are read at each check.
+
+    Use it as `field: Annotated[str, one_of(TABLE)]`. None passes, for fields that may be null.
+    """
+    return AfterValidator(AllowedNames(names))
 
 
 def config_hash(model: BaseModel) -> str:

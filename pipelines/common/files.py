@@ -33,9 +33,9 @@ def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
 
 
 def absolute(uri: Uri) -> str:
-    """A local path made absolute; a URI with a protocol as it is."""
+    """Make a local path absolute, `~` being the user's home; return a URI with a protocol without its last slash."""
     text = os.fspath(uri)
-    return text.rstrip("/") if "://" in text else os.path.abspath(text)
+    return text.rstrip("/") if "://" in text else os.path.abspath(os.path.expanduser(text))
 
 
 def join(uri: Uri, *names: str) -> str:

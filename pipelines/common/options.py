@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 import annotated_types
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from pipelines.common.config import affects_output
+from pipelines.common.config import AllowedNames, affects_output
 from pipelines.common.yaml_line import yaml_line
 
 ANY_NAME, ANY_PLACE = "NAME", "N"
@@ -87,7 +87,7 @@ def _describe(
         whole = isinstance(default, BaseModel) and field.annotation is type(default)
         yield OptionDescription(
             key=key,
-            type=type_text(field.annotation),
+            type=type_text(field.annotation, _allowed_names(field.metadata)),
             default=None if required or whole else to_jsonable_python(default),
             limits=_limits(field),
             description=field.description or (_first_line(sections[0][1]) if sections else ""),
@@ -110,17 +110,22 @@ def _default(field: FieldInfo) -> tuple[bool, object]:
     return False, None if default is PydanticUndefined else default
 
 
-def type_text(annotation: object) -> str:
-    """A type in words: `integer or null`, `one of swin, vit`, `list of 2 numbers`, `section`."""
+def type_text(annotation: object, names: Collection[str] | None = None) -> str:
+    """A type in words: `integer or null`, `one of swin, vit`, `list of 2 numbers`, `section`.
+
+    `names` are the allowed values where `annotation` is a text that `one_of` checks, or such a text or null.
+    """
+    if annotation is str and names is not None:
+        return f"one of {', '.join(names)}"
     if annotation in _NAMES:
         return _NAMES[annotation]
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return type_text(arguments[0])
+        return type_text(arguments[0], _allowed_names(arguments[1:]))
     if origin is typing.Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin in _UNIONS:
-        return " or ".join(dict.fromkeys(type_text(member) for member in arguments))
+        return " or ".join(dict.fromkeys(type_text(member, names) for member in arguments))
     if origin in _LISTS:
         return _list_text(arguments)
     if origin in _MAPPINGS:
@@ -135,6 +140,14 @@ def type_text(annotation: object) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return f"one of {', '.join(str(member.value) for member in annotation)}"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _allowed_names(metadata: Iterable[object]) -> Collection[str] | None:
+    """The names that a check of `one_of` among the metadata of a field allows; None where there is none."""
+    for check in metadata:
+        if isinstance(check, AfterValidator) and isinstance(check.func, AllowedNames):
+            return check.func.names
+    return None
 
 
 def _list_text(arguments: tuple[object, ...]) -> str:

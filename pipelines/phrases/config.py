@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Annotated
+
+from pydantic import Field
 
 from data_filters.phrases import EXTRACTORS, PhraseExtractor, load_extractor
 from data_filters.phrases.options import LEVELS, PhraseOptions
-from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section, one_of
 
 _PLAIN = PhraseOptions()
 
@@ -14,12 +16,12 @@ _PLAIN = PhraseOptions()
 class PhrasesConfig(Section):
     """Parser and options. Every field except `extractor`, `model` and `workers` is one of PhraseOptions."""
 
-    extractor: str = Field("noun_chunks", description=f"how phrases are found: {', '.join(EXTRACTORS)}")
+    extractor: Annotated[str, one_of(EXTRACTORS)] = Field("noun_chunks", description="how phrases are found")
     model: str = Field(
         "default",
         description="spaCy pipeline by name or path (en_core_web_sm, ...); default is the shipped one",
     )
-    level: str = Field(_PLAIN.level, description=f"which noun phrases: {', '.join(LEVELS)}")
+    level: Annotated[str, one_of(LEVELS)] = Field(_PLAIN.level, description="which noun phrases")
     keep_determiners: bool = Field(
         _PLAIN.keep_determiners, description='true keeps "a", "the", ... in front of phrases'
     )
@@ -44,20 +46,6 @@ class PhrasesConfig(Section):
         description="parsers at work at the same time, each with its own model; null takes one per CPU",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
-
-    @field_validator("extractor")
-    @classmethod
-    def _known_extractor(cls, name: str) -> str:
-        if name not in EXTRACTORS:
-            raise ValueError(f"{name!r} is no extractor; known are {', '.join(EXTRACTORS)}")
-        return name
-
-    @field_validator("level")
-    @classmethod
-    def _known_level(cls, level: str) -> str:
-        if level not in LEVELS:
-            raise ValueError(f"{level!r} is no level; allowed are {', '.join(LEVELS)}")
-        return level
 
     def options(self) -> PhraseOptions:
         """The options of the extractor."""

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from pipelines.shards.manifest import committed_shards
 from pretrain.config import PretrainConfig
-from pretrain.data.batches import BatchReader
+from pretrain.data.batch_reader import BatchReader
 from pretrain.data.order.batch_plan import BatchPlan
 from pretrain.data.samples.captions import CaptionEncoder
 from pretrain.data.samples.images import Augmentation

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from pydantic import AfterValidator, Field
 
+# Options of the tasks import `one_of` from here.
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
+from pipelines.common.config import one_of as one_of
 
 
 class EvaluationOptions(Section):
@@ -32,17 +34,6 @@ class ExampleOptions(EvaluationOptions):
         description="number of examples with pictures, evenly spaced over the data; 0: none",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
-
-
-def one_of(names: Collection[str]) -> AfterValidator:
-    """A check that a text is one of `names`, such as the keys of a registry, read when the check is made."""
-
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in names:
-            raise ValueError(f"allowed are {', '.join(names)}")
-        return value
-
-    return AfterValidator(check)
 
 
 def accepted_by(check: Callable[[str | tuple[str, ...]], object]) -> AfterValidator:

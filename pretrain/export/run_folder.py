@@ -22,7 +22,7 @@ from data_filters.errors import InputError
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.tasks import read_config
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 ENCODER_PREFIX = "dual_encoder."
 WEIGHTS = "model.safetensors"

@@ -7,6 +7,8 @@ import torch.distributed as dist
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from pretrain.ranks import world
+
 
 class RunningState(nn.Module):
     """A module whose floating buffers stay fp32 when the model that contains it is cast to bf16 or fp16.
@@ -51,7 +53,7 @@ class InteractionScale(RunningState):
         Nothing changes when no rank has a real one.
         """
         sums = torch.stack([interactions.float().masked_fill(~real, 0).square().sum(), real.float().sum()])
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        if world()[1] > 1:
             dist.all_reduce(sums)
         share = torch.where(sums[1] > 0, 1 - self.momentum, 0.0)
         self.mean_square.lerp_(sums[0] / sums[1].clamp(min=1), share)

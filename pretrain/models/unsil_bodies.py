@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data_filters.errors import InputError
+from pipelines.common.registry import lookup
 
 
 class MlpAttention(nn.Module):
@@ -115,11 +116,7 @@ class Transformer(nn.Module):
 
 def build_body(name: str, width: int, heads: int) -> nn.Module:
     """Build a body by its name in a recipe. Raises InputError for an unknown one, with those that are known."""
-    if name not in BODIES:
-        raise InputError(
-            f"unsil body is {name!r}; allowed are {', '.join(BODIES)}; set supervision.unsil_body"
-        )
-    return BODIES[name](width, heads)
+    return lookup(BODIES, name, "unsil body", "set supervision.unsil_body")(width, heads)
 
 
 BODIES: dict[str, Callable[[int, int], nn.Module]] = {  # name → body of (width, heads)

@@ -40,7 +40,7 @@ class BoxValues:
     """Derivative of the value with respect to the mask at each cell; without gradient."""
 
 
-def box_value_loss(box_values: BoxValues, *, size_exponent: float = 0.5) -> dict[str, Tensor]:
+def box_value_loss(box_values: BoxValues, *, size_exponent: float) -> dict[str, Tensor]:
     """Return minus the mean of (value of a box / its size in cells ** `size_exponent`).
 
     The gradient reaches only the soft masks, through the value and through the size. `values` and `slopes` are

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
-from pretrain.objectives.distributed import gather_with_gradient, world
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
+from pretrain.objectives.shared.matching import partner_rows, symmetric_cross_entropy
+from pretrain.ranks import gather_with_gradient
 
 
 def contrastive_loss(
@@ -22,18 +21,12 @@ def contrastive_loss(
     the loss and its gradients are those of the whole batch. Returns `contrastive_loss` and the metric
     `contrastive_accuracy` (share of rows whose own partner scores highest, mean of both directions).
     """
-    rank, _ = world()
     scale = logit_scale.float().exp()
     all_images, all_texts = gather_with_gradient(images), gather_with_gradient(texts)
     per_image = scale * (images.float() @ all_texts.float().T)
     per_text = scale * (texts.float() @ all_images.float().T)
-    partners = torch.arange(len(images), device=images.device) + rank * len(images)
-    loss = (F.cross_entropy(per_image, partners) + F.cross_entropy(per_text, partners)) / 2
-    with torch.no_grad():
-        hits = (
-            (per_image.argmax(1) == partners).float().mean() + (per_text.argmax(1) == partners).float().mean()
-        ) / 2
-    return {"contrastive_loss": loss, "contrastive_accuracy": hits}
+    loss, accuracy = symmetric_cross_entropy(per_image, per_text, partner_rows(images))
+    return {"contrastive_loss": loss, "contrastive_accuracy": accuracy}
 
 
 def _loss(inputs: ObjectiveInputs, _options: ObjectiveOptions) -> dict[str, Tensor]:

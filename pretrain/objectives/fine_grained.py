@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pretrain.objectives.inputs import ObjectiveInputs, ShapleyTargets
 from pretrain.objectives.objective import Objective, ObjectiveOptions
-from pretrain.objectives.token_semantics import mean_per_item
+from pretrain.objectives.shared.means import mean_per_item
 from pretrain.regions.soft_mask import pool
 
 
@@ -36,7 +36,7 @@ def fine_grained_loss(
     phrase_mask: Bool[Tensor, "B N"],
     *,
     phrase_targets: Float[Tensor, "B M N"] | None = None,
-    scale: float | Float[Tensor, "1"] = 1.0,
+    scale: float | Float[Tensor, "1"],
 ) -> dict[str, Tensor]:
     """Return -1/M Σ_i Σ_j t_ij log softmax_j(scale · A_ij), averaged over the B images.
 

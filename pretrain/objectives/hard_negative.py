@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
-from pretrain.objectives.distributed import gather_with_gradient, world
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
+from pretrain.objectives.shared.matching import partner_rows
+from pretrain.ranks import gather_with_gradient
 
 
 class HardNegativeOptions(ObjectiveOptions):
@@ -27,8 +28,8 @@ def hard_negative_loss(
     images: Float[Tensor, "B D"],
     texts: Float[Tensor, "B D"],
     *,
-    margin: float = 0.2,
-    negatives: Literal["max", "sum"] = "max",
+    margin: float,
+    negatives: Literal["max", "sum"],
 ) -> dict[str, Tensor]:
     """Return the mean over this rank's pairs i of the hinges [margin - s(i, i) + s(i, j)]+ of both directions.
 
@@ -39,8 +40,7 @@ def hard_negative_loss(
     has no negative: its loss is 0. Returns `hard_negative_loss` and the metric `hard_negative_active` (share of the
     hinges that are above 0).
     """
-    rank, _ = world()
-    partners = torch.arange(len(images), device=images.device) + rank * len(images)
+    partners = partner_rows(images)
     pair_scores = (images.float() * texts.float()).sum(1, keepdim=True)
     all_images, all_texts = gather_with_gradient(images).float(), gather_with_gradient(texts).float()
     is_partner = partners[:, None] == torch.arange(len(all_texts), device=partners.device)

@@ -11,10 +11,12 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.objectives.distributed import gather_with_gradient, longest_of_all_ranks, world
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
-from pretrain.objectives.token_similarity import best_match, token_similarity
+from pretrain.objectives.shared.matching import partner_rows, symmetric_cross_entropy
+from pretrain.objectives.shared.token_similarity import best_match, token_similarity
+from pretrain.ranks import gather_with_gradient, longest_of_all_ranks, world
 from pretrain.shapley.games import between_specials
 
 
@@ -28,7 +30,10 @@ class LateInteractionOptions(ObjectiveOptions):
         "fp32", description="number type in which tokens are sent between ranks"
     )
     chunk_elements: int | None = Field(
-        None, ge=1, description="largest block of token similarities, elements"
+        None,
+        ge=1,
+        description="largest block of token similarities, elements; null: by the device",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
 
 
@@ -38,9 +43,9 @@ def late_interaction_loss(
     word_mask: Bool[Tensor, "B L"],
     logit_scale: Float[Tensor, "1"],
     *,
-    token_share: float = 1.0,
-    wire_dtype: torch.dtype | None = None,
-    chunk_elements: int | None = None,
+    token_share: float,
+    wire_dtype: torch.dtype | None,
+    chunk_elements: int | None,
 ) -> dict[str, Tensor]:
     """Return the mean of both FILIP cross-entropies of this rank's pairs against the texts and images of all ranks.
 
@@ -52,8 +57,9 @@ def late_interaction_loss(
     [SEP] and padding. Every rank must pass the same B, P and L. `logit_scale` is the logarithm of the inverse
     temperature. With `token_share` below 1 only that share of each item's tokens is compared and sent: those whose best
     match over this rank's batch is highest (FILIP section 3.1 takes 0.25). `wire_dtype` (fp16, bf16) is the type in
-    which tokens are sent between ranks. Returns `late_interaction_loss` and the metric `late_interaction_accuracy`
-    (share of rows whose own partner scores highest, mean of both directions).
+    which tokens are sent between ranks; None sends them as they are. `chunk_elements` bounds the block of token
+    similarities that exists at once (None: by the device). Returns `late_interaction_loss` and the metric
+    `late_interaction_accuracy` (share of rows whose own partner scores highest, mean of both directions).
     """
     word_mask = word_mask.bool()
     patch_mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device)
@@ -62,7 +68,7 @@ def late_interaction_loss(
         patches, patch_mask = keep_best(patches, patch_mask, scores[0], token_share)
         words, word_mask = keep_best(words, word_mask, scores[1], token_share)
 
-    rank, ranks = world()
+    _, ranks = world()
     scale = logit_scale.float().exp()
     if ranks == 1 and wire_dtype is None:
         s_image, s_text = token_similarity(
@@ -79,13 +85,8 @@ def late_interaction_loss(
             all_patches, words, all_patch_mask, word_mask, direction="text", chunk_elements=chunk_elements
         )
     per_image, per_text = scale * s_image, scale * s_text.T
-    partners = torch.arange(len(patches), device=patches.device) + rank * len(patches)
-    loss = (F.cross_entropy(per_image, partners) + F.cross_entropy(per_text, partners)) / 2
-    with torch.no_grad():
-        hits = (
-            (per_image.argmax(1) == partners).float().mean() + (per_text.argmax(1) == partners).float().mean()
-        ) / 2
-    return {"late_interaction_loss": loss, "late_interaction_accuracy": hits}
+    loss, accuracy = symmetric_cross_entropy(per_image, per_text, partner_rows(patches))
+    return {"late_interaction_loss": loss, "late_interaction_accuracy": accuracy}
 
 
 def keep_best(

@@ -20,9 +20,11 @@ from torch.nn import functional as F
 
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
-from pretrain.objectives.token_semantics import mean_per_item
+from pretrain.objectives.shared.means import mean_per_item
 from pretrain.regions.boxes import overlap, to_corners
 from pretrain.regions.soft_mask import home_cell
+
+LONGEST_PHRASE = 12  # tokens of a phrase encoded as a text of its own, with [CLS] and [SEP]
 
 
 class PhraseAttributionOptions(ObjectiveOptions):
@@ -48,10 +50,12 @@ class PhraseAttributionOptions(ObjectiveOptions):
         2.0, ge=0, description="standard errors by which a phrase's greatest cell must exceed 0"
     )
     first_step: int = Field(
-        0, ge=0, description="first step in which the teacher is used; earlier its attributions are noise"
+        0,
+        ge=0,
+        description="first step in which the teacher is used, counted with start.step; earlier ones are noise",
     )
     longest: int = Field(
-        12, ge=3, description="longest phrase encoded by itself, tokens with [CLS] and [SEP]"
+        LONGEST_PHRASE, ge=3, description="longest phrase encoded by itself, tokens with [CLS] and [SEP]"
     )
     box_weight: float = Field(1.0, ge=0, description="factor of the box loss")
     alignment_weight: float = Field(1.0, ge=0, description="factor of the alignment loss")
@@ -92,10 +96,10 @@ class Distillation:
 def phrase_attribution_loss(
     distillation: Distillation,
     *,
-    box_weight: float = 1.0,
-    alignment_weight: float = 1.0,
-    temperature: float = 0.1,
-    positives: Literal["cells", "centre"] = "cells",
+    box_weight: float,
+    alignment_weight: float,
+    temperature: float,
+    positives: Literal["cells", "centre"],
 ) -> dict[str, Tensor]:
     """Return the student's confidence, box and alignment losses, and their weighted sum `phrase_attribution_loss`.
 

@@ -9,15 +9,19 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from pretrain.objectives.distributed import gather_with_gradient, world
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import LOGIT_BIAS, Objective, ObjectiveOptions
+from pretrain.objectives.shared.matching import partner_rows
+from pretrain.ranks import gather_with_gradient
 
 
 class SigmoidOptions(ObjectiveOptions):
     """Options of the pairwise sigmoid loss: how much memory its logits take."""
 
-    chunk: int = Field(4096, ge=1, description="texts whose logits exist at once")
+    chunk: int = Field(
+        4096, ge=1, description="texts whose logits exist at once", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
 
 
 def sigmoid_loss(
@@ -26,7 +30,7 @@ def sigmoid_loss(
     logit_scale: Float[Tensor, "1"],
     logit_bias: Float[Tensor, "1"],
     *,
-    chunk: int = 4096,
+    chunk: int,
 ) -> dict[str, Tensor]:
     """Return -1/B Σ_i Σ_j log σ(z_ij (t x_i·y_j + b)), where z_ij is 1 for a pair and -1 for other images and texts.
 
@@ -36,9 +40,8 @@ def sigmoid_loss(
     computes each chunk again. Returns `sigmoid_loss` and the metric `sigmoid_accuracy` (share of images whose own text
     scores highest).
     """
-    rank, _ = world()
     all_texts = gather_with_gradient(texts).float()
-    partners = torch.arange(len(images), device=images.device) + rank * len(images)
+    partners = partner_rows(images)
     total = images.new_zeros((), dtype=torch.float32)
     best = images.new_full((len(images),), -torch.inf, dtype=torch.float32)
     best_texts = torch.zeros_like(partners)

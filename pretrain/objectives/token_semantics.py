@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from pretrain.objectives.inputs import ObjectiveInputs, ShapleyTargets
 from pretrain.objectives.objective import Objective, ObjectiveOptions
+from pretrain.objectives.shared.means import mean_per_item
 
 
 def token_semantics_loss(
@@ -32,12 +33,6 @@ def token_semantics_loss(
         entropy = -(torch.xlogy(labels, labels) + torch.xlogy(1 - labels, 1 - labels))
         divergence = loss - mean_per_item(entropy, supervised)
     return {"token_semantics_loss": loss, "token_semantics_divergence": divergence}
-
-
-def mean_per_item(values: Float[Tensor, "B ..."], real: Bool[Tensor, "B ..."]) -> Float[Tensor, ""]:
-    """Return the mean over each item's real entries, then over all items; an item without real entries counts as 0."""
-    values, real = values.flatten(1), real.flatten(1)
-    return (values.masked_fill(~real, 0).sum(1) / real.sum(1).clamp(min=1)).mean()
 
 
 def _loss(inputs: ObjectiveInputs, _options: ObjectiveOptions) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pretrain.objectives.inputs import ObjectiveInputs, ShapleyTargets
 from pretrain.objectives.objective import Objective, ObjectiveOptions
-from pretrain.objectives.token_semantics import mean_per_item
+from pretrain.objectives.shared.means import mean_per_item
 
 
 class UnsilOptions(ObjectiveOptions):
@@ -23,15 +23,15 @@ def unsil_loss(
     targets: Float[Tensor, "B ..."],
     sampled: Bool[Tensor, "B ..."],
     *,
-    beta: float = 1.0,
+    beta: float,
 ) -> dict[str, Tensor]:
     """Return (1/σ) (Î - I)² + β σ, averaged over the sampled regions of each image, then over all B images.
 
     `predicted` Î and `targets` I have the same units; `uncertainty` σ lies in (0, 1); `sampled` is True where the
     target was computed in this step. For a fixed error the loss is smallest at σ = |Î - I| / √β, so the units decide
     what σ means. In raw units interactions are about 0.001: σ would settle near 0 and the rule u > σ would hardly ever
-    sample again. Pass both in units of the running scale (`pretrain.models.running.InteractionScale`): then, with
-    β = 1, σ is the error relative to a typical interaction.
+    sample again. Pass both in units of the running scale (`pretrain.models.running_statistics`, `InteractionScale`):
+    then, with β = 1, σ is the error relative to a typical interaction.
 
     The head keeps σ above a minimum (`pretrain.models.unsil.SIGMA_MIN`), so 1/σ needs no guard here. An image without
     sampled regions counts as 0, so the mean over ranks and micro-batches of equal size is that of the whole batch.

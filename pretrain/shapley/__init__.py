@@ -1,4 +1,6 @@
-"""Shapley values and interactions: exact where possible, otherwise sampled. Needs torch and jaxtyping alone.
+"""Shapley values and interactions: exact where possible, otherwise sampled.
+
+Needs torch and jaxtyping, and of this project only `data_filters.errors`.
 
 games.py           TokenGame, SemanticGame: the players, and the value of a coalition
 undisturbed.py     evaluation of a module that leaves its state unchanged

@@ -77,7 +77,7 @@ def uniform_size_pairs(
     stratum = (
         (position * strata[:, None]).div(inner.clamp(min=1)[:, None], rounding_mode="floor").clamp(min=0)
     )
-    chance = _uniform((len(count), most), generator, device)
+    chance = uniform_draws((len(count), most), generator, device)
     quantile = (stratum + chance) / strata[:, None]
     first = has_end.long()[:, None]  # inner sizes start at 1 where size 0 is not drawn
     sizes = first + (quantile / 2 * (players[:, None] + 1 - 2 * first)).floor().long()
@@ -147,11 +147,12 @@ def random_ranks(
     shape: tuple[int, ...], eligible: Bool[Tensor, "*#S P"], generator: torch.Generator
 ) -> Int[Tensor, "*S P"]:
     """Draw a random order of the eligible players, as ranks 0, 1, ...; all other players come after them."""
-    score = _uniform((*shape, eligible.shape[-1]), generator, eligible.device)
+    score = uniform_draws((*shape, eligible.shape[-1]), generator, eligible.device)
     order = score.masked_fill(~eligible, 2.0).argsort(-1)
     ranks = torch.empty_like(order)
     return ranks.scatter_(-1, order, torch.arange(order.shape[-1], device=order.device).expand_as(order))
 
 
-def _uniform(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+def uniform_draws(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Draw numbers from the uniform distribution on [0, 1) on the generator's device; return them on `device`."""
     return torch.rand(shape, generator=generator, device=generator.device).to(device)

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.shapley.coalitions import random_ranks
-from pretrain.shapley.games import Game, check_absent
+from pretrain.shapley.games import Game, check_absent, mask_or_all
 
 EXACT_PLAYERS = 12
 
@@ -55,8 +55,8 @@ def semantic_interactions(
     check_absent(absent)
     batch, regions, phrases = alignment.shape
     device = alignment.device
-    rows = _mask(region_mask, batch, regions, device)
-    columns = _mask(phrase_mask, batch, phrases, device)
+    rows = mask_or_all(region_mask, batch, regions, device)
+    columns = mask_or_all(phrase_mask, batch, phrases, device)
     precise = alignment.double()
     from_regions = _one_side(precise, rows, columns, absent, orders, generator)
     from_phrases = _one_side(precise.mT, columns, rows, absent, orders, generator).mT
@@ -126,7 +126,9 @@ def _one_side(
 def _size_weights(
     most_rows: int, most_columns: int, absent: str
 ) -> tuple[Float[Tensor, "M+1 N+1 N"], Float[Tensor, "M+1 N+1 N"]]:
-    """Weights by (rows, columns, columns present besides j): of the row's gain, and of the other rows' mean gain.
+    """Weights of the row's gain and of the other rows' mean gain.
+
+    They are indexed by (rows, columns, present columns other than j).
 
     A coalition of the other M + N - 2 players has uniform size, so one particular set of t columns together with some
     a of the M - 1 rows has probability C(M - 1, a) (a + t)! (M + N - 2 - a - t)! / (M + N - 1)!.
@@ -240,7 +242,3 @@ def _along_orders(
             other_gain += (step * (other_weights / uniform)[:, None]).gather(2, back)
     share = 2 * orders
     return gain / share, other_gain / share if absent == "drop" else None
-
-
-def _mask(mask: Tensor | None, batch: int, players: int, device: torch.device) -> Tensor:
-    return torch.ones(batch, players, dtype=torch.bool, device=device) if mask is None else mask.bool()

@@ -16,6 +16,11 @@ from data_filters.errors import InputError
 from pretrain.shapley.text_context import expected_text
 from pretrain.shapley.undisturbed import undisturbed
 
+CONTEXTS = ("players", "full_text")
+"""What the words do in the token game: they play, or the caption stays whole."""
+ABSENT = ("zero", "drop")
+"""How an absent player leaves the semantic game: its representation is 0, or it leaves softmax and mean."""
+
 
 class Game(Protocol):
     """Maps coalitions to their values: all that an estimator needs."""
@@ -95,8 +100,8 @@ class TokenGame:
         chunk: int = 256,
         precision: torch.dtype | None = None,
     ) -> None:
-        if context not in ("players", "full_text"):
-            raise InputError(f"context is {context!r}; allowed are 'players', 'full_text'")
+        if context not in CONTEXTS:
+            raise InputError(f"context is {context!r}; allowed are {', '.join(map(repr, CONTEXTS))}")
         if chunk < 1:
             raise InputError(f"chunk is {chunk}; allowed are 1 and more masked inputs per forward")
         self.encoder = encoder
@@ -215,8 +220,8 @@ class SemanticGame:
         batch, regions, phrases = alignment.shape
         device = alignment.device
         self.alignment = alignment.detach()
-        self.region_mask = _mask_or_all(region_mask, batch, regions, device)
-        self.phrase_mask = _mask_or_all(phrase_mask, batch, phrases, device)
+        self.region_mask = mask_or_all(region_mask, batch, regions, device)
+        self.phrase_mask = mask_or_all(phrase_mask, batch, phrases, device)
         self.absent = check_absent(absent)
         self.player_mask: Bool[Tensor, "B P"] = torch.cat([self.region_mask, self.phrase_mask], dim=1)
 
@@ -260,12 +265,13 @@ def between_specials(attention_mask: Int[Tensor, "B L"]) -> Bool[Tensor, "B L"]:
 
 def check_absent(absent: str) -> str:
     """Return `absent`; raise InputError when it is unknown."""
-    if absent not in ("zero", "drop"):
-        raise InputError(f"absent is {absent!r}; allowed are 'zero', 'drop'")
+    if absent not in ABSENT:
+        raise InputError(f"absent is {absent!r}; allowed are {', '.join(map(repr, ABSENT))}")
     return absent
 
 
-def _mask_or_all(mask: Tensor | None, batch: int, players: int, device: torch.device) -> Tensor:
+def mask_or_all(mask: Tensor | None, batch: int, players: int, device: torch.device) -> Bool[Tensor, "B P"]:
+    """The mask [batch, players] as booleans; all True where it is None."""
     return torch.ones(batch, players, dtype=torch.bool, device=device) if mask is None else mask.bool()
 
 

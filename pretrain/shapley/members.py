@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from pretrain.shapley.coalitions import uniform_draws
+
 TOGETHER = 4  # in regions up to this size every member is evaluated with every coalition
 # Correlation of two members' gains under one coalition, measured on a trained dual encoder. It affects only the choice
 # of the number of rounds, not the expectation.
@@ -62,7 +64,7 @@ def assign_turns(
     shown = used[..., None] & real[:, None]
 
     # Of L turns, turn t goes to member order[t mod m] under coalition floor((t + u mod L) K / L).
-    draw = torch.rand((len(size), widest + 1), generator=generator, device=generator.device).to(device)
+    draw = uniform_draws((len(size), widest + 1), generator, device)
     order = draw[:, 1:].masked_fill(~real, 2.0).argsort(1)
     turn = torch.arange(longest, device=device).expand(len(size), longest)
     shift = (turn + draw[:, :1].double() * slots[:, None]) / slots.clamp(min=1)[:, None]

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pretrain.shapley.coalitions import spread_coalitions
+from pretrain.shapley.coalitions import spread_coalitions, uniform_draws
 
 WEIGHTINGS = ("shapley", "uniform")
 
@@ -140,8 +140,8 @@ def _sizes(
     law = (kernel * inside).cumsum(-1)
     law = law / law[:, -1:].clamp(min=1e-12)
     shape = (len(players), count)
-    chance = torch.rand(shape, generator=generator, device=generator.device).to(players.device)
-    shuffle = torch.rand(shape, generator=generator, device=generator.device).to(players.device).argsort(-1)
+    chance = uniform_draws(shape, generator, players.device)
+    shuffle = uniform_draws(shape, generator, players.device).argsort(-1)
     quantile = (torch.arange(count, device=players.device) + chance.double()) / max(count, 1)
     sizes = 1 + torch.searchsorted(law.contiguous(), quantile.contiguous())
     return torch.minimum(sizes, (player_count - 1).clamp(min=0)).gather(1, shuffle)

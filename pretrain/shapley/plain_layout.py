@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pretrain.shapley.coalitions import random_ranks
+from pretrain.shapley.coalitions import random_ranks, uniform_draws
 from pretrain.shapley.merged_layout import added_players, pick
 
 
@@ -114,6 +114,6 @@ def _uniform_size_sets(
 ) -> Bool[Tensor, "I K P"]:
     """`count` independent coalitions per item, their sizes uniform on 0 to the number of eligible players."""
     shape = (len(eligible), count)
-    chance = torch.rand(shape, generator=generator, device=generator.device).to(eligible.device)
+    chance = uniform_draws(shape, generator, eligible.device)
     sizes = (chance * (eligible.sum(-1) + 1)[:, None]).long().clamp(max=eligible.shape[-1])
     return random_ranks(shape, eligible[:, None], generator) < sizes[..., None]

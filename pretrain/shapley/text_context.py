@@ -40,8 +40,8 @@ def expected_text(
     """Two independent estimates of t(c) for each image coalition of c = `sizes` out of `others` cells.
 
     Each costs L + 1 text forwards per caption whatever its length, so that ranks with different captions run the same
-    number of forwards. For a caption of n_t words these go to the sizes 0..n_t in turn; every second turn takes its
-    sets from the other end of the random orders of the turn before, so that the two overlap as little as possible.
+    number of forwards. For a caption of n_t words these go to the sizes 0..n_t in turn; odd turns use the reversed
+    order of the preceding turn, which minimises overlap.
     """
     batch, length = word_mask.shape
     words = word_mask.sum(-1)[:, None]

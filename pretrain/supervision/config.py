@@ -1,16 +1,26 @@
-"""The recipe's section `supervision`: regions, Shapley targets and UNSIL."""
+"""The recipe's section `supervision`: regions, the targets of the suppliers, and UNSIL."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.common.config import Section
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section, one_of
+from pretrain.models.unsil_bodies import BODIES
+from pretrain.shapley import ROW_DISTRIBUTIONS, SOFT_LABELS, TARGETS
+from pretrain.shapley.games import ABSENT, CONTEXTS
+
+ABSENCE = "absence"
+"""The target that is not sampled in coalitions: what the whole image loses without the region."""
 
 
 class SupervisionConfig(Section):
-    """Regions, Shapley targets and UNSIL: settings that token_semantics, fine_grained and unsil share."""
+    """Settings of the region generator, and of the targets that token_semantics, fine_grained and unsil share.
+
+    `regions`, `suppress_above` and `head_width` serve every objective with regions, also phrase_attribution and
+    box_value; `chunk` serves phrase_attribution too. All others are of the supplier `shapley`.
+    """
 
     regions: int = Field(8, ge=1, description="regions per image, the most confident boxes")
     suppress_above: float | None = Field(
@@ -20,7 +30,7 @@ class SupervisionConfig(Section):
         description="IoU above which the less confident of two boxes is left out; null: never",
     )
     head_width: int = Field(256, ge=8, description="hidden width of the proxy heads")
-    unsil_body: Literal["mlp_attention", "conv1d", "transformer"] = Field(
+    unsil_body: Annotated[str, one_of(BODIES)] = Field(
         "mlp_attention", description="body of UNSIL (paper, appendix D)"
     )
     mode: Literal["hybrid", "sampled"] = Field(
@@ -30,27 +40,32 @@ class SupervisionConfig(Section):
     evaluations: int = Field(
         24, ge=12, description="coalitions evaluated for each sampled region; target absence: always 2"
     )
-    warmup_steps: int = Field(100, ge=0, description="first steps in which nothing is predicted")
-    target: Literal["interaction", "abs_interaction", "value", "absence"] = Field(
+    warmup_steps: int = Field(100, ge=0, description="first steps of this run in which nothing is predicted")
+    target: Annotated[str, one_of((*TARGETS, ABSENCE))] = Field(
         "interaction",
         description="quantity of the token game that regions learn (absence: phrases too); the paper: interaction",
     )
-    context: Literal["players", "full_text"] = Field(
+    context: Annotated[str, one_of(CONTEXTS)] = Field(
         "players", description="whether words play too; the paper: players"
     )
     size_exponent: float = Field(
         0.0, ge=0, le=2, description="targets are divided by cells ** this; the paper: 0"
     )
-    labels: Literal["minmax", "positive", "logistic", "rank"] = Field(
+    labels: Annotated[str, one_of(SOFT_LABELS)] = Field(
         "minmax", description="how targets become labels in 0..1"
     )
-    rows: Literal["positive", "shifted", "softmax"] = Field(
+    rows: Annotated[str, one_of(ROW_DISTRIBUTIONS)] = Field(
         "positive", description="how semantic interactions become distributions over phrases"
     )
-    absent: Literal["zero", "drop"] = Field(
+    absent: Annotated[str, one_of(ABSENT)] = Field(
         "zero", description="how an absent region or phrase leaves the game"
     )
     game_scale: float = Field(
         1.0, gt=0, description="factor of the alignment inside the semantic game; the paper: 1"
     )
-    chunk: int = Field(256, ge=1, description="masked inputs per forward pass; bounds memory")
+    chunk: int = Field(
+        256,
+        ge=1,
+        description="masked inputs per forward pass; bounds memory",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )

@@ -14,8 +14,6 @@ from pretrain.data.samples.batch import Batch
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.shapley.undisturbed import undisturbed
 
-LONGEST = 12  # tokens of a phrase encoded as a text of its own, with [CLS] and [SEP]
-
 
 def phrase_embeddings(
     words: Float[Tensor, "B L D"], phrase_tokens: Bool[Tensor, "B N L"]
@@ -27,7 +25,7 @@ def phrase_embeddings(
 
 
 def encode_alone(
-    encoder: DualEncoder, batch: Batch, rows: Int[Tensor, " S"], longest: int = LONGEST
+    encoder: DualEncoder, batch: Batch, rows: Int[Tensor, " S"], longest: int
 ) -> Float[Tensor, "S N D"]:
     """Return the unit-length embeddings of the phrases of `rows`, each encoded as a text of its own; without gradient.
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from pretrain.models.region_generator import Regions
 from pretrain.models.unsil import TokenUnsil
 from pretrain.objectives.inputs import ShapleyTargets
+from pretrain.objectives.phrase_attribution import LONGEST_PHRASE
 from pretrain.shapley.absence import embedding_lost
 from pretrain.shapley.exact import semantic_interactions
 from pretrain.shapley.games import TokenGame, between_specials
@@ -25,8 +26,8 @@ from pretrain.shapley.normalise import row_distributions, soft_labels
 from pretrain.shapley.sampled import merged_interaction
 from pretrain.shapley.targets import per_size, region_targets
 from pretrain.step_context import StepContext
-from pretrain.supervision.config import SupervisionConfig
-from pretrain.supervision.hybrid import HybridSupervision, Selection, merge
+from pretrain.supervision.config import ABSENCE, SupervisionConfig
+from pretrain.supervision.hybrid_rule import HybridSupervision, Selection, merge
 from pretrain.supervision.phrases import encode_alone, phrase_embeddings
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
 
@@ -46,7 +47,7 @@ class ShapleySupervision(Supplier):
         budget = pairs * config.regions if config.budget is None else config.budget
         # Mode "sampled" is a warm-up that never ends: images are drawn with equal probability and nothing is predicted.
         warmup = config.warmup_steps if config.mode == "hybrid" else sys.maxsize
-        evaluations = 2 if config.target == "absence" else config.evaluations
+        evaluations = 2 if config.target == ABSENCE else config.evaluations
         self.hybrid = HybridSupervision(budget, evaluations, warmup_steps=warmup, first_step=first_step)
 
     @classmethod
@@ -137,7 +138,7 @@ class ShapleySupervision(Supplier):
             chunk=config.chunk,
         )
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
-        if config.target == "absence":
+        if config.target == ABSENCE:
             lost = embedding_lost(game, cells[:, None])[:, 0]
             absence = (lost * game.whole_text()).sum(-1)
             return per_size(absence[:, None], cells.sum(-1, keepdim=True), config.size_exponent)[:, 0], lost
@@ -160,7 +161,7 @@ class ShapleySupervision(Supplier):
     def _phrases_alone(self, inputs: SupplierInputs, selection: Selection) -> Float[Tensor, "B N D"]:
         """Return each phrase encoded as a text of its own, for pairs with a selected region; zeros for other pairs."""
         rows = self._rows(selection).unique()
-        alone = encode_alone(inputs.encoder, inputs.batch, rows).float()
+        alone = encode_alone(inputs.encoder, inputs.batch, rows, LONGEST_PHRASE).float()
         return alone.new_zeros(len(inputs.batch), *alone.shape[1:]).index_copy(0, rows, alone)
 
     def _lost_by_phrases(

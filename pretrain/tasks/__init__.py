@@ -6,10 +6,9 @@ To add a task, write its module and the class of its recipe, and add one line he
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
-from data_filters.errors import InputError
+from pipelines.common.registry import lookup
 from pretrain.config import PretrainConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.tasks.task import Task
@@ -19,16 +18,12 @@ TASKS: dict[str, type[Task[Any]]] = {
     "dual_encoder": DualEncoderTask,
 }
 
-DEFAULT_TASK = "dual_encoder"
+DEFAULT_TASK: str = PretrainConfig.model_fields["task"].default
 
 
 def get_task(name: str) -> type[Task[Any]]:
     """Return the class of the task `name`. Raises InputError, with the known names, when there is none."""
-    if name not in TASKS:
-        near = get_close_matches(str(name), TASKS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"task is {name!r}; allowed are {', '.join(TASKS)}{hint}; mend `task` in the recipe")
-    return TASKS[name]
+    return lookup(TASKS, name, "task", "mend `task` in the recipe")
 
 
 # Any: values as YAML or JSON holds them; pydantic checks them.

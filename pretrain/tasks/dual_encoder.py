@@ -16,7 +16,7 @@ from pretrain.objectives.objective import LOGIT_BIAS
 from pretrain.step_context import StepContext
 from pretrain.supervision import SUPPLIERS
 from pretrain.supervision.supplier import Supplier, SupplierInputs, SupplierSetting
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.tasks.task import ParameterGroup, Task
 
 INITIAL_LOGIT_BIAS = -10.0  # SigLIP's initial value: a batch holds far more negatives than pairs
@@ -26,6 +26,7 @@ class DualEncoderTask(Task[Features]):
     """Towers, heads and losses; the loss of a step is the weighted sum of the recipe's objectives."""
 
     config_class = DualEncoderConfig
+    required_parts = ("dual_encoder",)
 
     def __init__(self, config: DualEncoderConfig, vocabulary_size: int) -> None:
         super().__init__()
@@ -59,6 +60,12 @@ class DualEncoderTask(Task[Features]):
         """Build the module that a recipe describes, for a tokenizer of `vocabulary_size` pieces."""
         assert isinstance(config, DualEncoderConfig)
         return cls(config, vocabulary_size)
+
+    @classmethod
+    def part_of(cls, name: str) -> str:
+        """Return the part of the tensor `name`: the dual encoder, a head, the logit bias, or one supplier."""
+        first, _, rest = name.partition(".")
+        return f"{first}.{rest.partition('.')[0]}" if first == "suppliers" else first
 
     def encode(self, batch: Batch) -> Features:
         """Return both towers' embeddings and tokens of a batch; in training, image cells may be dropped at random."""

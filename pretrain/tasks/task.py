@@ -45,6 +45,8 @@ class Task(nn.Module, ABC, Generic[RowsOf]):
 
     config_class: ClassVar[type[PretrainConfig]]
     """Class of this task's recipe."""
+    required_parts: ClassVar[tuple[str, ...]] = ()
+    """Parts (see `part_of`) that a checkpoint must hold when a run starts from its weights."""
 
     @classmethod
     @abstractmethod
@@ -53,7 +55,11 @@ class Task(nn.Module, ABC, Generic[RowsOf]):
 
     @abstractmethod
     def encode(self, batch: Batch) -> RowsOf:
-        """Return the features of a batch; `losses` reaches the towers through their floating-point tensors."""
+        """Return the features of a batch; `losses` reaches the towers through their floating-point tensors.
+
+        With accumulation a micro-batch is encoded twice. Torch's own generator is seeded before each encoding, with the
+        same seed per micro-batch, so random draws in `encode` may come from it (as those of dropout do).
+        """
 
     @abstractmethod
     def losses(self, features: RowsOf, batch: Batch, step: StepContext) -> dict[str, Tensor]:
@@ -66,6 +72,14 @@ class Task(nn.Module, ABC, Generic[RowsOf]):
     def parameter_limits(self) -> dict[str, float]:
         """Return parameter's name → upper limit of its entries; the loop clamps them after each step."""
         return {}
+
+    @classmethod
+    def part_of(cls, name: str) -> str:
+        """Return the part of the module that the tensor `name` belongs to: by default, its first component.
+
+        A run that starts from the weights of another run loads them part by part: a part whole, or not at all.
+        """
+        return name.partition(".")[0]
 
     def forward(
         self,

@@ -13,10 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pretrain.ranks import barrier
 from pretrain.training.engine import Engine
 
 FOLDER = "checkpoints"
@@ -63,10 +63,10 @@ class CheckpointWriter:
         if self.engine.rank == 0:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-        _barrier()
+        barrier()
         self.engine.save(partial)
         weights = self.engine.weights()
-        _barrier()
+        barrier()
         if self.engine.rank == 0:
             self._writing = self._thread.submit(self._complete, partial, weights, state)
 
@@ -105,9 +105,3 @@ def read_state(folder: Path) -> State:
 def list_checkpoints(run: Path) -> list[Path]:
     """Return the folders of a run's complete checkpoints, oldest first."""
     return sorted(folder for folder in (run / FOLDER).glob("step-*") if (folder / "state.json").is_file())
-
-
-def _barrier() -> None:
-    """Wait for all ranks; does nothing outside a process group."""
-    if dist.is_available() and dist.is_initialized():
-        dist.barrier()

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from pretrain.config import OptimizerConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
-from pretrain.tasks.task import ParameterGroup, Rows
+from pretrain.tasks.task import ParameterGroup, Rows, Task
 
 
 class Engine(Protocol):
@@ -68,6 +69,21 @@ class Engine(Protocol):
     def weights(self) -> dict[str, Tensor]:
         """Return the whole module in fp32 on rank 0's CPU (empty on other ranks). Every rank must call it."""
         ...
+
+
+COMPUTE_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""The recipe's `engine.precision` → the type in which towers compute."""
+
+
+# Any: the engine does not know the type of the task's features.
+def build_optimizer(
+    module: Task[Any], config: OptimizerConfig, fused: bool | None = None
+) -> torch.optim.AdamW:
+    """Build AdamW over the task's parameter groups; `fused` as in torch, None leaves the choice to torch."""
+    groups = module.parameter_groups(config.weight_decay, config.head_rate)
+    return torch.optim.AdamW(
+        optimizer_groups(groups), lr=config.learning_rate, betas=config.betas, fused=fused
+    )
 
 
 # Any: torch's own type of parameter groups, here and below.

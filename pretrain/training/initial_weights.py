@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_filters.errors import InputError
+from pretrain.tasks.task import Task
 from pretrain.training.checkpoint import list_checkpoints
 
-ENCODER = "dual_encoder"
-SUPPLIERS = "suppliers"  # a module dict with one module per supplier
 
-
-def find_checkpoint(weights: str) -> Path:
+def newest_checkpoint(weights: str) -> Path:
     """Return the checkpoint folder that `weights` names: a folder in RUN/checkpoints, or RUN for its newest one.
 
     Raises InputError when there is none.
@@ -32,13 +31,15 @@ def find_checkpoint(weights: str) -> Path:
     return checkpoints[-1]
 
 
-def load_initial_weights(module: nn.Module, weights: str) -> None:
-    """Copy a checkpoint's weights into a task's module: the whole dual encoder, and each head that both have.
+# Any: the type of a task's features does not matter here.
+def load_initial_weights(module: Task[Any], weights: str) -> str:
+    """Copy a checkpoint's weights into a task's module: the task's required parts, and each part that both have.
 
-    A head that the checkpoint lacks keeps its initial weights; a head that the module lacks is ignored. Optimiser state
-    is not loaded. Raises InputError when the checkpoint is absent, cannot be read or has other shapes.
+    A part that the checkpoint lacks keeps its initial weights, and a part that the module lacks is not loaded. Returns
+    a remark that names both kinds, empty when there are none. Optimiser state is not loaded. Raises InputError when the
+    checkpoint is absent, cannot be read or has other shapes.
     """
-    folder = find_checkpoint(weights)
+    folder = newest_checkpoint(weights)
     try:
         saved = load_file(folder / "model.safetensors")
     except (SafetensorError, OSError) as error:
@@ -46,9 +47,10 @@ def load_initial_weights(module: nn.Module, weights: str) -> None:
             f"start.weights: {folder}/model.safetensors cannot be read ({error}); name another checkpoint"
         ) from error
     current = module.state_dict()
-    shared = ({_part(name) for name in current} & {_part(name) for name in saved}) | {ENCODER}
-    needed = {name: value for name, value in current.items() if _part(name) in shared}
-    loaded = {name: value for name, value in saved.items() if _part(name) in shared}
+    own_parts, saved_parts = ({module.part_of(name) for name in tensors} for tensors in (current, saved))
+    shared = (own_parts & saved_parts) | {*module.required_parts}
+    needed = {name: value for name, value in current.items() if module.part_of(name) in shared}
+    loaded = {name: value for name, value in saved.items() if module.part_of(name) in shared}
     mismatched = [name for name in sorted({*needed, *loaded}) if _shape(needed, name) != _shape(loaded, name)]
     if mismatched:
         name, more = mismatched[0], f" (and {len(mismatched) - 1} more)" if len(mismatched) > 1 else ""
@@ -57,12 +59,17 @@ def load_initial_weights(module: nn.Module, weights: str) -> None:
             f"{_shape(needed, name)} here{more}; take model, tokenizer and supervision.head_width of that run's recipe"
         )
     module.load_state_dict(loaded, strict=False)
+    return _remark(folder, not_loaded=saved_parts - shared, fresh=own_parts - shared)
 
 
-def _part(name: str) -> str:
-    """Return the part that a tensor belongs to: the dual encoder, a head or a supplier."""
-    first, _, rest = name.partition(".")
-    return f"{first}.{rest.partition('.')[0]}" if first == SUPPLIERS else first
+def _remark(folder: Path, not_loaded: set[str], fresh: set[str]) -> str:
+    """Return one line that names the parts of only the checkpoint and of only the module; empty when there are none."""
+    remarks = []
+    if not_loaded:
+        remarks.append(f"{', '.join(sorted(not_loaded))} left out (the recipe has no such part)")
+    if fresh:
+        remarks.append(f"{', '.join(sorted(fresh))} with fresh weights (the checkpoint has none)")
+    return f"start.weights {folder}: {'; '.join(remarks)}" if remarks else ""
 
 
 def _shape(tensors: dict[str, Tensor], name: str) -> str:

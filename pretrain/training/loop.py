@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from torch import Tensor
 
 from pretrain.config import PretrainConfig
-from pretrain.data.batches import BatchReader
+from pretrain.data.batch_reader import BatchReader
+from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.training.accumulation import accumulate_gradients
 from pretrain.training.checkpoint import CheckpointWriter, State, list_checkpoints, load_checkpoint
@@ -54,15 +55,7 @@ def train(
             parts = next(batches)
             waited = time.perf_counter() - waiting
 
-            micro_batches = [part.to(engine.device, engine.dtype) for part in parts]
-            values = accumulate_gradients(
-                engine, micro_batches, StepContext.of(config.seed, step, engine.rank)
-            )
-            rate, momentum = one_cycle(step, run.total_steps, config.optimizer)
-            norm = engine.step(rate, momentum)
-            for name, highest in engine.parameter_limits().items():
-                engine.clamp_parameter(name, highest)
-
+            values, norm, rate = _optimise(engine, parts, step, run)
             done, last = step + 1, step + 1 == run.total_steps
             due = flags.settle()
             flags.propose(done, _watched(values, norm, config), wish=engine.rank == 0 and timer.is_due())
@@ -87,6 +80,20 @@ def train(
                 timer.restart()
             if profiler:
                 profiler.step()
+
+
+def _optimise(
+    engine: Engine, parts: Sequence[Batch], step: int, run: PreparedRun
+) -> tuple[dict[str, Tensor], Tensor, float]:
+    """Do optimiser step `step` on this rank's micro-batches; return (losses and metrics, gradient norm, rate)."""
+    config = run.config
+    micro_batches = [part.to(engine.device, engine.dtype) for part in parts]
+    values = accumulate_gradients(engine, micro_batches, StepContext.of(config.seed, step, engine.rank))
+    rate, momentum = one_cycle(step, run.total_steps, config.optimizer)
+    norm = engine.step(rate, momentum)
+    for name, highest in engine.parameter_limits().items():
+        engine.clamp_parameter(name, highest)
+    return values, norm, rate
 
 
 class _Timer:

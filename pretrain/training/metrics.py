@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pretrain.objectives.distributed import world
+from pretrain.ranks import world
 
 
 class Meter:

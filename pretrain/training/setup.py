@@ -13,9 +13,9 @@ import torch
 
 from data_filters.errors import InputError
 from pipelines.common.config import hash_of, output_settings
-from pipelines.common.files import write_json
+from pipelines.common.files import absolute, write_json
 from pretrain.config import PretrainConfig
-from pretrain.data.batches import BatchReader
+from pretrain.data.batch_reader import BatchReader
 from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.tasks import get_task
@@ -36,7 +36,8 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
     """
     config = _with_absolute_start(config)
     load_tokenizer(config.tokenizer)
-    data = tuple(_absolute(uri) for uri in ([data] if isinstance(data, str) else data))
+    # Absolute, because workers may run in another folder.
+    data = tuple(absolute(uri) for uri in ([data] if isinstance(data, str) else data))
     source = open_data(config, data)
     _check_phrases(config, source)
     plan = plan_batches(config, source, config.workers.count)
@@ -75,9 +76,7 @@ def build_first_module(run: PreparedRun) -> Task[Any]:
 
     When the run has a checkpoint, `start` is not read: the engine loads the checkpoint instead.
     """
-    module, weights = build_module(run.config), run.config.start.weights
-    if weights and not list_checkpoints(Path(run.folder)):
-        load_initial_weights(module, weights)
+    module, _ = _first_module(run)
     return module
 
 
@@ -91,21 +90,27 @@ def learning_hash(config: PretrainConfig, source: Source) -> str:
     return hash_of(output_settings(config) | {"data_sha256": source.identity()})
 
 
-def _absolute(uri: str) -> str:
-    """Make a local path absolute, because workers may run in another folder; leave other URIs as they are."""
-    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+def _first_module(run: PreparedRun) -> tuple[Task[Any], str]:
+    """Return the module of `build_first_module`, and the remark of `load_initial_weights`."""
+    module, weights = build_module(run.config), run.config.start.weights
+    if weights and not list_checkpoints(Path(run.folder)):
+        return module, load_initial_weights(module, weights)
+    return module, ""
 
 
 def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
     """Return the recipe with an absolute path in `start.weights`."""
     if config.start.weights is None:
         return config
-    start = config.start.model_copy(update={"weights": _absolute(config.start.weights)})
+    start = config.start.model_copy(update={"weights": absolute(config.start.weights)})
     return config.model_copy(update={"start": start})
 
 
 def _check_start(run: PreparedRun) -> None:
-    """Raise InputError when `start.step` is not before the last step, or the initial weights do not fit."""
+    """Raise InputError when `start.step` is not before the last step, or the initial weights do not fit.
+
+    Logs a warning when some of the weights are not loaded, or parts of the module keep fresh weights.
+    """
     step = run.config.start.step
     if step >= run.total_steps:
         raise InputError(
@@ -113,7 +118,9 @@ def _check_start(run: PreparedRun) -> None:
             "lower start.step or raise schedule.steps"
         )
     if run.config.start.weights:
-        build_first_module(run)
+        _, remark = _first_module(run)
+        if remark:
+            logger.warning("%s", remark)
 
 
 def _check_phrases(config: PretrainConfig, source: Source) -> None:

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pretrain.ranks import world
+
 
 class StepFlags:
     """Tells all ranks whether a value was not finite on any rank, and whether rank 0 wants a checkpoint.
@@ -30,7 +32,7 @@ class StepFlags:
         broken = [~torch.isfinite(value.detach()).all() for value in watched.values()]
         flags = torch.stack([*broken, torch.tensor(wish, device=device)]).float()
         work, event = None, None
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        if world()[1] > 1:
             work = dist.all_reduce(flags, op=dist.ReduceOp.MAX, async_op=True)
         if flags.is_cuda:
             if work:

@@ -22,7 +22,7 @@ from cluster.recipes import load_recipe
 from cluster.shipped import PRETRAINING
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.step_context import StepContext
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.engines.plain import PlainEngine
 from pretrain.training.setup import build_module
 

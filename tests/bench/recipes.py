@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import PRETRAINING
 from pretrain.report.run_page import write_report
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.launch_local import run_local
 from pretrain.training.metrics import read_metrics
 from pretrain.training.setup import prepare_run

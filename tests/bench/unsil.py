@@ -65,7 +65,9 @@ def train(
         batch = examples.some(torch.randint(len(examples.real), (BATCH,), generator=generator))
         head.scale.update(batch.interaction, batch.real)
         said = head(*batch.inputs)
-        loss = unsil_loss(said.relative, said.uncertainty, batch.interaction / head.scale(), batch.real)
+        loss = unsil_loss(
+            said.relative, said.uncertainty, batch.interaction / head.scale(), batch.real, beta=1.0
+        )
         optimizer.zero_grad()
         loss["unsil_loss"].backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)

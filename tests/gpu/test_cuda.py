@@ -11,8 +11,8 @@ import torch
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives.late_interaction import late_interaction_loss
 from pretrain.step_context import StepContext
-from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.engines.plain import PlainEngine
 
 pytestmark = pytest.mark.gpu
@@ -137,6 +137,9 @@ def test_late_interaction_needs_little_memory(device):
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     mask = torch.ones(256, 32, dtype=torch.bool, device=device)
-    loss = late_interaction_loss(patches, words, mask, torch.zeros(1, device=device))["late_interaction_loss"]
+    scale = torch.zeros(1, device=device)
+    loss = late_interaction_loss(
+        patches, words, mask, scale, token_share=1.0, wire_dtype=None, chunk_elements=None
+    )["late_interaction_loss"]
     loss.backward()
     assert torch.cuda.max_memory_allocated() - before < naive / 4

@@ -13,8 +13,8 @@ from torch import multiprocessing as mp
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives import OBJECTIVES
 from pretrain.step_context import StepContext
-from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.accumulation import accumulate_gradients, concatenate
 
 PAIRS, TOKENS, VOCABULARY, RANKS = 8, 9, 50, 2

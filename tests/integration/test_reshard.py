@@ -17,7 +17,7 @@ from torch import multiprocessing as mp
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.checkpoint import list_checkpoints, read_state
 from pretrain.training.launch_local import run_local
 from pretrain.training.metrics import read_metrics

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import multiprocessing as mp
 
 from pipelines.shards.writer import write_shard
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.launch_local import run_local
 from pretrain.training.metrics import read_metrics
 from pretrain.training.setup import build_first_module, build_reader, prepare_run, write_run_config

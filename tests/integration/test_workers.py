@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.metrics import read_metrics
 from pretrain.training.setup import PreparedRun, prepare_run

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from pipelines.shards.writer import write_shard
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.prepared_run import PreparedRun
 from pretrain.training.setup import prepare_run
 

@@ -10,8 +10,8 @@ from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.supervision import SUPPLIERS
 from pretrain.supervision.supplier import Supplied, SupplierInputs
-from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 VOCABULARY, PAIRS, CELLS = 60, 6, 16
 

@@ -44,14 +44,6 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
     return image.convert("RGB")
 
 
-def pixels(
-    image: Image.Image, size: int, caption: str, augmentation: Augmentation, generator: np.random.Generator
-) -> np.ndarray:
-    """Crop and scale to [3, size, size] float32 pixels from -1 to 1; see `crop`."""
-    values = crop(image, size, caption, augmentation, generator)
-    return (values.astype(np.float32) / 255.0 - MEAN) / STD
-
-
 def crop(
     image: Image.Image, size: int, caption: str, augmentation: Augmentation, generator: np.random.Generator
 ) -> np.ndarray:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from data_filters.errors import InputError
-from pretrain.data.background import in_background, mapped_groups
+from pretrain.data.background_threads import in_background, mapped_groups
 from pretrain.data.order.batch_plan import BatchPlan
 from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.preparation import UNREADABLE, BadSamples, Pair, Preparation

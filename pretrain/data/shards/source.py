@@ -111,7 +111,7 @@ class ShardSource:
         shares = shares_of([dataset.weight or 0 for dataset in self.datasets])
         return [
             f"{dataset.uri}: {share / BLOCK:.1%} of every batch, {share / BLOCK * total / dataset.samples:.2f} passes "
-            f"over its {dataset.samples} samples an epoch"
+            f"over its {dataset.samples} samples per epoch"
             for dataset, share in zip(self.datasets, shares, strict=True)
         ]
 

@@ -27,7 +27,7 @@ from data_filters.sample import (
     Sample,
     sample_from_members,
 )
-from pretrain.data.background import in_background, mapped_groups
+from pretrain.data.background_threads import in_background, mapped_groups
 from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.preparation import UNREADABLE, BadSamples, Pair, Preparation
 from pretrain.data.shards.cache import Remote, ShardCache

@@ -23,7 +23,7 @@ from pretrain.evaluation.metrics.recall import TIE
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.evaluation.word_tokens import word_tokens
 from pretrain.objectives.late_interaction import keep_best
-from pretrain.objectives.token_similarity import best_match, token_similarity
+from pretrain.objectives.shared.token_similarity import best_match, token_similarity
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.tasks.task import Rows, Task
-from pretrain.training.engine import optimizer_groups, set_schedule
+from pretrain.training.engine import COMPUTE_TYPES, build_optimizer, set_schedule
 
 # Without this, DeepSpeed compiles its own all-reduce for ranks on one CPU machine at its first start. That takes 100 s
 # and needs a compiler; gloo does the same work.
@@ -63,22 +63,14 @@ class DeepSpeedEngine:
 
     # Any: the engine does not know the type of the task's features.
     def __init__(self, module: Task[Any], config: PretrainConfig) -> None:
-        optimizer = torch.optim.AdamW(
-            optimizer_groups(
-                module.parameter_groups(config.optimizer.weight_decay, config.optimizer.head_rate)
-            ),
-            lr=config.optimizer.learning_rate,
-            betas=config.optimizer.betas,
-        )
+        optimizer = build_optimizer(module, config.optimizer)
         self.engine, *_ = deepspeed.initialize(
             model=module, optimizer=optimizer, config=deepspeed_settings(config), dist_init_required=False
         )
         self.module = module
         self.device = torch.device(self.engine.device)
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
-        self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[
-            config.engine.precision
-        ]
+        self.dtype = COMPUTE_TYPES[config.engine.precision]
 
     def forward(
         self,

@@ -14,7 +14,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.tasks.task import Rows, Task
-from pretrain.training.engine import optimizer_groups, set_schedule
+from pretrain.training.engine import COMPUTE_TYPES, build_optimizer, set_schedule
 
 
 class PlainEngine:
@@ -26,18 +26,11 @@ class PlainEngine:
         self.module = module.to(self.device)
         self.rank, self.ranks = 0, 1
         self.dtype = torch.float32  # autocast casts inside the module; inputs stay fp32
-        compute_types = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-        self._compute = compute_types[config.engine.precision]
+        compute_type = COMPUTE_TYPES[config.engine.precision]
+        self._compute = None if compute_type is torch.float32 else compute_type
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._compute is torch.float16)
         self._clip = config.optimizer.clip_norm
-        self.optimizer = torch.optim.AdamW(
-            optimizer_groups(
-                module.parameter_groups(config.optimizer.weight_decay, config.optimizer.head_rate)
-            ),
-            lr=config.optimizer.learning_rate,
-            betas=config.optimizer.betas,
-            fused=self.device.type == "cuda",
-        )
+        self.optimizer = build_optimizer(module, config.optimizer, fused=self.device.type == "cuda")
 
     def forward(
         self,

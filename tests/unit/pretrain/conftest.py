@@ -15,7 +15,7 @@ from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 CONFIG = DualEncoderConfig.model_validate(
     {

@@ -13,7 +13,7 @@ from pretrain import load
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run
 from pretrain.models.dual_encoder import DualEncoder
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from data_filters.errors import InputError
 from pipelines.common.explain import validate
 from pretrain.config import ImageTowerConfig, ModelConfig, ScheduleConfig
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 def test_the_map_follows_from_patches_and_stages():

@@ -5,7 +5,7 @@ import pytest
 from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import PRETRAINING
 from data_filters.errors import InputError
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 @pytest.mark.parametrize("name", shipped_recipes(PRETRAINING))

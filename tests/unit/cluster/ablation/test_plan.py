@@ -7,7 +7,7 @@ from cluster.ablation.plan import AblationPlan, assignments
 from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import ABLATIONS, PRETRAINING
 from data_filters.errors import InputError
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 def plan(**changes) -> AblationPlan:

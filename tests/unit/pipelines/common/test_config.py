@@ -3,6 +3,7 @@
 import hashlib
 import json
 from itertools import combinations
+from typing import Annotated
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from pipelines.common.config import (
     Section,
     config_hash,
     differences,
+    one_of,
     output_settings,
 )
 
@@ -125,3 +127,19 @@ def test_no_difference_means_equal_but_for_what_is_none(theirs, mine):
         Difference(d.key, d.mine, d.theirs) for d in differences(theirs, mine)
     ]
     assert json.dumps(differences(theirs, theirs)) == "[]"
+
+
+TABLE = {"a": 1, "b": 2}
+
+
+class Chosen(Section):
+    name: Annotated[str | None, one_of(TABLE)] = None
+
+
+def test_a_name_is_one_of_a_registry_as_it_is_now(monkeypatch):
+    assert Chosen(name="a").name == "a"
+    assert Chosen().name is None
+    with pytest.raises(ValidationError, match="allowed are a, b"):
+        Chosen(name="c")
+    monkeypatch.setitem(TABLE, "c", 3)
+    assert Chosen(name="c").name == "c"

@@ -159,6 +159,8 @@ def test_removing_a_file_that_is_not_there_is_no_error(place):
 def test_paths_and_uris(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute("a/../b") == str(tmp_path / "b")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert absolute("~/data") == "/home/somebody/data"
     assert absolute("s3://bucket/key/") == "s3://bucket/key"
     assert join("s3://bucket/", "a", "b.tar") == "s3://bucket/a/b.tar"
     assert join(Path("x"), "y") == "x/y"

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.common.config import one_of
 from pipelines.common.explain import from_assignments
 from pipelines.common.options import describe, type_text
 from pipelines.curate.config import CurateConfig
 from pipelines.phrases.config import PhrasesConfig
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
+
+BODIES = {"a": 1, "b": 2}
 
 
 class Colour(Enum):
@@ -25,6 +28,7 @@ class Tower(BaseModel):
     """
 
     kind: Literal["swin", "vit"] = Field("swin", description="architecture")
+    body: Annotated[str, one_of(BODIES)] = "a"
     depths: tuple[int, ...] = (2, 2)
     width: int = Field(96, ge=8, lt=4096, description="channels")
 
@@ -55,16 +59,19 @@ def test_every_key_with_type_limits_default_and_description():
     assert rows() == {
         "tower": ("section", "", "null", "An encoder."),
         "tower.kind": ("one of swin, vit", "", "swin", "architecture"),
+        "tower.body": ("one of a, b", "", "a", ""),
         "tower.depths": ("list of integers", "", "[2, 2]", ""),
         "tower.width": ("integer", ">= 8, < 4096", "64", "channels"),
         "teacher": ("section or null", "", "null", "null: none"),
         "teacher.kind": ("one of swin, vit", "", "swin", "architecture"),
+        "teacher.body": ("one of a, b", "", "a", ""),
         "teacher.depths": ("list of integers", "", "[2, 2]", ""),
         "teacher.width": ("integer", ">= 8, < 4096", "96", "channels"),
         "rows": ("mapping of names to sections", "", "{}", "by name"),
         "rows.NAME.title": ("text", "", "required", "heading"),
         "rows.NAME.tower": ("section or null", "", "null", "An encoder."),
         "rows.NAME.tower.kind": ("one of swin, vit", "", "swin", "architecture"),
+        "rows.NAME.tower.body": ("one of a, b", "", "a", ""),
         "rows.NAME.tower.depths": ("list of integers", "", "[2, 2]", ""),
         "rows.NAME.tower.width": ("integer", ">= 8, < 4096", "96", "channels"),
         "steps": ("integer or null", "<= 9", "null", "optimiser steps"),
@@ -72,6 +79,7 @@ def test_every_key_with_type_limits_default_and_description():
         "stages.N.title": ("text", "", "required", "heading"),
         "stages.N.tower": ("section or null", "", "null", "An encoder."),
         "stages.N.tower.kind": ("one of swin, vit", "", "swin", "architecture"),
+        "stages.N.tower.body": ("one of a, b", "", "a", ""),
         "stages.N.tower.depths": ("list of integers", "", "[2, 2]", ""),
         "stages.N.tower.width": ("integer", ">= 8, < 4096", "96", "channels"),
         "workers": ("integer", "", "1", "processes"),
@@ -102,6 +110,9 @@ def test_what_stands_below_a_key_and_what_decides_the_output():
         (dict[str, float], "mapping of names to numbers"),
         (dict, "mapping"),
         (Annotated[str, "note"], "text"),
+        (Annotated[str, one_of(BODIES)], "one of a, b"),
+        (Annotated[str | None, one_of(BODIES)], "one of a, b or null"),
+        (tuple[Annotated[str, one_of(BODIES)], ...], "list of (one of a, b)"),
     ],
 )
 def test_types_in_words(annotation, text):

@@ -13,7 +13,7 @@ from pretrain.data.shards.reader import Reader
 from pretrain.data.shards.source import ShardSource
 from pretrain.data.webdataset.reader import StreamReader
 from pretrain.data.webdataset.tar_folder import TarFolder
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 def config(**data) -> DualEncoderConfig:

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 def tiny_config(kind: str = "swin", seed: int = 0) -> DualEncoderConfig:

@@ -14,7 +14,7 @@ from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run as export_hugging_face
 from pretrain.export.open_clip import check_parity, export_run, read_back
 from pretrain.export.timm_layout import REGISTERED, registered_name, timm_arguments
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 _here = importlib.util.spec_from_file_location("tiny_runs", Path(__file__).with_name("conftest.py"))
 tiny_runs = importlib.util.module_from_spec(_here)

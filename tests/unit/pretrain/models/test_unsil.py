@@ -123,9 +123,9 @@ def test_uncertainty_stays_inside_its_interval_at_any_logit():
         sigma = head(**inputs).uncertainty
         assert (sigma >= SIGMA_MIN * 0.99).all()
         assert (sigma <= 1 - SIGMA_MIN * 0.99).all()
-        loss = unsil_loss(torch.full((3, 4), 30.0), sigma, torch.zeros(3, 4), inputs["region_mask"])[
-            "unsil_loss"
-        ]
+        loss = unsil_loss(
+            torch.full((3, 4), 30.0), sigma, torch.zeros(3, 4), inputs["region_mask"], beta=1.0
+        )["unsil_loss"]
         assert torch.isfinite(loss)
 
 
@@ -136,9 +136,9 @@ def test_gradients_reach_the_head_and_only_the_head_unless_asked():
         head = trained_looking(TokenUnsil(DIM, width=32, detach=detach))
         prediction = head(**inputs)
         assert not prediction.interaction.requires_grad
-        unsil_loss(prediction.relative, prediction.uncertainty, torch.ones(3, 4), inputs["region_mask"])[
-            "unsil_loss"
-        ].backward()
+        unsil_loss(
+            prediction.relative, prediction.uncertainty, torch.ones(3, 4), inputs["region_mask"], beta=1.0
+        )["unsil_loss"].backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters())
         assert (inputs["patches"].grad is None) == detach
 
@@ -160,9 +160,9 @@ def test_learns_an_interaction_and_where_it_is_unpredictable(body):
         x, y, _, target = draw()
         prediction = head(x, y, *mask)
         optimiser.zero_grad()
-        unsil_loss(prediction.relative, prediction.uncertainty, target, torch.ones_like(target).bool())[
-            "unsil_loss"
-        ].backward()
+        unsil_loss(
+            prediction.relative, prediction.uncertainty, target, torch.ones_like(target).bool(), beta=1.0
+        )["unsil_loss"].backward()
         optimiser.step()
     x, y, noisy, target = draw()
     prediction = head(x, y, *mask)

@@ -49,7 +49,7 @@ def test_one_direction_equals_the_loops(scale):
 
 def test_both_directions_are_averaged():
     alignment, rows, columns, region_mask, phrase_mask = inputs()
-    result = fine_grained_loss(alignment, rows, region_mask, phrase_mask, phrase_targets=columns)
+    result = fine_grained_loss(alignment, rows, region_mask, phrase_mask, phrase_targets=columns, scale=1.0)
     to_phrases, _ = loops(alignment, rows, region_mask, phrase_mask)
     to_regions, _ = loops(alignment.mT, columns.mT, phrase_mask, region_mask)
     assert result["fine_grained_loss"].item() == pytest.approx((to_phrases + to_regions) / 2, abs=1e-5)
@@ -57,14 +57,14 @@ def test_both_directions_are_averaged():
 
 def test_the_gradient_is_softmax_minus_target_and_stays_out_of_padding():
     alignment, rows, columns, region_mask, phrase_mask = inputs()
-    fine_grained_loss(alignment, rows, region_mask, phrase_mask)["fine_grained_loss"].backward()
+    fine_grained_loss(alignment, rows, region_mask, phrase_mask, scale=1.0)["fine_grained_loss"].backward()
     real = region_mask[:, :, None] & phrase_mask[:, None, :]
     assert torch.isfinite(alignment.grad).all()
     assert (alignment.grad[~real] == 0).all()
     row = torch.softmax(alignment[0, 0].detach(), 0) - rows[0, 0]  # image 0: 5 phrases, 2 real regions
     torch.testing.assert_close(alignment.grad[0, 0], row / 2 / 4)
     dirty = alignment.detach().masked_fill(~real, float("nan")).requires_grad_()
-    loss = fine_grained_loss(dirty, rows, region_mask, phrase_mask, phrase_targets=columns)[
+    loss = fine_grained_loss(dirty, rows, region_mask, phrase_mask, phrase_targets=columns, scale=1.0)[
         "fine_grained_loss"
     ]
     loss.backward()
@@ -74,7 +74,7 @@ def test_the_gradient_is_softmax_minus_target_and_stays_out_of_padding():
 def test_alignment_that_explains_the_targets_has_no_divergence():
     alignment, rows, _, region_mask, phrase_mask = inputs()
     perfect = rows.clamp(min=1e-30).log()
-    result = fine_grained_loss(perfect, rows, region_mask, phrase_mask)
+    result = fine_grained_loss(perfect, rows, region_mask, phrase_mask, scale=1.0)
     assert result["fine_grained_divergence"].abs() < 1e-6
-    worse = fine_grained_loss(alignment, rows, region_mask, phrase_mask)
+    worse = fine_grained_loss(alignment, rows, region_mask, phrase_mask, scale=1.0)
     assert worse["fine_grained_divergence"] > 0.01

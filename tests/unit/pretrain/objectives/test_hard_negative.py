@@ -26,7 +26,7 @@ def test_equals_the_loops_with_gradients(negatives, combine):
             counted = [combine(terms)] if negatives == "max" else terms
             active += sum(float(t > 0) for t in counted)
             hinges += len(counted)
-    result = hard_negative_loss(*ours, negatives=negatives)
+    result = hard_negative_loss(*ours, margin=0.2, negatives=negatives)
     result["hard_negative_loss"].backward()
     total.backward()
     torch.testing.assert_close(result["hard_negative_loss"], total)
@@ -37,15 +37,15 @@ def test_equals_the_loops_with_gradients(negatives, combine):
 
 def test_the_loss_is_0_for_well_separated_pairs_and_not_for_swapped_ones():
     e = torch.eye(3)
-    assert hard_negative_loss(e, e)["hard_negative_loss"] == 0
-    swapped = hard_negative_loss(e, e[[1, 0, 2]], margin=0.2)["hard_negative_loss"]
+    assert hard_negative_loss(e, e, margin=0.2, negatives="max")["hard_negative_loss"] == 0
+    swapped = hard_negative_loss(e, e[[1, 0, 2]], margin=0.2, negatives="max")["hard_negative_loss"]
     # Two of the three pairs have score 0 and a hardest negative of 1: 1.2 per direction. The third has loss 0.
     assert swapped.item() == pytest.approx(2 * 2 * 1.2 / 3)
 
 
 def test_a_single_pair_has_no_negative():
     e = torch.eye(3)[:1].requires_grad_()
-    loss = hard_negative_loss(e, -e.detach())["hard_negative_loss"]
+    loss = hard_negative_loss(e, -e.detach(), margin=0.2, negatives="max")["hard_negative_loss"]
     loss.backward()
     assert loss == 0
     assert (e.grad == 0).all()

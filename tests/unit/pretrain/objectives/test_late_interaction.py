@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 from pretrain.objectives.late_interaction import keep_best, late_interaction_loss
 
+ALL_TOKENS = {"token_share": 1.0, "wire_dtype": None, "chunk_elements": None}
+
 
 def pairs(count=5, patches=6, words=7, dim=8, seed=0):
     torch.manual_seed(seed)
@@ -37,7 +39,9 @@ def test_loss_and_gradients_equal_the_loops():
     x, y, mask, scale = pairs()
     ours = [t.clone().requires_grad_() for t in (x, y, scale)]
     loops = [t.clone().requires_grad_() for t in (x, y, scale)]
-    loss = late_interaction_loss(ours[0], ours[1], mask, ours[2], chunk_elements=200)["late_interaction_loss"]
+    loss = late_interaction_loss(ours[0], ours[1], mask, ours[2], **ALL_TOKENS | {"chunk_elements": 200})[
+        "late_interaction_loss"
+    ]
     expected = naive_loss(loops[0], loops[1], mask, loops[2])
     loss.backward()
     expected.backward()
@@ -48,9 +52,11 @@ def test_loss_and_gradients_equal_the_loops():
 
 def test_half_precision_on_the_wire_changes_little_and_something():
     x, y, mask, scale = pairs()
-    whole = late_interaction_loss(x, y, mask, scale)["late_interaction_loss"]
+    whole = late_interaction_loss(x, y, mask, scale, **ALL_TOKENS)["late_interaction_loss"]
     for dtype, tolerance in ((torch.float16, 2e-3), (torch.bfloat16, 2e-2)):
-        rounded = late_interaction_loss(x, y, mask, scale, wire_dtype=dtype)["late_interaction_loss"]
+        rounded = late_interaction_loss(x, y, mask, scale, **ALL_TOKENS | {"wire_dtype": dtype})[
+            "late_interaction_loss"
+        ]
         assert 0 < (rounded - whole).abs() < tolerance
 
 
@@ -67,15 +73,17 @@ def test_a_quarter_of_the_tokens_are_those_that_match_best():
     longest = max(map(len, kept_y))
     padded = torch.stack([F.pad(w, (0, 0, 0, longest - len(w))) for w in kept_y])
     kept_mask = torch.stack([torch.arange(longest) < len(w) for w in kept_y])
-    expected = late_interaction_loss(torch.stack(kept_x), padded, kept_mask, scale)
-    ours = late_interaction_loss(x, y, mask, scale, token_share=0.25)
+    expected = late_interaction_loss(torch.stack(kept_x), padded, kept_mask, scale, **ALL_TOKENS)
+    ours = late_interaction_loss(x, y, mask, scale, **ALL_TOKENS | {"token_share": 0.25})
     torch.testing.assert_close(ours, expected)
 
 
 def test_kept_tokens_carry_their_gradient():
     x, y, mask, scale = pairs(4, 8, 8)
     x.requires_grad_()
-    late_interaction_loss(x, y, mask, scale, token_share=0.25)["late_interaction_loss"].backward()
+    late_interaction_loss(x, y, mask, scale, **ALL_TOKENS | {"token_share": 0.25})[
+        "late_interaction_loss"
+    ].backward()
     assert ((x.grad.abs().sum(-1) > 0).sum(1) <= 2).all()
     assert x.grad.abs().sum() > 0
 
@@ -90,5 +98,5 @@ def test_keeping_never_takes_padding():
 def test_accuracy_counts_rows_whose_own_partner_wins():
     e = torch.eye(4)
     x, y = e[:4].unsqueeze(1), e[[0, 1, 3, 2]].unsqueeze(1)
-    result = late_interaction_loss(x, y, torch.ones(4, 1, dtype=torch.bool), torch.zeros(1))
+    result = late_interaction_loss(x, y, torch.ones(4, 1, dtype=torch.bool), torch.zeros(1), **ALL_TOKENS)
     assert result["late_interaction_accuracy"].item() == 0.5

@@ -26,13 +26,15 @@ weight = torch.nn.Parameter(torch.eye(6) + 0.3 * torch.randn(6, 6))
 scale, bias = torch.nn.Parameter(torch.tensor([2.0])), torch.nn.Parameter(torch.tensor([-1.0]))
 share = slice(rank * 8 // ranks, (rank + 1) * 8 // ranks)
 OBJECTIVES = {
-    "late_interaction": lambda x, y, p, w: late_interaction_loss(p, w, mask[share], scale, chunk_elements=50),
+    "late_interaction": lambda x, y, p, w: late_interaction_loss(
+        p, w, mask[share], scale, token_share=1.0, wire_dtype=None, chunk_elements=50
+    ),
     "late_interaction_wire": lambda x, y, p, w: late_interaction_loss(
-        p, w, mask[share], scale, wire_dtype=torch.bfloat16
+        p, w, mask[share], scale, token_share=1.0, wire_dtype=torch.bfloat16, chunk_elements=None
     ),
     "sigmoid": lambda x, y, p, w: sigmoid_loss(x, y, scale, bias, chunk=3),
-    "hard_negative_max": lambda x, y, p, w: hard_negative_loss(x, y),
-    "hard_negative_sum": lambda x, y, p, w: hard_negative_loss(x, y, negatives="sum"),
+    "hard_negative_max": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="max"),
+    "hard_negative_sum": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="sum"),
 }
 numbers_by_name = {}
 for name, objective in OBJECTIVES.items():

@@ -49,7 +49,7 @@ def test_what_was_not_sampled_may_hold_anything():
     sampled = torch.tensor([[True, False]])
     predicted = torch.tensor([[1.0, float("nan")]], requires_grad=True)
     sigma = torch.tensor([[0.5, 0.0]], requires_grad=True)
-    loss = unsil_loss(predicted, sigma, torch.tensor([[2.0, float("inf")]]), sampled)["unsil_loss"]
+    loss = unsil_loss(predicted, sigma, torch.tensor([[2.0, float("inf")]]), sampled, beta=1.0)["unsil_loss"]
     loss.backward()
     assert loss.item() == pytest.approx(2.5)
     assert predicted.grad.tolist() == [[-4.0, 0.0]]

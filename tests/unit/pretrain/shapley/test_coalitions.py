@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pretrain.shapley.coalitions import random_ranks, spread_coalitions, uniform_size_pairs
+from pretrain.shapley.coalitions import random_ranks, spread_coalitions, uniform_draws, uniform_size_pairs
 
 
 @pytest.mark.parametrize("candidates", [1, 8])
@@ -111,3 +111,8 @@ def test_ranks_put_everyone_else_last():
     ranks = random_ranks((1,), eligible, torch.Generator().manual_seed(0))
     assert sorted(ranks[eligible].tolist()) == [0, 1, 2]
     assert ranks[~eligible].min() == 3
+
+
+def test_draws_are_those_of_the_generator():
+    drawn = uniform_draws((2, 3), torch.Generator().manual_seed(4), torch.device("cpu"))
+    assert torch.equal(drawn, torch.rand(2, 3, generator=torch.Generator().manual_seed(4)))

@@ -21,7 +21,15 @@ def test_the_defaults_are_the_papers_targets():
     ("settings", "message"),
     [
         ({"evaluations": 11}, "evaluations is 11"),
-        ({"target": "presence"}, "target is 'presence'; input should be 'interaction', 'abs_interaction'"),
+        (
+            {"target": "presence"},
+            "target is 'presence'; allowed are interaction, abs_interaction, value, absence",
+        ),
+        ({"unsil_body": "lstm"}, "unsil_body is 'lstm'; allowed are mlp_attention, conv1d, transformer"),
+        ({"context": "words"}, "context is 'words'; allowed are players, full_text"),
+        ({"labels": "max"}, "labels is 'max'; allowed are minmax, positive, logistic, rank"),
+        ({"rows": "max"}, "rows is 'max'; allowed are positive, shifted, softmax"),
+        ({"absent": "kept"}, "absent is 'kept'; allowed are zero, drop"),
         ({"suppress_above": 0}, "suppress_above is 0"),
         ({"budget": 0}, "budget is 0"),
         ({"warm_steps": 3}, "unknown key warm_steps; did you mean warmup_steps"),

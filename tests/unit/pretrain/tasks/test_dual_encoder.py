@@ -4,8 +4,8 @@ import torch
 
 from pretrain.config import ImageTowerConfig
 from pretrain.data.samples.batch import Batch
-from pretrain.tasks.config import DualEncoderConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask, random_coalitions
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 TINY = {
     "model": {
@@ -71,6 +71,17 @@ def test_only_training_drops_cells():
     assert torch.equal(module.eval().encode(batch).images, plain)
     torch.manual_seed(1)
     assert not torch.allclose(module.train().encode(batch).images, plain, atol=1e-4)
+
+
+def test_parts_are_the_encoder_the_heads_and_each_supplier():
+    names = ["dual_encoder.text_model.x", "region_generator.y", "suppliers.shapley.z.w", "logit_bias"]
+    assert [DualEncoderTask.part_of(name) for name in names] == [
+        "dual_encoder",
+        "region_generator",
+        "suppliers.shapley",
+        "logit_bias",
+    ]
+    assert DualEncoderTask.required_parts == ("dual_encoder",)
 
 
 def test_heads_have_a_rate_of_their_own():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from small_tasks import at_step, module, recipe, six_pairs
 
-from pretrain.tasks.task import inner_product
+from pretrain.tasks.task import Task, inner_product
 
 
 def test_features_and_their_gradients_carry_the_loss_into_the_towers():
@@ -33,3 +33,8 @@ def test_the_inner_product_sums_over_the_named_fields():
     gradients = {"images": torch.ones_like(features.images), "texts": 2 * torch.ones_like(features.texts)}
     expected = features.images.sum() + 2 * features.texts.sum()
     torch.testing.assert_close(inner_product(features, gradients), expected)
+
+
+def test_a_part_is_the_first_component_of_a_name_and_none_is_required():
+    assert [Task.part_of(name) for name in ("tower.layers.0.weight", "scale")] == ["tower", "scale"]
+    assert Task.required_parts == ()

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from data_filters.errors import InputError
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.tasks.task import ParameterGroup
 from pretrain.training.checkpoint import (
     CheckpointWriter,

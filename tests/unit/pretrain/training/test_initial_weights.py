@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training import launch_local
 from pretrain.training.checkpoint import list_checkpoints, read_state
-from pretrain.training.initial_weights import find_checkpoint
+from pretrain.training.initial_weights import newest_checkpoint
 from pretrain.training.metrics import read_metrics
 from pretrain.training.setup import PreparedRun, build_first_module, prepare_run
 
@@ -122,6 +122,28 @@ def test_heads_that_both_have_are_taken_over(data, tmp_path):
     assert all(torch.equal(value, saved[name]) for name, value in plain.items())
 
 
+def test_one_warning_names_the_parts_that_only_one_side_has(data, whole, tmp_path, caplog):
+    def warnings(**sections) -> list[str]:
+        caplog.clear()
+        prepared(data, tmp_path / "branch", **sections)
+        return [record.getMessage() for record in caplog.records if record.name.startswith("pretrain.")]
+
+    assert warnings(start=branch_of(whole)) == [], "both have the same parts"
+    (fresh,) = warnings(start=branch_of(whole), objectives=TAUGHT)
+    assert fresh.endswith(
+        "step-00000006: region_generator, suppliers.shapley with fresh weights (the checkpoint has none)"
+    )
+    old = tmp_path / "old"
+    shutil.copytree(whole / "checkpoints" / "step-00000006", old)
+    tensors = load_file(old / "model.safetensors") | {"supervision.head.weight": torch.ones(2)}
+    save_file(tensors, old / "model.safetensors")
+    (both,) = warnings(start={"weights": str(old), "step": BRANCH}, objectives={"sigmoid": {}})
+    assert both.endswith(
+        "old: supervision left out (the recipe has no such part); "
+        "logit_bias with fresh weights (the checkpoint has none)"
+    )
+
+
 def test_a_resumed_branch_goes_on_from_its_own_checkpoint_and_needs_its_start_no_more(data, whole, tmp_path):
     shutil.copytree(whole, tmp_path / "whole")
     branch = prepared(data, tmp_path / "branch", start=branch_of(tmp_path / "whole"))
@@ -139,7 +161,7 @@ def test_a_resumed_branch_goes_on_from_its_own_checkpoint_and_needs_its_start_no
 
 
 def test_a_run_stands_for_its_newest_checkpoint(whole):
-    assert find_checkpoint(str(whole)).name == f"step-{STEPS:08d}"
+    assert newest_checkpoint(str(whole)).name == f"step-{STEPS:08d}"
 
 
 def test_a_recipe_without_a_start_keeps_the_hash_of_its_runs(data, whole, tmp_path):

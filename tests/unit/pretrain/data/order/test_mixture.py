@@ -13,7 +13,7 @@ from pretrain.data.order.batch_plan import BatchPlan
 from pretrain.data.order.mixture import BLOCK, MixedOrder, shares_of
 from pretrain.data.order.sample_order import SampleOrder
 from pretrain.data.shards.source import open_source, split_weight
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 def mixed(sizes: tuple[tuple[int, ...], ...], weights: tuple[float, ...], seed: int = 0) -> MixedOrder:

@@ -4,9 +4,16 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from pretrain.data.samples.images import Augmentation, decode, pixels
+from pretrain.data.samples.batch import normalised
+from pretrain.data.samples.images import Augmentation, crop, decode
+
+
+def pixels(*arguments) -> np.ndarray:
+    """The crop as a batch gives it to the model."""
+    return normalised(torch.from_numpy(crop(*arguments)), torch.float32).numpy()
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:

@@ -16,7 +16,7 @@ from pretrain.data.samples.preparation import Preparation
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.data.shards.reader import Reader
 from pretrain.data.shards.source import open_source
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.setup import prepare_run
 
 CAPTION = "a red car beside two old trees"

@@ -13,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from data_filters.errors import InputError
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.shards.cache import Remote, ShardCache
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 class CountingFileSystem(MemoryFileSystem):

@@ -9,7 +9,7 @@ from data_filters.errors import InputError
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.webdataset.reader import StreamReader
 from pretrain.data.webdataset.tar_folder import TarFolder, open_tars
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.setup import prepare_run
 
 EACH = 13  # pairs in each tar of `plain`

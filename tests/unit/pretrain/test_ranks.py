@@ -1,12 +1,13 @@
-"""Gathering in one process; several ranks are in test_several_ranks.py."""
+"""Gathering in one process; several ranks are in objectives/test_several_ranks.py."""
 
 import torch
 
-from pretrain.objectives.distributed import gather_with_gradient, longest_of_all_ranks, world
+from pretrain.ranks import barrier, gather_with_gradient, longest_of_all_ranks, world
 
 
 def test_one_process_is_the_whole_world():
     rows = torch.ones(2, 3, requires_grad=True)
     assert world() == (0, 1)
     assert gather_with_gradient(rows) is rows, "nothing is copied, and gradients flow as they are"
+    barrier()  # nobody to wait for
     assert longest_of_all_ranks(7, rows) == 7

@@ -7,7 +7,7 @@ from pipelines.common.config import config_hash
 from pipelines.common.explain import override, validate
 from pretrain.objectives import OBJECTIVES
 from pretrain.tasks import config_class, read_config
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,25 @@ def test_defaults_written_out_are_the_same_recipe_with_the_same_hash():
     assert short == long
     assert config_hash(short) == config_hash(long)
     assert config_hash(short) != config_hash(DualEncoderConfig())
+
+
+def test_what_bounds_memory_or_audits_the_order_is_not_in_the_hash():
+    objectives = {"sigmoid": {}, "late_interaction": {}, "unsil": {}}
+    plain = config_hash(DualEncoderConfig.model_validate({"objectives": objectives}))
+    for assignment in (
+        "supervision.chunk=3",
+        "objectives.sigmoid.chunk=3",
+        "objectives.late_interaction.chunk_elements=64",
+        "schedule.log_keys=true",
+    ):
+        values = {"objectives": {name: {} for name in objectives}}
+        override(DualEncoderConfig, values, assignment)
+        changed = DualEncoderConfig.model_validate(values)
+        assert changed != DualEncoderConfig.model_validate({"objectives": objectives})
+        assert config_hash(changed) == plain
+    values = {"objectives": {name: {} for name in objectives}}
+    override(DualEncoderConfig, values, "objectives.late_interaction.wire=fp16")
+    assert config_hash(DualEncoderConfig.model_validate(values)) != plain
 
 
 def test_the_record_holds_every_option_and_reads_back():

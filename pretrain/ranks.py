@@ -1,4 +1,4 @@
-"""Gathers rows over all ranks, with gradients that return to the rank that each row came from."""
+"""The ranks of a run: which one this is, how they wait for each other, and how they exchange tensors. Torch alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ def world() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def barrier() -> None:
+    """Wait for all ranks; does nothing when there is only one."""
+    if world()[1] > 1:
+        dist.barrier()
 
 
 def gather_with_gradient(rows: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from pretrain.data.background import in_background, mapped_groups
+from pretrain.data.background_threads import in_background, mapped_groups
 
 
 def wait_until(condition):

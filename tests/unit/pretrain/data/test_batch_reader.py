@@ -6,11 +6,11 @@ from io import BytesIO
 
 import pytest
 
-from pretrain.data.batches import BatchReader, StepPlan
+from pretrain.data.batch_reader import BatchReader, StepPlan
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.data.shards.reader import Reader
 from pretrain.data.webdataset.reader import StreamReader
-from pretrain.tasks.config import DualEncoderConfig
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 @pytest.fixture(params=[Reader, StreamReader])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from pretrain.objectives.token_similarity import best_match, token_similarity
+from pretrain.objectives.shared.token_similarity import best_match, token_similarity
 
 
 def naive(images, texts, image_mask, text_mask):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.models.running_statistics import RunningState
+from pretrain.shapley.coalitions import uniform_draws
 from pretrain.step_context import StepContext
 
 
@@ -60,7 +61,7 @@ def select(
     shape, sigma = sigma.shape, sigma.detach().flatten().float().nan_to_num(1.0).clamp(0, 1)
     check_budget(budget, sigma.numel())
     real = torch.ones_like(sigma, dtype=torch.bool) if real is None else real.flatten()
-    draw = torch.rand(sigma.shape, generator=generator, device=generator.device).to(sigma.device)
+    draw = uniform_draws(sigma.shape, generator, sigma.device)
     in_warmup = step < warmup_steps
     to_sample = real if in_warmup else real & (draw <= sigma)
     # Three classes of scores, 2 apart: sent to sampling by the rule, other real candidates, padding.
@@ -120,9 +121,11 @@ class HybridSupervision(RunningState):
     """Applies the rule and keeps its running averages (prediction error, share sampled), which checkpoints hold.
 
     In each step `budget` candidates are sampled on each rank, at `evaluations` coalition forwards each. `momentum` is
-    that of the running averages. Warm-up is the first `warmup_steps` steps counted from the run's `first_step`, so a
-    resumed run does not warm up again. Draws come from the step's generator, so a resumed run draws the same numbers
-    as an uninterrupted one. Raises InputError when `evaluations` is below 1 or `warmup_steps` below 0.
+    that of the running averages. Warm-up is the first `warmup_steps` steps counted from the run's `first_step`: a
+    resumed run does not warm up again, a branch of another run does. The running share sampled starts anew in
+    `first_step` too, even where a branch loaded one; the running errors continue those that it loaded. Draws come from
+    the step's generator, so a resumed run draws the same numbers as an uninterrupted one. Raises InputError when
+    `evaluations` is below 1 or `warmup_steps` below 0.
     """
 
     share_sampled: Tensor

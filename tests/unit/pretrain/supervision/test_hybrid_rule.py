@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data_filters.errors import InputError
 from pretrain.step_context import StepContext
-from pretrain.supervision.hybrid import HybridSupervision, merge, select
+from pretrain.supervision.hybrid_rule import HybridSupervision, merge, select
 
 
 def generator(seed=0):
@@ -199,7 +199,7 @@ WORKER = """
 import json, sys
 import torch, torch.distributed as dist
 from pretrain.step_context import StepContext
-from pretrain.supervision.hybrid import HybridSupervision, merge
+from pretrain.supervision.hybrid_rule import HybridSupervision, merge
 
 rank, store = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
