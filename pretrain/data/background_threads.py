@@ -16,6 +16,7 @@ Result = TypeVar("Result")
 CHUNKS_PER_THREAD = (
     4  # small enough that no thread waits long for the last, large enough to hide the hand-over
 )
+LONGEST_WAIT = 60.0  # seconds for an item that is being made when its consumer closes
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class _End:
 def in_background(items: Iterator[Item], depth: int, name: str = "loupe-reader") -> Generator[Item]:
     """Yield the same items, made by one thread that keeps `depth` of them ready.
 
-    An error of `items` is raised at its place. Closing this generator ends the thread, and closes `items` there.
+    An error of `items` is raised at its place. Closing this generator closes `items` in the thread and waits until the
+    thread has ended: Python aborts a process that ends while a thread is inside native code.
     """
     ready: queue.Queue[_Ready[Item] | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
@@ -64,7 +66,8 @@ def in_background(items: Iterator[Item], depth: int, name: str = "loupe-reader")
             if close is not None:
                 close()
 
-    threading.Thread(target=produce, name=name, daemon=True).start()
+    thread = threading.Thread(target=produce, name=name, daemon=True)
+    thread.start()
     try:
         while True:
             message = ready.get()
@@ -76,6 +79,7 @@ def in_background(items: Iterator[Item], depth: int, name: str = "loupe-reader")
                 raise message.error
     finally:
         stop.set()
+        thread.join(LONGEST_WAIT)
 
 
 def mapped_groups(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol
 
 from pretrain.data.samples.batch import Batch
@@ -30,6 +30,6 @@ class BatchReader(Protocol):
         """Number of samples that could not be read so far."""
         ...
 
-    def batches(self, first_step: int, last_step: int) -> Iterator[list[Batch]]:
+    def batches(self, first_step: int, last_step: int) -> Generator[list[Batch]]:
         """The micro-batches of each step from `first_step` to `last_step` - 1."""
         ...

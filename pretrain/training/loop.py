@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from torch import Tensor
@@ -49,7 +49,7 @@ def train(
             else None
         )
         meter, flags, timer = Meter(), StepFlags(), _Timer(schedule.checkpoint_minutes)
-        batches = reader.batches(first, run.total_steps)
+        batches = stack.enter_context(closing(reader.batches(first, run.total_steps)))
         for step in range(first, run.total_steps):
             waiting = time.perf_counter()
             parts = next(batches)

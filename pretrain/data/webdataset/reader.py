@@ -75,7 +75,7 @@ class StreamReader:
         """Number of samples that could not be read so far."""
         return self.bad_samples.count
 
-    def batches(self, first_step: int, last_step: int) -> Iterator[list[Batch]]:
+    def batches(self, first_step: int, last_step: int) -> Generator[list[Batch]]:
         """The micro-batches of each step from `first_step` to `last_step` - 1."""
         return in_background(self._batches(first_step, last_step), self.prefetch)
 

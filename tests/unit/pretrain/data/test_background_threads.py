@@ -65,7 +65,7 @@ def test_closing_ends_the_thread_and_closes_the_items():
     next(stream)
     stream.close()
     assert closed.wait(5)
-    wait_until(lambda: all(thread.name != "test-background" for thread in threading.enumerate()))
+    assert all(thread.name != "test-background" for thread in threading.enumerate()), "closing waits for it"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
