@@ -47,9 +47,13 @@ def run_evaluation(
     if output is not None:
         claim_output(output, identity)
     measured = chosen.measure(evaluation)
+    summary = chosen.summary(evaluation, measured)
+    assert identity.keys().isdisjoint(summary), (
+        "a number of the task has the name of a setting; see recorded_as"
+    )
     metrics = {
         **identity,
-        **chosen.summary(evaluation, measured),
+        **summary,
         "skipped": dict(evaluation.skipped),
         "seconds": round(time.perf_counter() - began, 3),
     }

@@ -11,6 +11,12 @@ from pretrain.evaluation.localisation import EMBEDDINGS, PROPOSERS
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.options import ExampleOptions, one_of
 
+PROPOSAL_RECORD = dict.fromkeys(ProposalOptions.model_fields, "options")
+"""`EvaluationTask.recorded_as` of the proposals' options: `proposal_options.listed` records them in one list."""
+
+SCENE_RECORD = {**PROPOSAL_RECORD, "images": "image_folder"}
+"""The same of `SceneOptions`; `images` is the number of images."""
+
 
 class LocalisationOptions(ExampleOptions, ProposalOptions):
     """Where boxes come from. `batch_size` counts masked images."""

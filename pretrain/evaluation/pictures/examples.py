@@ -26,14 +26,14 @@ class EvenlySpaced(Generic[Item]):
         self.count, self.every, self.seen = count, 1, 0
         self.items: list[Item] = []
 
-    def wanted(self) -> bool:
-        """Whether the next item is to be handed to `keep`; counts the item as seen."""
+    def take_next(self) -> bool:
+        """Count the next item as seen; return whether it is to be handed to `keep`."""
         due = self.count > 0 and self.seen % self.every == 0
         self.seen += 1
         return due
 
     def keep(self, item: Item) -> None:
-        """Take an item that was wanted."""
+        """Take the item that `take_next` asked for."""
         self.items.append(item)
         if len(self.items) == 2 * self.count:
             del self.items[1::2]
@@ -41,10 +41,10 @@ class EvenlySpaced(Generic[Item]):
 
     def chosen(self) -> list[Item]:
         """The `count` (or fewer) items, evenly spaced among those kept."""
-        return [self.items[place] for place in spaced(len(self.items), self.count)]
+        return [self.items[place] for place in evenly_spaced(len(self.items), self.count)]
 
 
-def spaced(total: int, count: int) -> list[int]:
+def evenly_spaced(total: int, count: int) -> list[int]:
     """At most `count` places evenly spaced over 0..`total` - 1, from 0 on."""
     count = min(count, total)
     return [total * number // count for number in range(count)]

@@ -13,7 +13,7 @@ from torch import Tensor
 from pretrain.evaluation.data.gallery import Gallery
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.data.token_gallery import TokenGallery
-from pretrain.evaluation.pictures.examples import EXAMPLES, PICTURES, spaced
+from pretrain.evaluation.pictures.examples import EXAMPLES, PICTURES, evenly_spaced
 from pretrain.evaluation.results import write_json
 
 SHOWN = 5
@@ -28,12 +28,12 @@ def retrieval_examples(gallery: Gallery | TokenGallery, *, count: int) -> dict[s
     """
     owner = gallery.text_owner.tolist()
     by_text = []
-    for row in spaced(len(owner), count):
+    for row in evenly_spaced(len(owner), count):
         best = _best(gallery.scores_of_text(row))
         found = [{"image": place, "score": score} for place, score in best]
         by_text.append({"caption": gallery.captions[row], "image": owner[row], "found": found})
     by_image = []
-    for place in spaced(len(gallery.images), count):
+    for place in evenly_spaced(len(gallery.images), count):
         best = _best(gallery.scores_of_image(place))
         by_image.append(
             {

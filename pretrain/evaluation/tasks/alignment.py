@@ -20,7 +20,7 @@ from pretrain.evaluation.localisation.alignment import (
 )
 from pretrain.evaluation.localisation.candidates import Proposer
 from pretrain.evaluation.localisation.proposal_options import listed
-from pretrain.evaluation.localisation.task_options import LocalisationOptions
+from pretrain.evaluation.localisation.task_options import PROPOSAL_RECORD, LocalisationOptions
 from pretrain.evaluation.metrics.alignment import AlignmentScores
 from pretrain.evaluation.pictures.alignment import show_alignment
 from pretrain.evaluation.pictures.examples import EvenlySpaced, write_drawn
@@ -124,6 +124,8 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
             "phrase_of_region_chance",
         )
     }
+    counts: ClassVar = {"images": "images", "named_phrases": "phrases", "matched_regions": "regions"}
+    recorded_as: ClassVar = PROPOSAL_RECORD
     remark = (
         "Phrases whose strongest cell lies in their object, regions whose best phrase names them; in percent."
     )
@@ -152,7 +154,7 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
         aligned = AlignedSamples(EvenlySpaced(options.examples if evaluation.output else 0))
         settings = options.for_proposals()
         for place, sample in _phrased(evaluation, stream):
-            shown = sample.key in options.keys if options.keys else aligned.evenly_spaced.wanted()
+            shown = sample.key in options.keys if options.keys else aligned.evenly_spaced.take_next()
             if shown or sample.names_objects:
                 alignment = align(encoder, proposer, sample, settings)
                 if alignment is None:

@@ -17,7 +17,7 @@ from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
 from pretrain.evaluation.localisation.detector import Detections, Detector
 from pretrain.evaluation.localisation.proposal_options import listed
-from pretrain.evaluation.localisation.task_options import SceneOptions
+from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions
 from pretrain.evaluation.metrics.boxes import DetectionScorer, iou
 from pretrain.evaluation.metrics.grid_bound import best_cell_box, random_boxes
 from pretrain.evaluation.options import one_of
@@ -72,6 +72,8 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
     columns: ClassVar = {"mAP@0.3": "mAP@0.3", "mAP@0.5": "mAP@0.5"}
     headlines: ClassVar = {name: name for name in ("mAP@0.3", "mAP@0.5", "chance", "grid_bound")}
     chief = "mAP@0.5"
+    counts: ClassVar = {"images": "images", "objects": "objects", "classes": "classes"}
+    recorded_as: ClassVar = SCENE_RECORD
     remark = "All objects of the data's classes, found by the classes' names alone; mean average precision in percent."
 
     def needs_tokens(self, options: DetectionOptions) -> bool:
@@ -79,7 +81,7 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
         return True
 
     def settings(self, evaluation: Evaluation[DetectionOptions]) -> Metrics:
-        """The ways to boxes and scores; `options` are those of the proposals."""
+        """The settings of proposals, embedding and calibration."""
         options = evaluation.options
         return {
             "gallery": options.gallery,
@@ -88,6 +90,7 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
             "calibration": options.calibration,
             "templates": list(choose_templates(options.templates)),
             "options": listed(options.for_proposals()),
+            "image_folder": options.images,
         }
 
     def measure(self, evaluation: Evaluation[DetectionOptions]) -> DetectedScenes:
@@ -165,7 +168,7 @@ def _add_scene(
     detected.luck.add(boxes, generator.random(len(boxes)), classes, truth, true_classes, crowd)
     detected.bounds.append(best_cell_box(truth[~crowd], grid, scene.image.size))
     detected.instances.add(scene, detections.boxes, detections.scores, detections.classes, true_classes)
-    if detected.examples.wanted():
+    if detected.examples.take_next():
         detected.examples.keep(_example(detected.images, scene, detections, detected.names))
     detected.images += 1
 

@@ -59,6 +59,8 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
     options = RetrievalOptions
     columns: ClassVar = {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"}
     headlines: ClassVar = {"image_to_text": "image_to_text.R@1", "text_to_image": "text_to_image.R@1"}
+    directions: ClassVar = {"text_to_image": "text → image", "image_to_text": "image → text"}
+    counts: ClassVar = {"images": "images", "texts": "captions"}
     remark = "Zero-shot, in percent; ties count against the model."
 
     def needs_tokens(self, options: RetrievalOptions) -> bool:
