@@ -15,7 +15,7 @@ from pathlib import Path
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pipelines.common import files
+from pipelines.common.files import write_json
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.model_card import CardTexts, write_model_card
 from pretrain.export.record import RECORD, read_record
@@ -131,11 +131,6 @@ def max_tokens(source: Source) -> int:
     )
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write indented JSON with a line break at its end."""
-    files.write_json(path, value, indent=2)
-
-
 def _write_record(summary: ExportSummary, run: DualEncoderRun, folder: Path, texts: CardTexts) -> None:
     record = {
         "version": 1,
@@ -145,7 +140,7 @@ def _write_record(summary: ExportSummary, run: DualEncoderRun, folder: Path, tex
         "config": run.config.model_dump(mode="json"),
         "data": run.data,
     }
-    write_json(folder / RECORD, record)
+    write_json(folder / RECORD, record, indent=2)
     write_model_card(folder, record, texts)
 
 

@@ -40,7 +40,7 @@ def _recalls(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, str]]:
 
 
 def _best(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, str]]:
-    """Return one entry per task and data: the best evaluation's main score."""
+    """Build one entry per task and data: the best evaluation's main score."""
     entries = []
     groups = grouped(evaluations, lambda evaluation: (evaluation.task, evaluation.data))
     for (task, data), group in groups.items():

@@ -1,4 +1,4 @@
-"""Ways to go through a data set: in batches, and with a report after each item."""
+"""Iterates over data in batches, or with progress reports."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class LocalisationOptions(ExampleOptions, ProposalOptions):
     proposals: Annotated[str | None, one_of(PROPOSERS)] = Field(
         None,
         description=f"where boxes come from: {', '.join(PROPOSERS)}; null: the region head where the export has "
-        "one, else a way that needs no training",
+        "one, else a method that needs no training",
     )
 
     def for_proposals(self) -> ProposalOptions:

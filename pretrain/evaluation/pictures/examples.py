@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from PIL import Image
 
-from pretrain.evaluation.results import write_json
+from pipelines.common.files import read_json, write_json
 
 EXAMPLES = "examples.json"
 PICTURES = "examples"
@@ -56,10 +55,10 @@ def write_drawn(output: str, name: str, examples: Sequence[DrawnExample]) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     for entry, picture in examples:
         picture.save(folder / f"{entry['image']}.jpg", quality=88)
-    write_json(Path(output) / EXAMPLES, {name: [entry for entry, _ in examples]})
+    write_json(Path(output) / EXAMPLES, {name: [entry for entry, _ in examples]}, indent=2)
 
 
 def read_examples(output: str) -> dict[str, Any] | None:
     """The examples that an evaluation wrote into its output folder, or None."""
-    file = Path(output) / EXAMPLES
-    return json.loads(file.read_bytes()) if file.is_file() else None
+    examples: dict[str, Any] | None = read_json(Path(output) / EXAMPLES)
+    return examples

@@ -106,8 +106,8 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
     - `pointing_attribution`: the same of the attributions;
     - `phrase_of_region`: regions on an object (IoU 0.5) whose best phrase names it, of those with a choice.
 
-    Each stands beside `_chance`, what a constant scores, pointing also beside `_text_blind`: the maps of the same
-    image dealt out at random among its phrases. What exceeds that is due to the text, not to salience.
+    `NAME_chance` is the score of a constant map; `NAME_text_blind` (pointing only) that of the image's maps permuted
+    among its phrases. What exceeds it is due to the text, not to salience.
     """
 
     options = AlignmentOptions

@@ -116,9 +116,9 @@ def _example(
     place: int, labelled: LabelledImage, scores: Float[Tensor, " N"], names: list[str]
 ) -> DrawnExample:
     best = scores.sort(descending=True, stable=True)
-    found = [
+    hits = [
         {"name": names[number], "score": round(float(score), 4)}
         for number, score in zip(best.indices[:SHOWN].tolist(), best.values[:SHOWN], strict=False)
     ]
-    entry = {"image": place, "key": labelled.key, "class": names[labelled.label], "found": found}
+    entry = {"image": place, "key": labelled.key, "class": names[labelled.label], "found": hits}
     return entry, draw(labelled.image, [])

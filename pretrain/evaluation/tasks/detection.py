@@ -159,9 +159,9 @@ def _add_scene(
     generator: np.random.Generator,
 ) -> None:
     """Score the detections of one image, and as many random boxes with random classes and scores."""
-    truth = np.array([known.box for known in scene.objects]).reshape(-1, 4)
-    true_classes = np.array([detected.numbers[known.name] for known in scene.objects], dtype=int)
-    crowd = np.array([known.crowd for known in scene.objects], dtype=bool)
+    truth = np.array([true_object.box for true_object in scene.objects]).reshape(-1, 4)
+    true_classes = np.array([detected.numbers[true_object.name] for true_object in scene.objects], dtype=int)
+    crowd = np.array([true_object.crowd for true_object in scene.objects], dtype=bool)
     detected.scorer.add(detections.boxes, detections.scores, detections.classes, truth, true_classes, crowd)
     boxes = random_boxes(len(detections.boxes), generator) * np.tile(scene.image.size, 2)
     classes = generator.integers(0, len(detected.names), len(boxes))
@@ -175,13 +175,13 @@ def _add_scene(
 
 def _example(place: int, scene: Scene, detections: Detections, names: Sequence[str]) -> DrawnExample:
     """The best detections of an image as an entry and drawn: right ones (class and IoU 0.5) in another colour."""
-    truth = np.array([known.box for known in scene.objects]).reshape(-1, 4)
-    lines: list[LabelledBox] = [(known.box, TRUTH, "") for known in scene.objects]
+    truth = np.array([true_object.box for true_object in scene.objects]).reshape(-1, 4)
+    lines: list[LabelledBox] = [(true_object.box, TRUTH, "") for true_object in scene.objects]
     entries = []
     drawn: list[Float[np.ndarray, "4"]] = []
     shown = zip(detections.boxes[:SHOWN], detections.scores[:SHOWN], detections.classes[:SHOWN], strict=True)
     for box, score, name in shown:
-        same_class = np.array([known.name == names[name] for known in scene.objects], dtype=bool)
+        same_class = np.array([true_object.name == names[name] for true_object in scene.objects], dtype=bool)
         right = bool((iou(box[None], truth[same_class]) >= 0.5).any())
         # The same box under several names is drawn once, under its best name.
         if all(iou(box[None], other[None])[0, 0] < 0.9 for other in drawn):
@@ -196,7 +196,8 @@ def _example(place: int, scene: Scene, detections: Detections, names: Sequence[s
             }
         )
     objects = [
-        {"name": known.name, "box": [round(value, 1) for value in known.box]} for known in scene.objects
+        {"name": true_object.name, "box": [round(value, 1) for value in true_object.box]}
+        for true_object in scene.objects
     ]
     entry = {"image": place, "key": scene.key, "objects": objects, "found": entries}
     return entry, draw(scene.image, lines)

@@ -43,8 +43,8 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
 
     Beside the accuracy: at IoU 0.3, centre inside the object, mean IoU, the accuracy by kind of expression; and four
     yardsticks, each the share at IoU 0.5: `grid_bound` the best box of whole cells, `chance` a random box,
-    `chance_object` the exact box of a random object of the same image, `text_blind` the boxes found here, dealt out at
-    random among the expressions of the same image: what the accuracy exceeds it by is due to the text.
+    `chance_object` the exact box of a random object of the same image, `text_blind` the accuracy after permuting the
+    image's boxes among its expressions; the difference is due to the text.
     """
 
     options = GroundingOptions
@@ -115,7 +115,7 @@ def _add_scene(
     chance: Chance,
 ) -> None:
     """Score the boxes found for the expressions of image number `place`."""
-    objects = np.array([known.box for known in scene.objects])
+    objects = np.array([true_object.box for true_object in scene.objects])
     truth = objects[[expression.target for expression in scene.expressions]]
     kinds = [expression.kind for expression in scene.expressions]
     bound, luck = best_cell_box(truth, grid, scene.image.size), chance(truth, scene.image.size)

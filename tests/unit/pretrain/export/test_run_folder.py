@@ -12,8 +12,13 @@ from pretrain.tasks.dual_encoder import DualEncoderTask
 
 
 class CaptionLengthConfig(PretrainConfig):
-    image_size: int = 16
-    max_tokens: int = 12
+    @property
+    def image_size(self) -> int:
+        return 16
+
+    @property
+    def max_tokens(self) -> int:
+        return 12
 
 
 class CaptionLength(DualEncoderTask):
