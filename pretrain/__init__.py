@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 
 def load(
-    export: str | os.PathLike[str], device: str = "cpu", *, proposals: str | None = None, **options: object
+    export: str | os.PathLike[str],
+    device: str | None = None,
+    *,
+    proposals: str | None = None,
+    **options: object,
 ) -> Loupe:
     """Open a folder of `loupe export`: `load(folder).detect(image, ["red umbrella"])`, `.ground`, `.rank`.
 
-    `proposals` and `options` as in `pretrain.api.Loupe`. Raises InputError when the folder is no export.
+    `device`, `proposals` and `options` as in `pretrain.api.Loupe`. Raises InputError when the folder is no export.
     """
     from pretrain.api import Loupe
 

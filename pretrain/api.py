@@ -1,4 +1,4 @@
-"""An export from Python: detect, ground and rank, without any other module of this project."""
+"""Python API: open an export to detect, ground and rank."""
 
 from __future__ import annotations
 
@@ -40,12 +40,14 @@ class Loupe:
     def __init__(
         self,
         export: str | os.PathLike[str],
-        device: str = "cpu",
+        device: str | None = None,
         *,
         proposals: str | None = None,
         **options: object,
     ) -> None:
-        """`proposals` names the way to boxes (`PROPOSERS`), `options` are `ProposalOptions`.
+        """`proposals` is a key of PROPOSERS: the method that proposes boxes. `options` are `ProposalOptions`.
+
+        `device` is cpu, cuda or cuda:N; None: cuda where the machine has it, else cpu.
 
         Raises InputError on a bad folder, name or option.
         """

@@ -22,11 +22,10 @@ from cluster.ablation.records import (
     Job,
     Result,
     TrainingCosts,
-    read_json,
 )
 from cluster.console import progress, training_lines
 from data_filters.errors import InputError
-from pipelines.common.files import write_json
+from pipelines.common.files import read_json, write_json
 
 
 def run_cell(folder: Path) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.ablation.plan import AblationPlan, Evaluation
-from cluster.ablation.records import JOB, RESULT, Job, Result, read_json
+from cluster.ablation.records import JOB, RESULT, Job, Result
 from data_filters.errors import InputError
-from pipelines.common.files import filesystem, join, write_json
+from pipelines.common.files import filesystem, join, read_json, write_json
 from pretrain.config import PretrainConfig
 from pretrain.evaluation.runner import check_options
 from pretrain.training.setup import prepare_run

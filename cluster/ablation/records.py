@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 JOB, RESULT = "job.json", "result.json"
 
@@ -68,9 +66,3 @@ class Result(TypedDict):
     start: StartJob | None
     training: TrainingCosts
     evaluations: dict[str, EvaluationScores]
-
-
-# The value of a JSON file is Any: the caller says by a TypedDict what it holds.
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; None where there is no file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

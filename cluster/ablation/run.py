@@ -14,9 +14,10 @@ from pathlib import Path
 from cluster.ablation.cells import Cell, check_evaluations, check_folder, check_rows, make_cells
 from cluster.ablation.page import write_results
 from cluster.ablation.plan import AblationPlan
-from cluster.ablation.records import RESULT, Result, read_json
+from cluster.ablation.records import RESULT, Result
 from cluster.ablation.table import Table, make_table
 from data_filters.errors import InputError
+from pipelines.common.files import read_json
 
 REPORT_SECONDS = 60.0  # between two lines about each running training
 LOG = "log.txt"

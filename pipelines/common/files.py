@@ -1,4 +1,4 @@
-"""Writes files whole: each under a temporary name, then renamed, so that a reader never sees half a file.
+"""Reads JSON and writes files whole: under a temporary name, then renamed, so that a reader never sees half a file.
 
 A URI is anything that fsspec opens (`s3://bucket/key`, `memory://x`, a local path); local files go through the
 operating system directly. A URI's folders are made where they are missing.
@@ -13,7 +13,7 @@ import os
 import posixpath
 import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -72,6 +72,13 @@ def write_json(
     """Write a value as JSON in UTF-8, `end` after it; the other options are those of `json.dumps` and `write_text`."""
     text = json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
     write_text(uri, text + end, errors=errors)
+
+
+# Any: what JSON holds; the caller says by an annotation what it expects.
+def read_json(uri: Uri) -> Any | None:
+    """Return what a JSON file holds; None where there is no file. Raises ValueError when it is no JSON."""
+    fs, path = filesystem(uri)
+    return json.loads(fs.cat_file(path)) if fs.isfile(path) else None
 
 
 def write_parquet(uri: Uri, table: pa.Table, *, compression: str = "zstd") -> None:

@@ -29,13 +29,13 @@ class ExportedEncoder:
     tokenizer: Any
     processor: Any
 
-    def __init__(self, export: str, device: str = "cpu") -> None:
-        """Raises InputError when the folder cannot be opened or the device is not there."""
+    def __init__(self, export: str, device: str | None = None) -> None:
+        """`device` None: `default_device`. Raises InputError when the folder or the device cannot be opened."""
         if not (Path(export) / "config.json").is_file():
             raise InputError(
                 f"export is {export!r}, which has no config.json; give the folder of `loupe export`"
             )
-        self.device = open_device(device)
+        self.device = open_device(default_device() if device is None else device)
         try:
             with quiet_loading():
                 model = AutoModel.from_pretrained(export)
@@ -87,6 +87,11 @@ class ExportedEncoder:
 
     def _processed(self, images: Sequence[Image.Image]) -> BatchFeature:
         return self.processor(images=list(images), return_tensors="pt").to(self.device)
+
+
+def default_device() -> str:
+    """`cuda` where the machine has a GPU that torch can use, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def open_device(name: str) -> torch.device:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_filters.errors import InputError
-from pipelines.common import files
+from pipelines.common.files import write_json
 
 METRICS = "metrics.json"
 _FILES = ("examples", "detections", "ground_truth")
@@ -46,9 +46,4 @@ def claim_output(output: str, identity: Mapping[str, Any]) -> None:
 
 def write_metrics(output: str, metrics: Mapping[str, Any]) -> None:
     """Write `metrics.json`, last of all: under a temporary name, then renamed."""
-    write_json(Path(output) / METRICS, metrics)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file whole or not at all."""
-    files.write_json(path, value, indent=2)
+    write_json(Path(output) / METRICS, metrics, indent=2)

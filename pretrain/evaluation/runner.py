@@ -6,8 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from data_filters.errors import InputError
 from pipelines.common.explain import validate
 from pretrain.evaluation.data.iteration import Progress
@@ -41,15 +39,19 @@ def run_evaluation(
     chosen = get_task(task)
     checked = check_options(task, options)
     encoder_class = TokenEncoder if chosen.needs_tokens(checked) else ExportedEncoder
-    encoder = encoder_class(export, checked.device or default_device())
+    encoder = encoder_class(export, checked.device)
     evaluation = Evaluation(export, data, checked, encoder, output, progress)
     identity = {"task": task, "export": export, "data": data, **chosen.settings(evaluation)}
     if output is not None:
         claim_output(output, identity)
     measured = chosen.measure(evaluation)
+    summary = chosen.summary(evaluation, measured)
+    assert identity.keys().isdisjoint(summary), (
+        "a number of the task has the name of a setting; see recorded_as"
+    )
     metrics = {
         **identity,
-        **chosen.summary(evaluation, measured),
+        **summary,
         "skipped": dict(evaluation.skipped),
         "seconds": round(time.perf_counter() - began, 3),
     }
@@ -83,8 +85,3 @@ def headline_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     task = TASKS.get(str(metrics.get("task")))
     numbers = {name: number_at(metrics, path) for name, path in (task.headlines if task else {}).items()}
     return {name: number for name, number in numbers.items() if number is not None}
-
-
-def default_device() -> str:
-    """`cuda` where the machine has a GPU that torch can use, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pipelines.common.config import output_settings
-from pretrain.evaluation.data.iteration import Item, Progress, reported
+from pretrain.evaluation.data.iteration import Item, Progress, with_progress
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.options import EvaluationOptions
 from pretrain.evaluation.token_encoder import TokenEncoder
@@ -48,7 +48,7 @@ class Evaluation(Generic[Options]):
 
     def gallery(self, items: Iterable[Item]) -> Iterator[Item]:
         """The first `options.gallery` items, or all; progress is reported after each."""
-        return reported(items, self.progress, self.options.gallery)
+        return with_progress(items, self.progress, self.options.gallery)
 
     def report(self, done: int, total: int | None) -> None:
         """Report that `done` images of `total` (None: unknown) have been evaluated."""
@@ -67,8 +67,16 @@ class EvaluationTask(ABC, Generic[Options, Measured]):
     """Name on the console → metric by its dotted path; those that a result lacks are left out."""
     chief: ClassVar[str | None] = None
     """The metric at the top of a report, the greater the better; None where no single one stands for the task."""
+    directions: ClassVar[Mapping[str, str]] = {}
+    """Direction of a retrieval (an entry of `metrics.json` that holds its recalls) → its name in a report."""
+    counts: ClassVar[Mapping[str, str]] = {"images": "images"}
+    """Whole number in `metrics.json` → title of its column in a report."""
     remark: ClassVar[str] = ""
     """A sentence under the task's table: what its numbers are."""
+    recorded_as: ClassVar[Mapping[str, str]] = {}
+    """Option → its name in `metrics.json`, where that is not the option's own; several options may share one."""
+    fitted: ClassVar[Collection[str]] = ()
+    """Numbers in `metrics.json` that the evaluation chose, such as a regularisation: they are no scores."""
 
     def needs_tokens(self, options: Options) -> bool:
         """Whether the export is opened as a `TokenEncoder`, with patch tokens and masked images."""
@@ -78,9 +86,14 @@ class EvaluationTask(ABC, Generic[Options, Measured]):
         """The settings that decide the numbers, as JSON values; they are recorded in the metrics.
 
         An output folder holds results of one set of settings. By default these are all options except those that the
-        model marks as without effect on results.
+        model marks as without effect on results. An override has the same names (`setting_names`).
         """
-        return output_settings(evaluation.options)
+        settings = output_settings(evaluation.options)
+        return {self.recorded_as.get(name, name): value for name, value in settings.items()}
+
+    def setting_names(self) -> list[str]:
+        """Names of the entries of `metrics.json` that can hold a setting, each once."""
+        return list(dict.fromkeys(self.recorded_as.get(name, name) for name in self.options.model_fields))
 
     @abstractmethod
     def measure(self, evaluation: Evaluation[Options]) -> Measured:

@@ -36,7 +36,7 @@ class StockDualEncoder(DualEncoder):
 class TokenEncoder(ExportedEncoder):
     """An `ExportedEncoder` that also gives patch tokens, embeddings of masked images, and regions."""
 
-    def __init__(self, export: str, device: str = "cpu") -> None:
+    def __init__(self, export: str, device: str | None = None) -> None:
         """Raises InputError where the export has no map of patches that we know how to mask."""
         super().__init__(export, device)
         stock = self.model
@@ -92,7 +92,8 @@ def _region_generator(export: str, grid: tuple[int, int], dim: int) -> RegionGen
     if not file.is_file():
         return None
     try:
-        return build_region_head(load_file(file), dim, grid)
-    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        weights = load_file(file)
+    except (SafetensorError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{file} does not fit the export ({reason}); export the run again") from error
+        raise InputError(f"{file} cannot be read ({reason}); export the run again") from error
+    return build_region_head(weights, dim, grid, str(file))

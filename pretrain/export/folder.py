@@ -15,13 +15,13 @@ from pathlib import Path
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pipelines.common import files
+from pipelines.common.files import write_json
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.model_card import CardTexts, write_model_card
 from pretrain.export.record import RECORD, read_record
 from pretrain.export.run_folder import (
     ENCODER_PREFIX,
-    RunFolder,
+    DualEncoderRun,
     find_checkpoint,
     load_weights,
     open_run,
@@ -51,7 +51,7 @@ class ExportSummary:
 class Source:
     """The run to export, its towers (evaluation mode, fp32, CPU) and the tensors of its proxy heads by name."""
 
-    run: RunFolder
+    run: DualEncoderRun
     encoder: DualEncoder
     heads: dict[str, Tensor]
 
@@ -131,12 +131,7 @@ def max_tokens(source: Source) -> int:
     )
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write indented JSON with a line break at its end."""
-    files.write_json(path, value, indent=2)
-
-
-def _write_record(summary: ExportSummary, run: RunFolder, folder: Path, texts: CardTexts) -> None:
+def _write_record(summary: ExportSummary, run: DualEncoderRun, folder: Path, texts: CardTexts) -> None:
     record = {
         "version": 1,
         "run": run.identity,
@@ -145,7 +140,7 @@ def _write_record(summary: ExportSummary, run: RunFolder, folder: Path, texts: C
         "config": run.config.model_dump(mode="json"),
         "data": run.data,
     }
-    write_json(folder / RECORD, record)
+    write_json(folder / RECORD, record, indent=2)
     write_model_card(folder, record, texts)
 
 
@@ -159,7 +154,7 @@ def _count_by_prefix(heads: dict[str, Tensor], region_head: bool) -> dict[str, i
     return counts
 
 
-def _check_target(target: Path, run: RunFolder, format: str) -> None:
+def _check_target(target: Path, run: DualEncoderRun, format: str) -> None:
     """Raise InputError where the target is anything but empty or an export of this run in this format."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return

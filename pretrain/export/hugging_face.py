@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from transformers import VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from pipelines.common.files import write_json
 from pretrain.data.samples.images import MEAN, STD
-from pretrain.export.folder import ExportSummary, Source, Written, export_folder, save_tokenizer, write_json
+from pretrain.export.folder import ExportSummary, Source, Written, export_folder, save_tokenizer
 from pretrain.export.model_card import HUGGINGFACE
 from pretrain.export.parity import check_parity
 from pretrain.export.progress_bars import quiet_loading
@@ -76,5 +77,5 @@ def _write_region_head(source: Source, folder: Path) -> bool:
         "shapes": {name: list(tensor.shape) for name, tensor in sorted(weights.items())},
         "objectives": source.run.config.objectives.model_dump(mode="json"),
     }
-    write_json(folder / DESCRIPTION, description)
+    write_json(folder / DESCRIPTION, description, indent=2)
     return True

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.common.files import write_text
+from pretrain.evaluation.scores import flat_scores, flat_yardsticks, label, meanings, method_of
 from pretrain.export.record import RECORD, objective_options
-from pretrain.export.scores import flat_scores, flat_yardsticks, meanings, said, way_of
 
 _BEGIN, _END = "<!-- scores -->", "<!-- end of scores -->"
 
@@ -122,8 +122,8 @@ def add_scores(export: str, results: list[Mapping[str, Any]]) -> None:
 
 def _lines(result: Mapping[str, Any], values: list[tuple[str, float]]) -> list[str]:
     """A row of the card's table for each value."""
-    task = ", ".join(part for part in (result["task"], way_of(result)) if part)
-    return [f"| {task} | `{result['data']}` | {said(name)} | {value:.3f} |" for name, value in values]
+    task = ", ".join(part for part in (result["task"], method_of(result)) if part)
+    return [f"| {task} | `{result['data']}` | {label(name)} | {value:.3f} |" for name, value in values]
 
 
 def _tower(kind: str, shape: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from data_filters.errors import InputError
+from pipelines.common.files import write_json
 from pretrain.data.samples.images import MEAN, STD
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
@@ -30,7 +31,6 @@ from pretrain.export.folder import (
     export_folder,
     max_tokens,
     save_tokenizer,
-    write_json,
 )
 from pretrain.export.hugging_face import save_image_processor
 from pretrain.export.model_card import CardTexts
@@ -136,7 +136,7 @@ def _write(source: Source, folder: Path, _: Path) -> Written:
         differences.append(compare_graph(graph, folder, BATCHES))
     save_tokenizer(source, folder)
     save_image_processor(source, folder)
-    write_json(folder / "onnx.json", _description(source, graphs))
+    write_json(folder / "onnx.json", _description(source, graphs), indent=2)
     difference = float(
         torch.tensor(differences).max()
     )  # unlike Python's max, this returns NaN if there is one
@@ -174,23 +174,11 @@ def _graphs(source: Source) -> list[Graph]:
         ),
     ]
     if source.region_weights:
-        head = RegionHead(_region_generator(source))
+        dim, origin = source.run.config.model.projection_dim, f"run {str(source.run.path)!r}"
+        head = RegionHead(build_region_head(source.region_weights, dim, encoder.grid, origin))
         outputs = ("boxes", "confidence_logits")
         graphs.append(Graph("regions.onnx", head, {"patch_embeds": batch}, outputs, patches))
     return graphs
-
-
-def _region_generator(source: Source) -> RegionGenerator:
-    """The run's region generator. Raises InputError when its weights are not known to this version."""
-    dim = source.run.config.model.projection_dim
-    try:
-        return build_region_head(source.region_weights, dim, source.encoder.grid)
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"run {str(source.run.path)!r}: the checkpoint's region generator is not one that this version knows "
-            f"({reason}); export with the version that trained it"
-        ) from error
 
 
 def _description(source: Source, graphs: list[Graph]) -> dict[str, object]:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, SwinConfig
 
 from data_filters.errors import InputError
+from pipelines.common.files import write_json
 from pretrain.data.samples.images import MEAN, STD
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
@@ -33,7 +34,6 @@ from pretrain.export.folder import (
     export_folder,
     max_tokens,
     save_tokenizer,
-    write_json,
 )
 from pretrain.export.model_card import CardTexts
 from pretrain.export.parity import accept, largest_difference, probe, run_embeddings
@@ -82,10 +82,10 @@ def _write(source: Source, folder: Path, final: Path) -> Written:
     encoder = source.encoder
     arguments = _timm_arguments(encoder)
     _write_weights(encoder, folder / WEIGHTS)
-    write_json(folder / CONFIG, _config(source, arguments, final.resolve()))
+    write_json(folder / CONFIG, _config(source, arguments, final.resolve()), indent=2)
     if registered_name(arguments) is None:
         (folder / IMAGE).mkdir()
-        write_json(folder / IMAGE / "config.json", _timm_config(encoder, arguments))
+        write_json(folder / IMAGE / "config.json", _timm_config(encoder, arguments), indent=2)
     # open_clip recognises padding by this number alone.
     text = type(encoder.text_model.config).from_dict(encoder.text_model.config.to_dict())
     text.pad_token_id = load_tokenizer(source.run.config.tokenizer).pad_token_id

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.common.files import read_json
 from pretrain.objectives import OBJECTIVES
 
 RECORD = "export.json"
@@ -14,8 +14,8 @@ RECORD = "export.json"
 
 def read_record(export: str | Path) -> dict[str, Any]:
     """The record's content; empty for a folder without one, such as another project's checkpoint."""
-    file = Path(export) / RECORD
-    return json.loads(file.read_bytes()) if file.is_file() else {}
+    record: dict[str, Any] | None = read_json(Path(export) / RECORD)
+    return {} if record is None else record
 
 
 def objective_options(config: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from data_filters.errors import InputError
+from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
-from pretrain.tasks import read_config
+from pretrain.tasks import TASKS, read_config
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 ENCODER_PREFIX = "dual_encoder."
@@ -42,13 +43,23 @@ class RunFolder:
     """A run on disk. `identity` is the hash of its recipe and data, `data` the URI and the shards that it read."""
 
     path: Path
-    config: DualEncoderConfig
+    config: PretrainConfig
     identity: str
     data: dict[str, Any]
 
 
-def open_run(run: str) -> RunFolder:
-    """Read the run in a folder. Raises InputError when it is no run or its configuration cannot be read."""
+@dataclass(frozen=True)
+class DualEncoderRun(RunFolder):
+    """A run whose task trains a dual encoder, which an export can write."""
+
+    config: DualEncoderConfig
+
+
+def read_run(run: str) -> RunFolder:
+    """Read the run of any task in a folder.
+
+    Raises InputError when it is no run, its task is unknown, or its configuration cannot be read.
+    """
     path = Path(run)
     file = path / "config.json"
     if not file.is_file():
@@ -59,12 +70,25 @@ def open_run(run: str) -> RunFolder:
         document = json.loads(file.read_bytes())
         identity = str(document["config_hash"])
         config = read_config(document["config"])
-        if not isinstance(config, DualEncoderConfig):
-            raise TypeError(f"its task is {config.task}, which has no dual encoder to export")
+    except InputError:  # an unknown task: the message names the known ones
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise _unreadable(file, error) from error
     data = {"uri": document.get("data"), "shards": document.get("shards", [])}
     return RunFolder(path, config, identity, data)
+
+
+def open_run(run: str) -> DualEncoderRun:
+    """Read a run that can be exported. Raises InputError as `read_run` does, and for a task without a dual encoder."""
+    opened = read_run(run)
+    config = opened.config
+    if not isinstance(config, DualEncoderConfig):
+        allowed = [name for name, task in TASKS.items() if issubclass(task.config_class, DualEncoderConfig)]
+        raise InputError(
+            f"run {run!r} is of task {config.task}, which has no dual encoder; export takes runs of "
+            f"{', '.join(allowed)}; give such a run"
+        )
+    return DualEncoderRun(opened.path, config, opened.identity, opened.data)
 
 
 def find_checkpoint(run: RunFolder, name: str | None = None) -> Checkpoint:
@@ -89,9 +113,9 @@ def find_checkpoint(run: RunFolder, name: str | None = None) -> Checkpoint:
         return Checkpoint(whole[step], step)
     wanted = name.removeprefix("step-")
     if not wanted.isdigit() or int(wanted) not in whole:
-        known = ", ".join(whole[step].name for step in sorted(whole))
+        names = ", ".join(whole[step].name for step in sorted(whole))
         raise InputError(
-            f"checkpoint is {name!r}; run {str(run.path)!r} has {known}; name one of them, or none"
+            f"checkpoint is {name!r}; run {str(run.path)!r} has {names}; name one of them, or none"
         )
     return Checkpoint(whole[int(wanted)], int(wanted))
 
@@ -107,7 +131,7 @@ def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
         ) from error
 
 
-def restore_encoder(run: RunFolder, weights: dict[str, Tensor]) -> DualEncoder:
+def restore_encoder(run: DualEncoderRun, weights: dict[str, Tensor]) -> DualEncoder:
     """The run's dual encoder with these weights, in evaluation mode, fp32 on the CPU.
 
     Raises InputError when the weights do not fit the run's recipe.

@@ -107,7 +107,7 @@ def timm_arguments(config: SwinConfig) -> SwinArguments:
 
 def registered_name(arguments: SwinArguments) -> str | None:
     """timm's own name of a Swin with these arguments, or None."""
-    return next((name for name, known in REGISTERED.items() if known == arguments), None)
+    return next((name for name, registered in REGISTERED.items() if registered == arguments), None)
 
 
 def to_timm(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -128,7 +128,7 @@ def _rename(name: str) -> str:
     for pattern, new in _NAMES:
         name = re.sub(pattern, new, name)
     return re.sub(
-        r"^layers\.(\d+)\.downsample\.", lambda found: f"layers.{int(found[1]) + 1}.downsample.", name
+        r"^layers\.(\d+)\.downsample\.", lambda match: f"layers.{int(match[1]) + 1}.downsample.", name
     )
 
 

@@ -13,11 +13,10 @@ from pretrain.report.sources import Json
 
 MAPS = {
     "attribution": "where each phrase is seen: Shapley values of the cells",
-    "token-interaction": "token interactions of each region",
     "best-word": "the word that each patch is most similar to",
     "word-patch": "similarity of each word with the patches",
 }
-"""What stands over the maps of a kind; a kind that is not here goes by its name."""
+"""Headings of maps by kind; default: the kind."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Example:
         return not (self.caption or self.picture or self.matrix or self.maps)
 
 
-def aligned(examples: Json, pictures: Path) -> Markup:
+def render_alignment(examples: Json, pictures: Path) -> Markup:
     """Render each image with its numbered regions, the matrix of regions and phrases, and its maps by kind.
 
     Entries may lack any part: what is absent is left out.

@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture and what stands below it: what is asked for, the answers, a closing verdict of some kind."""
+    """A picture and its caption: question, answers, verdict."""
 
     picture: Path
     description: str
@@ -37,17 +37,17 @@ class Example:
     kind: str = ""
 
 
-def detected(examples: Json, pictures: Path) -> Markup:
+def render_detection(examples: Json, pictures: Path) -> Markup:
     """Render each picture with what is there, and the best detections with their scores."""
     return _gallery([_detection(entry, pictures) for entry in examples.get("detection", [])])
 
 
-def grounded(examples: Json, pictures: Path) -> Markup:
+def render_grounding(examples: Json, pictures: Path) -> Markup:
     """Render each picture with the expression that was asked for, and the IoU of the box."""
     return _gallery([_grounding(entry, pictures) for entry in examples.get("grounding", [])])
 
 
-def classified(examples: Json, pictures: Path) -> Markup:
+def render_classification(examples: Json, pictures: Path) -> Markup:
     """Render each picture with its class, and the nearest classes with their cosines."""
     return _gallery([_classification(entry, pictures) for entry in examples.get("classification", [])])
 

@@ -28,11 +28,11 @@ SUPERVISION = {
     "train/supervision_mean_sigma": Curve("mean uncertainty", "σ, 0 to 1"),
     "train/supervision_relative_error": Curve("error of UNSIL's predictions", "of the targets' size"),
     "train/attribution_box_iou": Curve("boxes against the teacher's", "mean IoU"),
-    "train/attribution_trusted": Curve("phrases that the teacher trusts", "phrases an image"),
+    "train/attribution_trusted": Curve("phrases that the teacher trusts", "phrases per image"),
     "train/contrastive_accuracy": Curve("right caption in the batch", "% of images", 100),
 }
 SPEED = {
-    "train/images_per_second": Curve("throughput, all workers", "images a second"),
+    "train/images_per_second": Curve("throughput, all workers", "images per second"),
     "train/step_seconds": Curve("time of a step", "seconds, mean of a stretch"),
     "train/slowest_step_seconds": Curve("slowest step of each stretch", "seconds"),
     "train/step_cpu_seconds": Curve("processor time of a step", "seconds, all threads"),

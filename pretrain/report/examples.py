@@ -32,16 +32,16 @@ def example_sections(evaluations: Sequence[Evaluation]) -> list[tuple[str, Marku
 
 def _content(evaluation: Evaluation) -> Markup:
     """The examples of one evaluation; empty where it left none or its task has no renderer."""
-    task = REPORTED.get(evaluation.task)
-    examples = read_examples(str(evaluation.folder)) if task and task.examples else None
-    if not examples or not task or not task.examples:
+    reported = REPORTED.get(evaluation.task)
+    examples = read_examples(str(evaluation.folder)) if reported else None
+    if not examples or not reported:
         return Markup("")
-    return task.examples(examples, evaluation.folder / PICTURES)
+    return reported.examples(examples, evaluation.folder / PICTURES)
 
 
 def _section(task: str, contents: Sequence[tuple[str, Markup]]) -> Markup:
     (name, first), *others = contents
     reported = REPORTED[task]
     legend = render("pretrain.report", "legend.html", colours=_COLOURS) if reported.boxes else Markup("")
-    remark = quiet(f"{_EVEN} {reported.examples_remark}".strip())
+    remark = quiet(f"{_EVEN} {reported.remark}".strip())
     return joined([remark, legend, heading(name), first, *(folded(*other) for other in others)])

@@ -23,8 +23,10 @@ def subtitle(run: Run) -> str:
     """What the run is, in a line."""
     done = run.steps[-1]["step"] if run.steps else 0
     config = run.config
+    # A task without objectives goes by its name.
+    subject = ", ".join(config.get("objectives", {})) or config.get("task", "unknown task")
     return (
-        f"{', '.join(config['objectives'])}; batch {config['data']['batch_size']}, seed {config['seed']}, "
+        f"{subject}; batch {config['data']['batch_size']}, seed {config['seed']}, "
         f"{done:,} of {run.document.get('total_steps', done):,} steps; config {run.document['config_hash']}"
     )
 

@@ -1,4 +1,4 @@
-"""What the page says about an evaluation task."""
+"""How the page shows the examples of an evaluation task."""
 
 from __future__ import annotations
 
@@ -16,15 +16,11 @@ Renderer = Callable[[Json, Path], Markup]
 
 @dataclass(frozen=True)
 class ReportedTask:
-    """The texts and the renderer of a task; each may be left out."""
+    """The renderer of a task's examples, and what is said about them."""
 
-    remark: str = ""
-    """Stands under the heading of the task's scores."""
-    headline: str = ""
-    """Name of the score in metrics.json that stands at the top of the page."""
-    examples: Renderer | None = None
+    examples: Renderer
     """Renders the examples that the evaluation left."""
-    examples_remark: str = ""
+    remark: str = ""
     """Stands over the examples."""
     boxes: bool = False
     """Whether the examples' pictures have coloured boxes on them, which a legend explains."""

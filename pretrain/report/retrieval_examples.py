@@ -10,7 +10,7 @@ from pipelines.common.html.environment import render
 from pretrain.report.sources import Json
 
 
-def retrieved(examples: Json, pictures: Path) -> Markup:
+def render_retrieval(examples: Json, pictures: Path) -> Markup:
     """Render the queries of both directions (`examples.retrieval_examples` writes them)."""
     directions = {name: examples.get(name, []) for name in ("text_to_image", "image_to_text")}
     if not any(directions.values()):

@@ -22,9 +22,9 @@ def grouped(
 
 
 def name_columns(group: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of the columns that name an evaluation; ways only where there are any."""
-    if any(evaluation.way for evaluation in group):
-        return ["data", "way"], [[evaluation.data, evaluation.way] for evaluation in group]
+    """Heads and cells of the columns that name an evaluation; methods only where there are any."""
+    if any(evaluation.method for evaluation in group):
+        return ["data", "method"], [[evaluation.data, evaluation.method] for evaluation in group]
     return ["data"], [[evaluation.data] for evaluation in group]
 
 

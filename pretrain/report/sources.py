@@ -13,28 +13,14 @@ import fsspec
 
 from data_filters.errors import InputError
 from pretrain.evaluation.results import METRICS
-from pretrain.export.scores import way_of
+from pretrain.evaluation.scores import method_of, setting_names
+from pretrain.training.metrics import read_metrics
 
 # A JSON object that another command wrote. Any: keys and values differ by command and by task, and are checked where
 # they are used.
 Json = dict[str, Any]
 
 CURATION = "report.json"
-_TELLING = (
-    "export",
-    "data",
-    "train",
-    "gallery",
-    "embedding",
-    "calibration",
-    "templates",
-    "split",
-    "keys",
-    "scale",
-    "budget",
-    "options",
-)
-"""Entries of metrics.json that may tell two evaluations of a task apart, in the order in which they are named."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +47,15 @@ class Curation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation's folder and metrics; `data` is a short name for what it was made on, `way` for how.
+    """An evaluation's folder and metrics; `data` is a short name for its data, `method` for its method.
 
-    No two of a page have task, data and way in common where anything in their metrics tells them apart.
+    No two of a page have task, data and method in common where their exports or settings differ.
     """
 
     folder: Path
     result: Json
     data: str
-    way: str
+    method: str
 
     @property
     def task(self) -> str:
@@ -77,8 +63,8 @@ class Evaluation:
 
     @property
     def name(self) -> str:
-        """Data and way in one text."""
-        return ", ".join(part for part in (self.data, self.way) if part)
+        """Data and method in one text."""
+        return ", ".join(part for part in (self.data, self.method) if part)
 
 
 def read_run(folder: str) -> Run:
@@ -86,7 +72,7 @@ def read_run(folder: str) -> Run:
     document = _read(folder, "config.json", "run", "loupe pretrain")
     if not isinstance(document.get("config"), dict):
         raise InputError(f"{folder}/config.json holds no config; give the output folder of `loupe pretrain`")
-    return Run(Path(folder), document, _lines(Path(folder) / "metrics.jsonl"))
+    return Run(Path(folder), document, read_metrics(Path(folder)))
 
 
 def read_curations(given: Sequence[str], run: Run | None) -> list[Curation]:
@@ -109,32 +95,35 @@ def read_evaluations(folders: Sequence[str]) -> list[Evaluation]:
             raise InputError(f"{folder}/{METRICS} names no task; give the output folder of `loupe evaluate`")
     names = short_names([str(result.get("data", "")) for result in results])
     return [
-        Evaluation(Path(folder), result, names[str(result.get("data", ""))], _way(result, results))
+        Evaluation(Path(folder), result, names[str(result.get("data", ""))], _method(result, results))
         for folder, result in zip(folders, results, strict=True)
     ]
 
 
 def short_names(uris: Sequence[str]) -> dict[str, str]:
-    """{uri: as many of its last parts as tell it from the others}, one at least."""
+    """{uri: the shortest unique suffix of each URI}, one part at least."""
     parts = {uri: uri.rstrip("/").split("/") for uri in uris}
     names = {}
-    for uri, own in parts.items():
+    for uri, uri_parts in parts.items():
         others = [other for place, other in parts.items() if place != uri]
-        counts = (n for n in range(1, len(own)) if all(own[-n:] != other[-n:] for other in others))
-        names[uri] = "/".join(own[-next(counts, len(own)) :])
+        counts = (
+            n for n in range(1, len(uri_parts)) if all(uri_parts[-n:] != other[-n:] for other in others)
+        )
+        names[uri] = "/".join(uri_parts[-next(counts, len(uri_parts)) :])
     return names
 
 
-def _way(result: Json, results: Sequence[Json]) -> str:
-    """The way's name, and what tells this result from others of the same task, data and way."""
-    way = way_of(result)
+def _method(result: Json, results: Sequence[Json]) -> str:
+    """The method's name, and the settings that differ from those of other results of the same task, data and method."""
+    method = method_of(result)
     alike = [
         other
         for other in results
-        if (other["task"], other.get("data"), way_of(other)) == (result["task"], result.get("data"), way)
+        if (other["task"], other.get("data"), method_of(other))
+        == (result["task"], result.get("data"), method)
     ]
     differing = []
-    for key in _TELLING:
+    for key in dict.fromkeys(("export", *setting_names(result))):
         value = result.get(key)
         if all(other.get(key) == value for other in alike):
             continue
@@ -145,7 +134,7 @@ def _way(result: Json, results: Sequence[Json]) -> str:
             differing.append(short_names([str(other.get(key)) for other in alike])[str(value)])
         else:
             differing.append(f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}")
-    return ", ".join(part for part in (way, *differing) if part)
+    return ", ".join(part for part in (method, *differing) if part)
 
 
 def _read(folder: str, name: str, what: str, command: str) -> Json:
@@ -164,7 +153,7 @@ def _read(folder: str, name: str, what: str, command: str) -> Json:
 
 
 def _read_if_present(folder: str, name: str) -> Json | None:
-    """The same of a folder that nobody named: its data may have moved, or never have been curated."""
+    """Like `_read`, but returns None when the file is missing or broken."""
     try:
         document = json.loads(_bytes(folder, name))
     except (OSError, ValueError, ImportError):
@@ -176,14 +165,3 @@ def _bytes(folder: str, name: str) -> bytes:
     fs, path = fsspec.url_to_fs(folder)
     content: bytes = fs.cat_file(posixpath.join(path, name))
     return content
-
-
-def _lines(path: Path) -> list[Json]:
-    """Whole lines of a metrics file; one that a kill cut short ends the list."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-    return lines

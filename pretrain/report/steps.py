@@ -15,7 +15,7 @@ from pretrain.report.sources import Json, Run
 SHOWN = 6
 _EXTRA = {  # where it was logged: (column, how its number is written)
     "train/slowest_step_seconds": ("slowest step, s", short),
-    "train/step_cpu_seconds": ("processor, s a step", short),
+    "train/step_cpu_seconds": ("processor, s per step", short),
     "data/wait_percent": ("waiting for data, %", "{:.1f}".format),
     "train/supervision_share_sampled": ("interactions sampled", "{:.1%}".format),
 }
@@ -29,7 +29,7 @@ class Stretch:
     last: int
     seconds: float
     line: Json
-    beside: tuple[str, ...]
+    events: tuple[str, ...]
 
 
 def slowest_steps(run: Run) -> Markup:
@@ -44,7 +44,7 @@ def slowest_steps(run: Run) -> Markup:
         [
             _steps(stretch),
             short(stretch.seconds),
-            "; ".join(stretch.beside) or "–",
+            "; ".join(stretch.events) or "–",
             f"{stretch.seconds / usual:.2f} ×" if usual else "–",
             *(
                 write(stretch.line[name]) if name in stretch.line else "–"
@@ -54,7 +54,7 @@ def slowest_steps(run: Run) -> Markup:
         for stretch in slowest
     ]
     columns = [column for column, _ in extra.values()]
-    head = ["steps", "s a step", "what else was there", "of the median", *columns]
+    head = ["steps", "s per step", "other events", "of the median", *columns]
     return quiet(_summary(stretches, usual)) + table(head, rows, words={2})
 
 
@@ -65,7 +65,7 @@ def _summary(stretches: Sequence[Stretch], usual: float) -> str:
         max(0.0, stretch.seconds - usual) * (stretch.last - stretch.first + 1) for stretch in stretches
     )
     return (
-        f"Logged in {len(stretches):,} stretches, {short(total)} s together; the median is {short(usual)} s a step, "
+        f"Logged in {len(stretches):,} stretches, {short(total)} s together; the median is {short(usual)} s per step, "
         f"and {100 * over / total if total else 0:.1f} % of all time went into what stretches took beyond it."
     )
 
@@ -80,7 +80,7 @@ def _steps(stretch: Stretch) -> str:
 def read_stretches(run: Run) -> list[Stretch]:
     """The lines of the metrics that say how long a step took, in order."""
     schedule = run.config.get("schedule", {})
-    every, known = schedule.get("checkpoint_every"), _checkpoints(run)
+    every, kept = schedule.get("checkpoint_every"), _checkpoints(run)
     stretches: list[Stretch] = []
     before: Json = {"step": 0}
     for line in run.steps:
@@ -91,14 +91,14 @@ def read_stretches(run: Run) -> list[Stretch]:
             written = [
                 step
                 for step in range(first - 1, last)
-                if step > 0 and (step in known or (every and step % every == 0))
+                if step > 0 and (step in kept or (every and step % every == 0))
             ]
-            stretches.append(Stretch(first, last, float(seconds), line, _beside(before, line, written)))
+            stretches.append(Stretch(first, last, float(seconds), line, _events(before, line, written)))
         before = line
     return stretches
 
 
-def _beside(before: Json, line: Json, written: Sequence[int]) -> tuple[str, ...]:
+def _events(before: Json, line: Json, written: Sequence[int]) -> tuple[str, ...]:
     """What else happened since the line before: the start, checkpoints, losses that begin, unreadable samples."""
     events = []
     if before["step"] == 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_filters.errors import InputError
-from pretrain.export.run_folder import open_run
+from pretrain.export.run_folder import read_run
 from pretrain.training.checkpoint import list_checkpoints, read_state
 
 
@@ -32,7 +32,7 @@ def reshard_run(run: str, world_size: int) -> Resharded:
     result can be loaded by any number of workers; `world_size` is only checked against the recipe. Raises InputError
     when the run has no checkpoint or `world_size` × `data.accumulation` does not divide the batch.
     """
-    config = open_run(run).config
+    config = read_run(run).config
     checkpoints = list_checkpoints(Path(run))
     if not checkpoints:
         raise InputError(f"run {run!r} has no checkpoint yet; let `loupe pretrain` reach its first one")

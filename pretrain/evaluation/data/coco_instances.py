@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from pydantic import JsonValue
 
+from pipelines.common.files import write_json
 from pretrain.evaluation.data.scene import Scene
-from pretrain.evaluation.results import write_json
 
 DETECTIONS, GROUND_TRUTH = "detections.json", "ground_truth.json"
 
@@ -37,15 +37,15 @@ class InstancesWriter:
         image = len(self.truth["images"]) + 1
         width, height = scene.image.size
         self.truth["images"].append({"id": image, "file_name": scene.key, "width": width, "height": height})
-        for known, name in zip(scene.objects, true_classes.tolist(), strict=True):
+        for true_object, name in zip(scene.objects, true_classes.tolist(), strict=True):
             self.truth["annotations"].append(
                 {
                     "id": len(self.truth["annotations"]) + 1,
                     "image_id": image,
                     "category_id": name + 1,
-                    "bbox": list(known.box),
-                    "area": known.box[2] * known.box[3],
-                    "iscrowd": int(known.crowd),
+                    "bbox": list(true_object.box),
+                    "area": true_object.box[2] * true_object.box[3],
+                    "iscrowd": int(true_object.crowd),
                 }
             )
         for box, score, name in zip(boxes.tolist(), scores.tolist(), classes.tolist(), strict=True):
@@ -53,5 +53,5 @@ class InstancesWriter:
 
     def write(self, output: str) -> None:
         """Write the files into a folder, each whole or not at all."""
-        write_json(Path(output) / DETECTIONS, self.results)
-        write_json(Path(output) / GROUND_TRUTH, self.truth)
+        write_json(Path(output) / DETECTIONS, self.results, indent=2)
+        write_json(Path(output) / GROUND_TRUTH, self.truth, indent=2)

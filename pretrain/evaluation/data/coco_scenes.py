@@ -84,11 +84,14 @@ class CocoTables:
     def _scene(self, record: dict[str, Any], image: Image.Image) -> Scene:
         annotations = self.annotations.get(record["id"], [])
         boxes = [
-            {**known, "category": self.names.get(known["category_id"], str(known["category_id"]))}
-            for known in annotations
+            {
+                **annotation,
+                "category": self.names.get(annotation["category_id"], str(annotation["category_id"])),
+            }
+            for annotation in annotations
         ]
         metadata = {"width": record.get("width"), "height": record.get("height"), "boxes": boxes}
-        number = {known["id"]: place for place, known in enumerate(annotations)}
+        number = {annotation["id"]: place for place, annotation in enumerate(annotations)}
         expressions = tuple(
             Expression(text, number[annotation])
             for annotation, text in self.refs.get(record["id"], [])

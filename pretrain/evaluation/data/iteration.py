@@ -1,4 +1,4 @@
-"""Ways to go through a data set: in batches, and with a report after each item."""
+"""Iterates over data in batches, or with progress reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def reported(items: Iterable[Item], progress: Progress | None, total: int | None) -> Iterator[Item]:
+def with_progress(items: Iterable[Item], progress: Progress | None, total: int | None) -> Iterator[Item]:
     """The first `total` items, or all; `progress` is called after each one has been used."""
     for done, item in enumerate(islice(items, total), 1):
         yield item

@@ -80,8 +80,8 @@ def read_phrases(picture: Picture, most: int) -> CaptionedImage:
     if not spans:
         spans, source = [span for span in word_spans(caption) if not _is_function(caption, span)], "words"
     objects = read_objects(metadata, *picture.image.size) or ()
-    names = [known.name for known in objects]
-    boxes = np.array([known.box for known in objects], float).reshape(-1, 4)
+    names = [true_object.name for true_object in objects]
+    boxes = np.array([true_object.box for true_object in objects], float).reshape(-1, 4)
     phrases = []
     for span in spans[:most]:
         text = caption[slice(*span)]

@@ -39,8 +39,8 @@ class Picture:
 class SampleStream:
     """Yields the samples below a URI in a fixed order: shards by name, samples in the order of the tar.
 
-    Samples that cannot be read are passed over; `skipped` counts them by reason, since a score must say what it leaves
-    out. With `captioned`, images without a caption are passed over as well.
+    Samples that cannot be read are passed over; `skipped` counts them by reason. With `captioned`, images without a
+    caption are passed over as well.
     """
 
     uri: str

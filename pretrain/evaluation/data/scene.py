@@ -43,14 +43,14 @@ class Scene:
 def read_objects(metadata: Mapping[str, Any], width: int, height: int) -> tuple[TrueObject, ...] | None:
     """The objects of a sample's JSON, boxes scaled to an image of `width` × `height` px.
 
-    They stand under `objects` [{name, box}] or, in COCO's words, under `boxes` [{category, bbox, iscrowd}]. None where
-    boxes were never annotated, which is not the same as an image without objects.
+    They stand under `objects` [{name, box}] or, in COCO's words, under `boxes` [{category, bbox, iscrowd}]. None:
+    not annotated. Empty tuple: annotated, no object.
     """
     across, down = width / (metadata.get("width") or width), height / (metadata.get("height") or height)
     if isinstance(metadata.get("objects"), list):
-        rows = [(known["name"], known["box"], False) for known in metadata["objects"]]
+        rows = [(row["name"], row["box"], False) for row in metadata["objects"]]
     elif isinstance(metadata.get("boxes"), list):
-        rows = [(known["category"], known["bbox"], bool(known.get("iscrowd"))) for known in metadata["boxes"]]
+        rows = [(row["category"], row["bbox"], bool(row.get("iscrowd"))) for row in metadata["boxes"]]
     else:
         return None
     return tuple(

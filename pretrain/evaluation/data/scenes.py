@@ -33,9 +33,9 @@ class SceneStream:
         if self._coco:
             return list(self._coco.names.values())
         names = {
-            known.name
+            true_object.name
             for metadata in iterate_metadata(self.shards)
-            for known in read_objects(metadata, 1, 1) or ()
+            for true_object in read_objects(metadata, 1, 1) or ()
         }
         if not names:
             raise InputError(
@@ -65,6 +65,6 @@ def read_scene(picture: Picture) -> Scene | None:
         return None
     referring = picture.metadata.get("referring") or ()
     expressions = tuple(
-        Expression(str(known["text"]), int(known["object"]), known.get("kind")) for known in referring
+        Expression(str(entry["text"]), int(entry["object"]), entry.get("kind")) for entry in referring
     )
     return Scene(picture.key, picture.image, objects, expressions)

@@ -1,4 +1,7 @@
-"""How a text is found in an image. Three registries; a new way is a function and one line here."""
+"""Registries of box proposers, box embeddings and score calibrations.
+
+A new method is a function and one line here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to make comparable scores of the cosines of boxes with class names.
+"""Methods that make comparable scores of the cosines of boxes with class names.
 
 Each takes (cosines [R, N], cosines of the image with nothing in it [1, N], temperature) and returns scores [R, N]
 from 0 to 1.
@@ -24,5 +24,5 @@ def by_softmax(cosines: Tensor, empty: Tensor, temperature: float) -> Tensor:
 
 
 def by_prior(cosines: Tensor, empty: Tensor, temperature: float) -> Tensor:
-    """The same of the difference from the empty image, which removes a bias towards single class names."""
+    """Softmax of the cosine minus that of the empty image; removes bias towards some names."""
     return ((cosines - empty) / temperature).softmax(-1)

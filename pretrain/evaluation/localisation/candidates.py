@@ -25,7 +25,7 @@ class Candidates:
     boxes: Float[Tensor, "N P 4"]
     real: Bool[Tensor, "N P"]
     confidence: Float[Tensor, "N P"]
-    """How sure the way itself is that the box holds an object, 0..1; 1 where it does not say."""
+    """The proposer's confidence that the box holds an object, 0..1; 1 where it gives none."""
 
 
 Proposer = Callable[[TokenEncoder, Tensor, Tensor, ProposalOptions, int], Candidates]

@@ -1,4 +1,4 @@
-"""Options of the ways to propose boxes."""
+"""Options of the methods that propose boxes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOX_KINDS = ("spread", "hull")
 
 
 class ProposalOptions(Section):
-    """How boxes are proposed; each way reads the options that concern it, named in parentheses."""
+    """How boxes are proposed; each method reads the options that concern it, named in parentheses."""
 
     box: Annotated[str, one_of(BOX_KINDS)] = Field(
         "spread",
@@ -25,7 +25,7 @@ class ProposalOptions(Section):
         None,
         gt=0,
         le=1,
-        description="share of the greatest cell from which on cells belong to it; null: the way's own",
+        description="threshold of a cell, as a share of the map's maximum; null: the proposer's default",
     )
     evaluations: int = Field(256, ge=4, description="masked copies per image (attribution)")
     ridge: float = Field(

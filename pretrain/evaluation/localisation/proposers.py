@@ -1,4 +1,4 @@
-"""The ways to propose boxes: from the region head, from maps over the cells, from groups of cells.
+"""Methods that propose boxes: from the region head, from maps over the cells, from groups of cells.
 
 Each is a `Proposer`: (encoder, pixels [1, 3, H, W], texts [N, D], options, most candidates per text) → candidates.
 """
@@ -51,8 +51,8 @@ def propose_clusters(
 ) -> Candidates:
     """A box for each connected part of each k-means group of patch tokens, the same for every text."""
     groups = cluster_cells(encoder.patches(pixels)[0], options.clusters).float()
-    found = boxes_of_maps(groups, encoder.grid, groups.shape[1], 1.0, options.box)
-    boxes, real = found.boxes[found.real], found.real[found.real]
+    candidates = boxes_of_maps(groups, encoder.grid, groups.shape[1], 1.0, options.box)
+    boxes, real = candidates.boxes[candidates.real], candidates.real[candidates.real]
     return Candidates(boxes[None], real[None], torch.ones_like(boxes[None, :, 0]))
 
 

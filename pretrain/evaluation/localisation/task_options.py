@@ -11,6 +11,12 @@ from pretrain.evaluation.localisation import EMBEDDINGS, PROPOSERS
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.options import ExampleOptions, one_of
 
+PROPOSAL_RECORD = dict.fromkeys(ProposalOptions.model_fields, "options")
+"""`EvaluationTask.recorded_as` of the proposals' options: `proposal_options.listed` records them in one list."""
+
+SCENE_RECORD = {**PROPOSAL_RECORD, "images": "image_folder"}
+"""The same of `SceneOptions`; `images` is the number of images."""
+
 
 class LocalisationOptions(ExampleOptions, ProposalOptions):
     """Where boxes come from. `batch_size` counts masked images."""
@@ -21,7 +27,7 @@ class LocalisationOptions(ExampleOptions, ProposalOptions):
     proposals: Annotated[str | None, one_of(PROPOSERS)] = Field(
         None,
         description=f"where boxes come from: {', '.join(PROPOSERS)}; null: the region head where the export has "
-        "one, else a way that needs no training",
+        "one, else a method that needs no training",
     )
 
     def for_proposals(self) -> ProposalOptions:

@@ -61,8 +61,8 @@ class AlignmentScores:
         if not overlaps.size:
             return
         share = _share_of_greatest(alignment)
-        for known, chosen, overlap in zip(overlaps.argmax(1), share, overlaps.max(1), strict=True):
-            names = np.array([known in numbers for numbers in objects])
+        for number, chosen, overlap in zip(overlaps.argmax(1), share, overlaps.max(1), strict=True):
+            names = np.array([number in numbers for numbers in objects])
             if overlap < 0.5 or not names.any() or names.all():  # no object, or no choice
                 continue
             self._rows["phrase_of_region"].append(float(chosen @ names))

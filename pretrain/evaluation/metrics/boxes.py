@@ -22,16 +22,16 @@ RECALLS = np.linspace(0, 1, 101)
 
 
 def iou(
-    found: Float[np.ndarray, "F 4"],
+    boxes: Float[np.ndarray, "F 4"],
     truth: Float[np.ndarray, "T 4"],
     crowd: Bool[np.ndarray, " T"] | None = None,
 ) -> Float[np.ndarray, "F T"]:
-    """Intersection over union; of a crowd's box, intersection over the found box (COCO). Empty boxes overlap 0."""
-    found, truth = np.asarray(found, float).reshape(-1, 4), np.asarray(truth, float).reshape(-1, 4)
-    low = np.maximum(found[:, None, :2], truth[None, :, :2])
-    high = np.minimum((found[:, :2] + found[:, 2:])[:, None], (truth[:, :2] + truth[:, 2:])[None])
+    """Intersection over union; of a crowd's box, intersection over the detected box (COCO). Empty boxes overlap 0."""
+    boxes, truth = np.asarray(boxes, float).reshape(-1, 4), np.asarray(truth, float).reshape(-1, 4)
+    low = np.maximum(boxes[:, None, :2], truth[None, :, :2])
+    high = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, None], (truth[:, :2] + truth[:, 2:])[None])
     shared = np.clip(high - low, 0, None).prod(-1)
-    area, other = found[:, 2:].prod(-1)[:, None], truth[:, 2:].prod(-1)[None]
+    area, other = boxes[:, 2:].prod(-1)[:, None], truth[:, 2:].prod(-1)[None]
     whole = area + other - shared
     if crowd is not None:
         whole = np.where(np.asarray(crowd, bool)[None], np.broadcast_to(area, whole.shape), whole)
@@ -49,7 +49,7 @@ def match(
 ) -> tuple[Bool[np.ndarray, " F"], Bool[np.ndarray, " F"]]:
     """(right, ignored) for detections of one class in one image, best first: COCO's greedy matching.
 
-    Each detection takes the free object that it overlaps most, at `threshold` or above (of equal ones the last); each
+    Each detection takes the free object that it overlaps most, at `threshold` or above (ties: the last); each
     object is taken once. A detection that fits none but a crowd is neither right nor wrong, and a crowd takes many.
     """
     right, ignored = np.zeros(len(overlaps), bool), np.zeros(len(overlaps), bool)
@@ -74,7 +74,7 @@ def average_precision(
 ) -> float:
     """Mean over 101 recalls of the best precision at that recall or beyond (COCO's interpolation).
 
-    Equal scores stand in the order in which they came.
+    Equal scores keep their input order.
     """
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum((right & ~ignored)[order])
@@ -121,15 +121,15 @@ class DetectionScorer:
         classes, true_classes = np.asarray(classes), np.asarray(true_classes)
         crowd = np.zeros(len(true_boxes), bool) if crowd is None else np.asarray(crowd, bool)
         for name in {*classes.tolist(), *true_classes.tolist()}:
-            found, true = np.flatnonzero(classes == name), np.flatnonzero(true_classes == name)
-            found = found[np.argsort(-scores[found], kind="stable")][: self.most]
+            rows, true = np.flatnonzero(classes == name), np.flatnonzero(true_classes == name)
+            rows = rows[np.argsort(-scores[rows], kind="stable")][: self.most]
             record = self._records[name]
             record.objects += int((~crowd[true]).sum())
-            if not len(found):
+            if not len(rows):
                 continue
-            overlaps = iou(boxes[found], true_boxes[true], crowd[true])
+            overlaps = iou(boxes[rows], true_boxes[true], crowd[true])
             results = [match(overlaps, crowd[true], threshold) for threshold in self.thresholds]
-            record.scores.append(scores[found])
+            record.scores.append(scores[rows])
             record.right.append(np.stack([right for right, _ in results], 1))
             record.ignored.append(np.stack([ignored for _, ignored in results], 1))
 

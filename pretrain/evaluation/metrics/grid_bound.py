@@ -17,9 +17,9 @@ def best_cell_box(
 ) -> Float[np.ndarray, " T"]:
     """Highest IoU with each true box that a rectangle of whole cells of the grid (rows, columns) can have.
 
-    `size` is the image's (width, height) in the units of the boxes. Only the two lines next to each edge need to be
-    tried: moving an edge further out only adds area, and moving it further in loses at least as large a share of the
-    intersection as of the union.
+    `size` is the image's (width, height) in the units of the boxes. The optimum uses, for each edge, one of the two
+    adjacent grid lines: moving an edge further out only adds area, and moving it further in loses at least as large a
+    share of the intersection as of the union.
     """
     truth = np.asarray(truth, float).reshape(-1, 4)
     rows, columns = grid

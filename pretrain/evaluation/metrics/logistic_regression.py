@@ -76,7 +76,7 @@ def sweep(
     refinements: int = 4,
     max_iterations: int = 1000,
 ) -> tuple[float, float]:
-    """(the best C on the validation images, its accuracy there); of equally good ones the most regularised.
+    """(the best C on the validation images, its accuracy there); ties: the smallest C.
 
     Tried are powers of ten two apart (`COARSE`), then `refinements` times half the step to both sides of the best.
     """

@@ -1,4 +1,4 @@
-"""What all pictures share: colours and sizes."""
+"""The colour type and the resizing that all pictures use."""
 
 from __future__ import annotations
 

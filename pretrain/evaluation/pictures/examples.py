@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from PIL import Image
 
-from pretrain.evaluation.results import write_json
+from pipelines.common.files import read_json, write_json
 
 EXAMPLES = "examples.json"
 PICTURES = "examples"
@@ -26,14 +25,14 @@ class EvenlySpaced(Generic[Item]):
         self.count, self.every, self.seen = count, 1, 0
         self.items: list[Item] = []
 
-    def wanted(self) -> bool:
-        """Whether the next item is to be handed to `keep`; counts the item as seen."""
+    def take_next(self) -> bool:
+        """Count the next item as seen; return whether it is to be handed to `keep`."""
         due = self.count > 0 and self.seen % self.every == 0
         self.seen += 1
         return due
 
     def keep(self, item: Item) -> None:
-        """Take an item that was wanted."""
+        """Take the item that `take_next` asked for."""
         self.items.append(item)
         if len(self.items) == 2 * self.count:
             del self.items[1::2]
@@ -41,10 +40,10 @@ class EvenlySpaced(Generic[Item]):
 
     def chosen(self) -> list[Item]:
         """The `count` (or fewer) items, evenly spaced among those kept."""
-        return [self.items[place] for place in spaced(len(self.items), self.count)]
+        return [self.items[place] for place in evenly_spaced(len(self.items), self.count)]
 
 
-def spaced(total: int, count: int) -> list[int]:
+def evenly_spaced(total: int, count: int) -> list[int]:
     """At most `count` places evenly spaced over 0..`total` - 1, from 0 on."""
     count = min(count, total)
     return [total * number // count for number in range(count)]
@@ -56,10 +55,10 @@ def write_drawn(output: str, name: str, examples: Sequence[DrawnExample]) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     for entry, picture in examples:
         picture.save(folder / f"{entry['image']}.jpg", quality=88)
-    write_json(Path(output) / EXAMPLES, {name: [entry for entry, _ in examples]})
+    write_json(Path(output) / EXAMPLES, {name: [entry for entry, _ in examples]}, indent=2)
 
 
 def read_examples(output: str) -> dict[str, Any] | None:
     """The examples that an evaluation wrote into its output folder, or None."""
-    file = Path(output) / EXAMPLES
-    return json.loads(file.read_bytes()) if file.is_file() else None
+    examples: dict[str, Any] | None = read_json(Path(output) / EXAMPLES)
+    return examples

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from pipelines.common.files import write_json
 from pretrain.evaluation.data.gallery import Gallery
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.data.token_gallery import TokenGallery
-from pretrain.evaluation.pictures.examples import EXAMPLES, PICTURES, spaced
-from pretrain.evaluation.results import write_json
+from pretrain.evaluation.pictures.examples import EXAMPLES, PICTURES, evenly_spaced
 
 SHOWN = 5
 THUMBNAIL = 160  # px, longer side
@@ -28,12 +28,12 @@ def retrieval_examples(gallery: Gallery | TokenGallery, *, count: int) -> dict[s
     """
     owner = gallery.text_owner.tolist()
     by_text = []
-    for row in spaced(len(owner), count):
+    for row in evenly_spaced(len(owner), count):
         best = _best(gallery.scores_of_text(row))
-        found = [{"image": place, "score": score} for place, score in best]
-        by_text.append({"caption": gallery.captions[row], "image": owner[row], "found": found})
+        hits = [{"image": place, "score": score} for place, score in best]
+        by_text.append({"caption": gallery.captions[row], "image": owner[row], "found": hits})
     by_image = []
-    for place in spaced(len(gallery.images), count):
+    for place in evenly_spaced(len(gallery.images), count):
         best = _best(gallery.scores_of_image(place))
         by_image.append(
             {
@@ -61,7 +61,7 @@ def write_retrieval_examples(output: str, examples: dict[str, Any], data: str) -
             image = picture.image.copy()
             image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
             image.save(folder / f"{place}.jpg", quality=85)
-    write_json(Path(output) / EXAMPLES, examples)
+    write_json(Path(output) / EXAMPLES, examples, indent=2)
 
 
 def _best(scores: Float[Tensor, " N"]) -> list[tuple[int, float]]:

@@ -20,7 +20,7 @@ from pretrain.evaluation.localisation.alignment import (
 )
 from pretrain.evaluation.localisation.candidates import Proposer
 from pretrain.evaluation.localisation.proposal_options import listed
-from pretrain.evaluation.localisation.task_options import LocalisationOptions
+from pretrain.evaluation.localisation.task_options import PROPOSAL_RECORD, LocalisationOptions
 from pretrain.evaluation.metrics.alignment import AlignmentScores
 from pretrain.evaluation.pictures.alignment import show_alignment
 from pretrain.evaluation.pictures.examples import EvenlySpaced, write_drawn
@@ -106,8 +106,8 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
     - `pointing_attribution`: the same of the attributions;
     - `phrase_of_region`: regions on an object (IoU 0.5) whose best phrase names it, of those with a choice.
 
-    Each stands beside `_chance`, what a constant scores, pointing also beside `_text_blind`: the maps of the same
-    image dealt out at random among its phrases. What exceeds that is due to the text, not to salience.
+    `NAME_chance` is the score of a constant map; `NAME_text_blind` (pointing only) that of the image's maps permuted
+    among its phrases. What exceeds it is due to the text, not to salience.
     """
 
     options = AlignmentOptions
@@ -124,6 +124,8 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
             "phrase_of_region_chance",
         )
     }
+    counts: ClassVar = {"images": "images", "named_phrases": "phrases", "matched_regions": "regions"}
+    recorded_as: ClassVar = PROPOSAL_RECORD
     remark = (
         "Phrases whose strongest cell lies in their object, regions whose best phrase names them; in percent."
     )
@@ -152,7 +154,7 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
         aligned = AlignedSamples(EvenlySpaced(options.examples if evaluation.output else 0))
         settings = options.for_proposals()
         for place, sample in _phrased(evaluation, stream):
-            shown = sample.key in options.keys if options.keys else aligned.evenly_spaced.wanted()
+            shown = sample.key in options.keys if options.keys else aligned.evenly_spaced.take_next()
             if shown or sample.names_objects:
                 alignment = align(encoder, proposer, sample, settings)
                 if alignment is None:

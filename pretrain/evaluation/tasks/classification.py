@@ -57,16 +57,14 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
     columns: ClassVar = {"top1": "top-1"}
     headlines: ClassVar = {"top1": "top1", "chance": "chance"}
     chief = "top1"
+    counts: ClassVar = {"images": "images", "classes": "classes"}
+    recorded_as: ClassVar = {"classes": "class_names"}  # `classes` is the number of classes
     remark = "Zero-shot from the classes' names, in percent; ties count against the model."
 
     def settings(self, evaluation: Evaluation[ClassificationOptions]) -> Metrics:
         """The templates as texts; `class_names` is the file that names the classes."""
-        options = evaluation.options
-        return {
-            "gallery": options.gallery,
-            "templates": list(choose_templates(options.templates)),
-            "class_names": options.classes,
-        }
+        templates = list(choose_templates(evaluation.options.templates))
+        return {**super().settings(evaluation), "templates": templates}
 
     def measure(self, evaluation: Evaluation[ClassificationOptions]) -> ClassifiedImages:
         """Rank the classes for every image. Raises InputError where there is no labelled image."""
@@ -83,7 +81,7 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
             classified.ranks.append(rank_of_class(scores, labels))
             classified.labels.append(labels)
             for row, labelled in enumerate(batch):
-                if classified.examples.wanted():
+                if classified.examples.take_next():
                     example = _example(done + row, labelled, scores[row], classified.names)
                     classified.examples.keep(example)
             done += len(batch)
@@ -118,9 +116,9 @@ def _example(
     place: int, labelled: LabelledImage, scores: Float[Tensor, " N"], names: list[str]
 ) -> DrawnExample:
     best = scores.sort(descending=True, stable=True)
-    found = [
+    hits = [
         {"name": names[number], "score": round(float(score), 4)}
         for number, score in zip(best.indices[:SHOWN].tolist(), best.values[:SHOWN], strict=False)
     ]
-    entry = {"image": place, "key": labelled.key, "class": names[labelled.label], "found": found}
+    entry = {"image": place, "key": labelled.key, "class": names[labelled.label], "found": hits}
     return entry, draw(labelled.image, [])

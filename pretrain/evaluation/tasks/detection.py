@@ -17,7 +17,7 @@ from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
 from pretrain.evaluation.localisation.detector import Detections, Detector
 from pretrain.evaluation.localisation.proposal_options import listed
-from pretrain.evaluation.localisation.task_options import SceneOptions
+from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions
 from pretrain.evaluation.metrics.boxes import DetectionScorer, iou
 from pretrain.evaluation.metrics.grid_bound import best_cell_box, random_boxes
 from pretrain.evaluation.options import one_of
@@ -72,6 +72,8 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
     columns: ClassVar = {"mAP@0.3": "mAP@0.3", "mAP@0.5": "mAP@0.5"}
     headlines: ClassVar = {name: name for name in ("mAP@0.3", "mAP@0.5", "chance", "grid_bound")}
     chief = "mAP@0.5"
+    counts: ClassVar = {"images": "images", "objects": "objects", "classes": "classes"}
+    recorded_as: ClassVar = SCENE_RECORD
     remark = "All objects of the data's classes, found by the classes' names alone; mean average precision in percent."
 
     def needs_tokens(self, options: DetectionOptions) -> bool:
@@ -79,7 +81,7 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
         return True
 
     def settings(self, evaluation: Evaluation[DetectionOptions]) -> Metrics:
-        """The ways to boxes and scores; `options` are those of the proposals."""
+        """The settings of proposals, embedding and calibration."""
         options = evaluation.options
         return {
             "gallery": options.gallery,
@@ -88,6 +90,7 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
             "calibration": options.calibration,
             "templates": list(choose_templates(options.templates)),
             "options": listed(options.for_proposals()),
+            "image_folder": options.images,
         }
 
     def measure(self, evaluation: Evaluation[DetectionOptions]) -> DetectedScenes:
@@ -156,29 +159,29 @@ def _add_scene(
     generator: np.random.Generator,
 ) -> None:
     """Score the detections of one image, and as many random boxes with random classes and scores."""
-    truth = np.array([known.box for known in scene.objects]).reshape(-1, 4)
-    true_classes = np.array([detected.numbers[known.name] for known in scene.objects], dtype=int)
-    crowd = np.array([known.crowd for known in scene.objects], dtype=bool)
+    truth = np.array([true_object.box for true_object in scene.objects]).reshape(-1, 4)
+    true_classes = np.array([detected.numbers[true_object.name] for true_object in scene.objects], dtype=int)
+    crowd = np.array([true_object.crowd for true_object in scene.objects], dtype=bool)
     detected.scorer.add(detections.boxes, detections.scores, detections.classes, truth, true_classes, crowd)
     boxes = random_boxes(len(detections.boxes), generator) * np.tile(scene.image.size, 2)
     classes = generator.integers(0, len(detected.names), len(boxes))
     detected.luck.add(boxes, generator.random(len(boxes)), classes, truth, true_classes, crowd)
     detected.bounds.append(best_cell_box(truth[~crowd], grid, scene.image.size))
     detected.instances.add(scene, detections.boxes, detections.scores, detections.classes, true_classes)
-    if detected.examples.wanted():
+    if detected.examples.take_next():
         detected.examples.keep(_example(detected.images, scene, detections, detected.names))
     detected.images += 1
 
 
 def _example(place: int, scene: Scene, detections: Detections, names: Sequence[str]) -> DrawnExample:
     """The best detections of an image as an entry and drawn: right ones (class and IoU 0.5) in another colour."""
-    truth = np.array([known.box for known in scene.objects]).reshape(-1, 4)
-    lines: list[LabelledBox] = [(known.box, TRUTH, "") for known in scene.objects]
+    truth = np.array([true_object.box for true_object in scene.objects]).reshape(-1, 4)
+    lines: list[LabelledBox] = [(true_object.box, TRUTH, "") for true_object in scene.objects]
     entries = []
     drawn: list[Float[np.ndarray, "4"]] = []
     shown = zip(detections.boxes[:SHOWN], detections.scores[:SHOWN], detections.classes[:SHOWN], strict=True)
     for box, score, name in shown:
-        same_class = np.array([known.name == names[name] for known in scene.objects], dtype=bool)
+        same_class = np.array([true_object.name == names[name] for true_object in scene.objects], dtype=bool)
         right = bool((iou(box[None], truth[same_class]) >= 0.5).any())
         # The same box under several names is drawn once, under its best name.
         if all(iou(box[None], other[None])[0, 0] < 0.9 for other in drawn):
@@ -193,7 +196,8 @@ def _example(place: int, scene: Scene, detections: Detections, names: Sequence[s
             }
         )
     objects = [
-        {"name": known.name, "box": [round(value, 1) for value in known.box]} for known in scene.objects
+        {"name": true_object.name, "box": [round(value, 1) for value in true_object.box]}
+        for true_object in scene.objects
     ]
     entry = {"image": place, "key": scene.key, "objects": objects, "found": entries}
     return entry, draw(scene.image, lines)

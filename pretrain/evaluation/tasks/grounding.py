@@ -15,7 +15,7 @@ from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import choose_proposer
 from pretrain.evaluation.localisation.grounding import ground
 from pretrain.evaluation.localisation.proposal_options import listed
-from pretrain.evaluation.localisation.task_options import SceneOptions
+from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions
 from pretrain.evaluation.metrics.boxes import in_pixels, iou
 from pretrain.evaluation.metrics.grid_bound import Chance, best_cell_box
 from pretrain.evaluation.metrics.grounding import GroundingScores
@@ -43,8 +43,8 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
 
     Beside the accuracy: at IoU 0.3, centre inside the object, mean IoU, the accuracy by kind of expression; and four
     yardsticks, each the share at IoU 0.5: `grid_bound` the best box of whole cells, `chance` a random box,
-    `chance_object` the exact box of a random object of the same image, `text_blind` the boxes found here, dealt out at
-    random among the expressions of the same image: what the accuracy exceeds it by is due to the text.
+    `chance_object` the exact box of a random object of the same image, `text_blind` the accuracy after permuting the
+    image's boxes among its expressions; the difference is due to the text.
     """
 
     options = GroundingOptions
@@ -53,6 +53,8 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
         name: name for name in ("accuracy@0.5", "accuracy@0.3", "text_blind", "chance", "grid_bound")
     }
     chief = "accuracy@0.5"
+    counts: ClassVar = {"images": "images", "count": "texts"}
+    recorded_as: ClassVar = SCENE_RECORD
     remark = "One box for each referring expression; share of right ones in percent."
 
     def needs_tokens(self, options: GroundingOptions) -> bool:
@@ -60,7 +62,7 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
         return True
 
     def settings(self, evaluation: Evaluation[GroundingOptions]) -> Metrics:
-        """The ways to boxes; `options` are those of the proposals."""
+        """The settings of proposals and embedding, and the split."""
         options = evaluation.options
         return {
             "gallery": options.gallery,
@@ -68,6 +70,7 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
             "embedding": options.embedding,
             "options": listed(options.for_proposals()),
             "split": options.split,
+            "image_folder": options.images,
         }
 
     def measure(self, evaluation: Evaluation[GroundingOptions]) -> GroundedScenes:
@@ -112,12 +115,12 @@ def _add_scene(
     chance: Chance,
 ) -> None:
     """Score the boxes found for the expressions of image number `place`."""
-    objects = np.array([known.box for known in scene.objects])
+    objects = np.array([true_object.box for true_object in scene.objects])
     truth = objects[[expression.target for expression in scene.expressions]]
     kinds = [expression.kind for expression in scene.expressions]
     bound, luck = best_cell_box(truth, grid, scene.image.size), chance(truth, scene.image.size)
     grounded.scores.add(boxes, truth, kinds, bound, luck, objects)
-    if grounded.examples.wanted():
+    if grounded.examples.take_next():
         number = place % len(scene.expressions)
         text = scene.expressions[number].text
         grounded.examples.keep(_example(place, scene, text, boxes[number], truth[number]))

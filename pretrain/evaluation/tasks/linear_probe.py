@@ -30,7 +30,7 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 class LinearProbeOptions(EvaluationOptions):
-    """What is fitted on what. `gallery` bounds training images and test images each."""
+    """Training data, features and fit of the probe. `gallery` bounds training images and test images each."""
 
     train: str | None = Field(
         None,
@@ -74,12 +74,10 @@ class LinearProbe(EvaluationTask[LinearProbeOptions, SplitFeatures]):
     columns: ClassVar = {"top1": "linear probe"}
     headlines: ClassVar = {"top1": "top1", "chance": "chance"}
     chief = "top1"
+    counts: ClassVar = {"classes": "classes"}
     remark = "A linear classifier on frozen features, in percent."
-
-    def settings(self, evaluation: Evaluation[LinearProbeOptions]) -> Metrics:
-        """Where training images and features come from."""
-        options = evaluation.options
-        return {"train": options.train, "gallery": options.gallery, "features": options.features}
+    recorded_as: ClassVar = {"classes": "class_names"}  # `classes` is the number of classes
+    fitted = ("inverse_regularisation",)
 
     def measure(self, evaluation: Evaluation[LinearProbeOptions]) -> SplitFeatures:
         """Embed all images. Raises InputError where a split is empty or no test class was trained."""

@@ -22,7 +22,7 @@ class RetrievalOptions(ExampleOptions):
     """How images and texts are compared."""
 
     examples: int = Field(
-        6, ge=0, description="example queries each way", json_schema_extra=NO_EFFECT_ON_OUTPUT
+        6, ge=0, description="example queries per direction", json_schema_extra=NO_EFFECT_ON_OUTPUT
     )
     scoring: Annotated[str, one_of(SCORINGS)] = Field(
         GLOBAL,
@@ -53,12 +53,14 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
     (`recall.ranks`). Late interaction (`token_gallery`) compares the tokens of any export whose tokens are known,
     whatever it was trained with.
 
-    `examples.json` holds queries each way, evenly spaced over the gallery, not chosen by their success.
+    `examples.json` holds queries of both directions, evenly spaced over the gallery, not chosen by their success.
     """
 
     options = RetrievalOptions
     columns: ClassVar = {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"}
     headlines: ClassVar = {"image_to_text": "image_to_text.R@1", "text_to_image": "text_to_image.R@1"}
+    directions: ClassVar = {"text_to_image": "text → image", "image_to_text": "image → text"}
+    counts: ClassVar = {"images": "images", "texts": "captions"}
     remark = "Zero-shot, in percent; ties count against the model."
 
     def needs_tokens(self, options: RetrievalOptions) -> bool:
@@ -90,7 +92,7 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
         return gallery
 
     def summary(self, evaluation: Evaluation[RetrievalOptions], measured: Gallery | TokenGallery) -> Metrics:
-        """Recalls both ways and the numbers of images and captions."""
+        """Recalls of both directions and the numbers of images and captions."""
         of_images, of_texts = measured.ranks()
         return {
             "image_to_text": recall(of_images),

@@ -19,6 +19,7 @@ from pipelines.common.files import (
     filesystem,
     join,
     partial_name,
+    read_json,
     remove_file,
     remove_partials,
     write_bytes,
@@ -78,6 +79,16 @@ def test_text_is_utf8_and_strict_unless_told_otherwise(place):
 def test_json_by_hand(place, options, expected):
     write_json(join(place, "x.json"), {"b": "ż", "a": 1}, **options)
     assert read(join(place, "x.json")).decode() == expected
+
+
+def test_json_is_read_and_a_missing_file_is_none(place):
+    uri = join(place, "x.json")
+    assert read_json(uri) is None
+    write_bytes(uri, '{"row": "ü", "seed": 1}'.encode())
+    assert read_json(uri) == {"row": "ü", "seed": 1}
+    write_bytes(uri, b"{")
+    with pytest.raises(json.JSONDecodeError):
+        read_json(uri)
 
 
 def test_a_value_that_is_no_json_leaves_the_older_file(place):

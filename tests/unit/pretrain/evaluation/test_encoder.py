@@ -5,7 +5,7 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from data_filters.errors import InputError
-from pretrain.evaluation.encoder import ExportedEncoder, open_device
+from pretrain.evaluation.encoder import ExportedEncoder, default_device, open_device
 
 
 def test_embeddings_are_those_of_the_stock_model_one_by_one(export):
@@ -42,6 +42,12 @@ def test_a_model_without_a_tower_of_that_name_is_one_clear_line(export):
     encoder.model = torch.nn.Linear(2, 2)
     with pytest.raises(InputError, match="is a Linear without a vision_model; use features=embedding"):
         encoder.pool_images([Image.new("RGB", (8, 8))])
+
+
+def test_the_device_is_what_the_machine_has_unless_it_is_named(export):
+    assert default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert ExportedEncoder(export).device == torch.device(default_device())
+    assert ExportedEncoder(export, "cpu").device == torch.device("cpu")
 
 
 def test_devices():

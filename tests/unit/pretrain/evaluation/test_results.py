@@ -3,7 +3,7 @@ import json
 import pytest
 
 from data_filters.errors import InputError
-from pretrain.evaluation.results import claim_output, write_json, write_metrics
+from pretrain.evaluation.results import claim_output, write_metrics
 
 
 def test_the_same_evaluation_may_be_repeated_and_another_is_refused(tmp_path):
@@ -38,12 +38,12 @@ def test_a_file_and_broken_metrics_are_one_clear_line(tmp_path):
             claim_output(str(tmp_path), {"task": "a"})
 
 
-def test_json_is_written_whole(tmp_path):
-    file = tmp_path / "new" / "x.json"
-    write_json(file, {"é": 1})
+def test_metrics_are_written_whole(tmp_path):
+    write_metrics(str(tmp_path / "new"), {"é": 1})
+    file = tmp_path / "new" / "metrics.json"
     before = file.read_text()
     assert json.loads(before) == {"é": 1}
     with pytest.raises(TypeError):
-        write_json(file, {"x": object()})
+        write_metrics(str(tmp_path / "new"), {"x": object()})
     assert file.read_text() == before
-    assert [path.name for path in file.parent.iterdir()] == ["x.json"]
+    assert [path.name for path in file.parent.iterdir()] == ["metrics.json"]

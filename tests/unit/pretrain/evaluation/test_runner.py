@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-import torch
 from pydantic import Field
 
 from data_filters.errors import InputError
@@ -14,7 +13,6 @@ from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.options import EvaluationOptions
 from pretrain.evaluation.runner import (
     check_options,
-    default_device,
     headline_numbers,
     options_of,
     run_evaluation,
@@ -152,10 +150,6 @@ def test_unknown_tasks_are_answered_with_the_nearest(export, shards):
         run_evaluation("retreival", export, shards)
     with pytest.raises(InputError, match=f"task is 'chess'; allowed are {known}; set --task"):
         options_of("chess")
-
-
-def test_the_device_is_what_the_machine_has():
-    assert default_device() == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def test_headlines_are_those_of_the_task():

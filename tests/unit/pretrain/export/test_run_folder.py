@@ -5,7 +5,45 @@ import torch
 from safetensors.torch import save_file
 
 from data_filters.errors import InputError
-from pretrain.export.run_folder import find_checkpoint, load_weights, open_run, restore_encoder
+from pretrain.config import PretrainConfig
+from pretrain.export.run_folder import find_checkpoint, load_weights, open_run, read_run, restore_encoder
+from pretrain.tasks import TASKS
+from pretrain.tasks.dual_encoder import DualEncoderTask
+
+
+class CaptionLengthConfig(PretrainConfig):
+    @property
+    def image_size(self) -> int:
+        return 16
+
+    @property
+    def max_tokens(self) -> int:
+        return 12
+
+
+class CaptionLength(DualEncoderTask):
+    config_class = CaptionLengthConfig
+
+
+def test_a_run_of_another_task_is_read_and_only_its_export_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "caption_length", CaptionLength)
+    document = {"config": {"task": "caption_length", "seed": 3}, "config_hash": "abc", "data": "s3://pairs"}
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    run = read_run(str(tmp_path))
+    assert (type(run.config), run.config.seed) == (CaptionLengthConfig, 3)
+    assert (run.identity, run.data) == ("abc", {"uri": "s3://pairs", "shards": []})
+    with pytest.raises(InputError) as raised:
+        open_run(str(tmp_path))
+    assert str(raised.value) == (
+        f"run {str(tmp_path)!r} is of task caption_length, which has no dual encoder; "
+        "export takes runs of dual_encoder; give such a run"
+    )
+
+
+def test_an_unknown_task_is_answered_with_the_known_ones(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"config": {"task": "chess"}, "config_hash": "abc"}))
+    with pytest.raises(InputError, match="^task is 'chess'; allowed are dual_encoder"):
+        read_run(str(tmp_path))
 
 
 @pytest.mark.parametrize("run_and_encoder", ["swin"], indirect=True)

@@ -1,6 +1,6 @@
 import re
 
-from pretrain.report.alignment_examples import MAPS, aligned
+from pretrain.report.alignment_examples import MAPS, render_alignment
 
 
 def test_the_greatest_of_each_row_stands_out_and_shades_are_shares_of_the_greatest(tmp_path):
@@ -11,7 +11,7 @@ def test_the_greatest_of_each_row_stands_out_and_shades_are_shares_of_the_greate
         "matrix": [[0.25, 0.75], [2.0, 0.0]],
         "semantic_interactions": [[-0.5, 0.25], [0.0, 0.125]],
     }
-    page = aligned({"alignment": [entry]}, tmp_path)
+    page = render_alignment({"alignment": [entry]}, tmp_path)
     cells = re.findall(r'<td style="--part:(.*?)">(.*?)</td>', page)
     assert cells == [
         ("0.125", "0.25"),  # the greatest value is 2
@@ -38,7 +38,7 @@ def test_maps_stand_by_kind_and_stay_in_their_folder(tmp_path):
         {"text": "two", "kind": "new <kind>", "picture": "../secret.jpg"},
         {"text": "three", "kind": "attribution", "picture": "examples/a.jpg"},
     ]
-    page = aligned({"alignment": [{"image": 0, "maps": maps}]}, folder)
+    page = render_alignment({"alignment": [{"image": 0, "maps": maps}]}, folder)
     headings = re.findall("<h4>(.*?)</h4>", page)
     assert headings == [MAPS["attribution"], "new &lt;kind&gt;"]
     assert re.findall("<figcaption>(.*?)</figcaption>", page) == ["one", "three", "two"]
@@ -47,8 +47,8 @@ def test_maps_stand_by_kind_and_stay_in_their_folder(tmp_path):
 
 
 def test_an_entry_without_any_part_is_left_out(tmp_path):
-    assert aligned({"alignment": [{"image": 3}, {}]}, tmp_path) == ""
-    assert aligned({}, tmp_path) == ""
-    shown = aligned({"alignment": [{"image": 3}, {"image": 4, "caption": "a <cup>"}]}, tmp_path)
+    assert render_alignment({"alignment": [{"image": 3}, {}]}, tmp_path) == ""
+    assert render_alignment({}, tmp_path) == ""
+    shown = render_alignment({"alignment": [{"image": 3}, {"image": 4, "caption": "a <cup>"}]}, tmp_path)
     assert shown.count('class="query"') == 1
     assert "a &lt;cup&gt;" in shown

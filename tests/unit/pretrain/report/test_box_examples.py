@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from pretrain.report.box_examples import classified, detected, grounded
+from pretrain.report.box_examples import render_classification, render_detection, render_grounding
 
 
 def lines(page: str) -> list[tuple[str, str, str]]:
@@ -15,7 +15,7 @@ def test_detections_are_right_or_wrong(tmp_path):
     (tmp_path / "4.jpg").write_bytes(b"four")
     found = [{"name": "cup", "score": 0.875, "right": True}, {"name": "<dog>", "score": 0.5, "right": False}]
     entry = {"image": 4, "objects": [{"name": "cup"}, {"name": "tree"}], "found": found}
-    page = detected({"detection": [entry, {"image": 5, "objects": [], "found": []}]}, tmp_path)
+    page = render_detection({"detection": [entry, {"image": 5, "objects": [], "found": []}]}, tmp_path)
     assert lines(page) == [("yes", "✓ cup", "0.88"), ("no", "✗ &lt;dog&gt;", "0.50")]
     assert re.findall(r"there: <b>(.*?)</b>", page) == ["cup, tree", "nothing"]
     assert page.count("nothing found") == 1
@@ -33,7 +33,7 @@ def test_detections_are_right_or_wrong(tmp_path):
     ],
 )
 def test_a_grounding_is_right_from_half_on(iou, verdict, tmp_path):
-    page = grounded({"grounding": [{"image": 0, "text": "the <cup>", "iou": iou}]}, tmp_path)
+    page = render_grounding({"grounding": [{"image": 0, "text": "the <cup>", "iou": iou}]}, tmp_path)
     assert verdict in page
     assert "<q>the &lt;cup&gt;</q>" in page
 
@@ -41,7 +41,7 @@ def test_a_grounding_is_right_from_half_on(iou, verdict, tmp_path):
 def test_a_class_is_found_or_missed(tmp_path):
     found = [{"name": "cup", "score": 0.5}, {"name": "dog", "score": 0.25}]
     entries = [{"image": 0, "class": name, "found": found} for name in ("dog", "tree")]
-    page = classified({"classification": entries}, tmp_path)
+    page = render_classification({"classification": entries}, tmp_path)
     assert lines(page) == [
         ("", "cup", "0.50"),
         ("yes", "✓ dog", "0.25"),
@@ -53,4 +53,9 @@ def test_a_class_is_found_or_missed(tmp_path):
 
 
 def test_no_examples_are_nothing(tmp_path):
-    assert detected({}, tmp_path) == grounded({}, tmp_path) == classified({}, tmp_path) == ""
+    assert (
+        render_detection({}, tmp_path)
+        == render_grounding({}, tmp_path)
+        == render_classification({}, tmp_path)
+        == ""
+    )

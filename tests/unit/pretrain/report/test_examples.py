@@ -44,7 +44,7 @@ def test_evaluations_of_a_task_share_a_section(evaluation):
     assert "first &lt;a&gt;" in opened
     assert "<h3>test, pixel</h3>" in opened
     assert "second" in folded
-    assert REPORTED["grounding"].examples_remark in opened
+    assert REPORTED["grounding"].remark in opened
 
 
 def test_a_legend_stands_over_pictures_with_boxes_alone(evaluation):

@@ -37,3 +37,9 @@ def test_the_subtitle_says_how_far_the_run_came(tmp_path):
     run = Run(tmp_path, document, [{"step": 1000}])
     assert subtitle(run) == "contrastive, fsa; batch 32, seed 3, 1,000 of 2,000 steps; config abc"
     assert "0 of 2,000 steps" in subtitle(Run(tmp_path, document, []))
+
+
+def test_a_task_without_objectives_goes_by_its_name(tmp_path):
+    config = {"data": {"batch_size": 8}, "seed": 0, "task": "caption_length"}
+    run = Run(tmp_path, {"config": config, "config_hash": "abc"}, [])
+    assert subtitle(run) == "caption_length; batch 8, seed 0, 0 of 0 steps; config abc"

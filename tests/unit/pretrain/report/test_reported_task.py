@@ -1,12 +1,15 @@
-"""A task of tomorrow on the page: without an entry its scores, with one entry all of it."""
+"""A task of tomorrow on the page: without an entry its scores, with a line in both registries all of it."""
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from markupsafe import Markup
 
-import pretrain.report
+from pretrain.evaluation.options import EvaluationOptions
+from pretrain.evaluation.task import EvaluationTask
+from pretrain.evaluation.tasks import TASKS
 from pretrain.report import REPORTED
 from pretrain.report.reported_task import ReportedTask
 from pretrain.report.run_page import write_report
@@ -25,6 +28,19 @@ def counting(tmp_path) -> str:
     return str(folder)
 
 
+class Counting(EvaluationTask[EvaluationOptions, None]):
+    options = EvaluationOptions
+    columns: ClassVar = {"exact": "exact"}
+    chief = "exact"
+    remark = "Objects per image, in percent."
+
+    def measure(self, evaluation):
+        return None
+
+    def summary(self, evaluation, measured):
+        return {}
+
+
 def page_of(folder: str, tmp_path: Path) -> str:
     return Path(write_report(str(tmp_path / "report.html"), evaluations=[folder])).read_text()
 
@@ -39,19 +55,13 @@ def test_a_task_without_an_entry_has_its_scores_in_a_table(counting, tmp_path):
     assert "What it finds" not in page
 
 
-def test_one_entry_shows_a_task_in_all_places(counting, tmp_path, monkeypatch):
+def test_a_line_in_both_registries_shows_a_task_in_all_places(counting, tmp_path, monkeypatch):
     def counted(examples, pictures):
         texts = [f"{pictures.name}/{entry['image']}: {entry['text']}" for entry in examples["counting"]]
         return Markup("<p>{}</p>").format(texts[0])
 
-    entry = ReportedTask(
-        remark="Objects per image, in percent.",
-        headline="exact",
-        examples=counted,
-        examples_remark="Counted: what <is> seen.",
-        boxes=True,
-    )
-    monkeypatch.setitem(REPORTED, "counting", entry)
+    monkeypatch.setitem(REPORTED, "counting", ReportedTask(counted, "Counted: what <is> seen.", boxes=True))
+    monkeypatch.setitem(TASKS, "counting", Counting())
     page = page_of(counting, tmp_path)
     assert '<p class="quiet">Objects per image, in percent.</p>' in page
     assert "<b>62.5 %</b><span>counting exact</span><small>test, chance 12.5 %</small>" in page
@@ -62,7 +72,6 @@ def test_one_entry_shows_a_task_in_all_places(counting, tmp_path, monkeypatch):
     assert "<script" not in page
 
 
-def test_every_task_of_the_registry_says_what_its_scores_are():
-    assert pretrain.report.REPORTED is REPORTED
-    assert all(task.remark for task in REPORTED.values())
-    assert all(task.examples_remark for task in REPORTED.values() if task.examples)
+def test_every_entry_is_of_a_task_and_says_what_its_examples_are():
+    assert {*REPORTED} <= {*TASKS}
+    assert all(reported.remark for reported in REPORTED.values())

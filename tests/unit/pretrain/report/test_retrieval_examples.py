@@ -1,12 +1,12 @@
 import re
 
-from pretrain.report.retrieval_examples import retrieved
+from pretrain.report.retrieval_examples import render_retrieval
 
 
 def test_right_answers_are_framed_and_missed_ones_are_added(tmp_path):
     (tmp_path / "7.jpg").write_bytes(b"seven")
     hits = [{"image": 7, "score": 0.5}, {"image": 2, "score": 0.25}]
-    page = retrieved(
+    page = render_retrieval(
         {
             "text_to_image": [
                 {"caption": "hit <a>", "image": 2, "found": hits},
@@ -36,7 +36,7 @@ def test_captions_of_an_image_are_marked_where_they_are_right(tmp_path):
         {"image": 0, "captions": ["b"], "found": found},
         {"image": 1, "captions": ["d <&>"], "found": missed},
     ]
-    page = retrieved({"image_to_text": entries}, tmp_path)
+    page = render_retrieval({"image_to_text": entries}, tmp_path)
     lines = re.findall(r"<li.*?</li>", page)
     assert lines == [
         "<li>a <small>0.75</small></li>",
@@ -48,5 +48,5 @@ def test_captions_of_an_image_are_marked_where_they_are_right(tmp_path):
 
 
 def test_no_queries_are_nothing(tmp_path):
-    assert retrieved({}, tmp_path) == ""
-    assert retrieved({"text_to_image": [], "image_to_text": []}, tmp_path) == ""
+    assert render_retrieval({}, tmp_path) == ""
+    assert render_retrieval({"text_to_image": [], "image_to_text": []}, tmp_path) == ""

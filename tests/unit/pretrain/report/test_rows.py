@@ -11,14 +11,20 @@ def evaluated(data: str, way: str = "") -> Evaluation:
 def test_groups_keep_the_order_in_which_they_came():
     evaluations = [evaluated("b", "1"), evaluated("a", "2"), evaluated("b", "3")]
     groups = grouped(evaluations, lambda evaluation: evaluation.data)
-    assert {key: [one.way for one in group] for key, group in groups.items()} == {"b": ["1", "3"], "a": ["2"]}
+    assert {key: [one.method for one in group] for key, group in groups.items()} == {
+        "b": ["1", "3"],
+        "a": ["2"],
+    }
     assert list(groups) == ["b", "a"]
     assert union([["x", "y"], ["z", "x"]]) == ["x", "y", "z"]
 
 
-def test_ways_have_a_column_where_there_are_any():
+def test_methods_have_a_column_where_there_are_any():
     assert name_columns([evaluated("a"), evaluated("b")]) == (["data"], [["a"], ["b"]])
-    assert name_columns([evaluated("a"), evaluated("b", "w")]) == (["data", "way"], [["a", ""], ["b", "w"]])
+    assert name_columns([evaluated("a"), evaluated("b", "w")]) == (
+        ["data", "method"],
+        [["a", ""], ["b", "w"]],
+    )
 
 
 def test_a_column_is_in_percent_when_all_of_it_are_fractions():

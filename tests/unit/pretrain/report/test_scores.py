@@ -32,14 +32,14 @@ def grounding(way: str, accuracy: float, blind: float, data: str = "test", **mor
     return Evaluation(Path("there"), result, data, way)
 
 
-def test_ways_of_a_task_are_rows_and_yardsticks_stand_apart_from_scores():
+def test_methods_of_a_task_are_rows_and_yardsticks_stand_apart_from_scores():
     page = score_tables([grounding("pixel", 0.25, 0.2), grounding("attribution", 0.5, 0.125)])
     rows = cells(page)
     assert rows[0] == ["", "scores", "for comparison", ""]
     assert re.findall(r'colspan="(\d+)"', page)[:4] == ["2", "2", "3", "1"]
     assert rows[1] == [
         "data",
-        "way",
+        "method",
         "accuracy@0.5",
         "mean IoU",
         "chance",
@@ -51,7 +51,7 @@ def test_ways_of_a_task_are_rows_and_yardsticks_stand_apart_from_scores():
     assert rows[3] == ["test", "attribution", "*50.0*", "*25.0*", "1.0", "12.5", "75.0", "1,234"]
     assert rows[4:] == [
         ["", "per kind"],
-        ["data", "way", "full"],
+        ["data", "method", "full"],
         ["test", "pixel", "25.0"],
         ["test", "attribution", "50.0"],
     ]
@@ -93,13 +93,13 @@ def test_scores_with_yardsticks_of_their_own_stand_beside_them():
     }
     rows = cells(score_tables([Evaluation(Path("there"), result, "test", "regions")]))
     assert rows[1:] == [
-        ["data", "way", "", "score", "chance", "text-blind", "images"],
+        ["data", "method", "", "score", "chance", "text-blind", "images"],
         ["test", "regions", "pointing", "50.0", "12.5", "25.0", "9"],
         ["test", "regions", "matching", "75.0", "50.0", "–", "9"],
     ]
 
 
-def test_classes_are_rows_and_ways_columns():
+def test_classes_are_rows_and_methods_columns():
     def detection(way, value):
         per_class = {"dog": {"AP@0.5": value}} | ({"cat": {"AP@0.5": 0.5}} if way == "pixel" else {})
         return Evaluation(

@@ -1,8 +1,12 @@
 import json
 
 import pytest
+from pydantic import Field
 
 from data_filters.errors import InputError
+from pretrain.evaluation.options import EvaluationOptions
+from pretrain.evaluation.task import EvaluationTask
+from pretrain.evaluation.tasks import TASKS
 from pretrain.report.funnel import data_funnel
 from pretrain.report.sources import Run, read_curations, read_evaluations, short_names
 
@@ -13,7 +17,7 @@ def folder(tmp_path):
 
     def write(name: str, **metrics) -> str:
         (tmp_path / name).mkdir()
-        (tmp_path / name / "metrics.json").write_text(json.dumps({"task": "grounding", **metrics}))
+        (tmp_path / name / "metrics.json").write_text(json.dumps({"task": "grounding"} | metrics))
         return str(tmp_path / name)
 
     return write
@@ -28,7 +32,7 @@ def test_data_goes_by_the_last_parts_that_tell_it_apart():
     assert short_names(["test", "b/test"]) == {"test": "test", "b/test": "b/test"}
 
 
-def test_ways_say_what_tells_evaluations_apart_and_no_more(folder):
+def test_methods_say_what_tells_evaluations_apart_and_no_more(folder):
     common = {"data": "x/test", "proposals": "attribution", "embedding": "alone"}
     found = read_evaluations(
         [
@@ -37,15 +41,48 @@ def test_ways_say_what_tells_evaluations_apart_and_no_more(folder):
             folder("c", **{**common, "proposals": "pixel"}, options=["box=spread", "level=None"]),
         ]
     )
-    assert [one.way for one in found] == ["attribution, box=spread", "attribution, box=hull", "pixel"]
+    assert [evaluation.method for evaluation in found] == [
+        "attribution, box=spread",
+        "attribution, box=hull",
+        "pixel",
+    ]
     assert found[2].name == "test, pixel"
+
+
+class CountingOptions(EvaluationOptions):
+    level: float = Field(0.5, description="brightness of an object")
+
+
+class Counting(EvaluationTask[CountingOptions, None]):
+    options = CountingOptions
+
+    def measure(self, evaluation):
+        return None
+
+    def summary(self, evaluation, measured):
+        return {}
+
+
+def test_two_evaluations_of_a_new_task_are_told_apart_by_its_options(folder, monkeypatch):
+    monkeypatch.setitem(TASKS, "counting", Counting())
+    common = {"task": "counting", "data": "x", "gallery": 8}
+    found = read_evaluations(
+        [folder("a", **common, level=0.25, exact=0.5), folder("b", **common, level=0.75, exact=0.625)]
+    )
+    assert [evaluation.method for evaluation in found] == ["level 0.25", "level 0.75"]
+
+
+def test_two_evaluations_of_a_task_that_is_not_known_are_told_apart_by_their_texts(folder):
+    common = {"task": "counting", "data": "x", "exact": 0.5}
+    found = read_evaluations([folder("a", **common, thing="cup"), folder("b", **common, thing="dog")])
+    assert [evaluation.method for evaluation in found] == ["thing cup", "thing dog"]
 
 
 def test_two_exports_are_told_apart(folder):
     found = read_evaluations(
         [folder("a", data="x", export="runs/one/export"), folder("b", data="x", export="runs/two/export")]
     )
-    assert [one.way for one in found] == ["one/export", "two/export"]
+    assert [evaluation.method for evaluation in found] == ["one/export", "two/export"]
 
 
 def test_a_result_without_a_task_is_refused(tmp_path):

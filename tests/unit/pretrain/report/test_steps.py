@@ -24,8 +24,8 @@ def run(tmp_path) -> Run:
     return Run(tmp_path, {"config": {"schedule": {"checkpoint_every": 20}}}, lines)
 
 
-def test_what_else_was_there(run):
-    found = {(one.first, one.last): one.beside for one in read_stretches(run)}
+def test_other_events(run):
+    found = {(stretch.first, stretch.last): stretch.events for stretch in read_stretches(run)}
     assert found == {
         (1, 10): ("the first steps of the run",),
         (11, 20): (),  # the checkpoint of step 20 is written after the line of step 20
@@ -43,8 +43,8 @@ def test_the_slowest_come_first(run):
     ]
     assert rows[0] == [
         "steps",
-        "s a step",
-        "what else was there",
+        "s per step",
+        "other events",
         "of the median",
         "slowest step, s",
         "waiting for data, %",

@@ -1,6 +1,6 @@
 from itertools import count, islice
 
-from pretrain.evaluation.data.iteration import batches, reported
+from pretrain.evaluation.data.iteration import batches, with_progress
 
 
 def test_batches_are_slices():
@@ -12,7 +12,7 @@ def test_batches_are_slices():
 
 def test_no_more_is_read_than_is_asked_for():
     source = count()
-    assert list(reported(source, None, 3)) == [0, 1, 2]
+    assert list(with_progress(source, None, 3)) == [0, 1, 2]
     assert next(source) == 3
     assert next(batches(source, 2)) == [4, 5]
     assert next(source) == 6
@@ -20,7 +20,7 @@ def test_no_more_is_read_than_is_asked_for():
 
 def test_every_item_is_reported_once_it_was_used():
     calls = []
-    items = reported("abcd", lambda *call: calls.append(call), None)
+    items = with_progress("abcd", lambda *call: calls.append(call), None)
     assert list(islice(items, 2)) == ["a", "b"]
     assert calls == [(1, None)]  # the second is still in use
     assert list(items) == ["c", "d"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pretrain.evaluation.pictures.examples import EvenlySpaced, read_examples, spaced, write_drawn
+from pretrain.evaluation.pictures.examples import EvenlySpaced, evenly_spaced, read_examples, write_drawn
 
 
 @pytest.mark.parametrize("total", [0, 1, 3, 4, 7, 8, 9, 100, 1001])
@@ -12,7 +12,7 @@ from pretrain.evaluation.pictures.examples import EvenlySpaced, read_examples, s
 def test_items_are_evenly_spaced_over_any_stream(total, count):
     keeper = EvenlySpaced(count)
     for number in range(total):
-        if keeper.wanted():
+        if keeper.take_next():
             keeper.keep(number)
         assert len(keeper.items) <= 2 * count
     chosen = keeper.chosen()
@@ -29,7 +29,7 @@ def test_items_are_evenly_spaced_over_any_stream(total, count):
     [(10, 3, [0, 3, 6]), (2, 5, [0, 1]), (0, 4, []), (7, 0, []), (8, 4, [0, 2, 4, 6])],
 )
 def test_places_are_evenly_spaced(total, count, expected):
-    assert spaced(total, count) == expected
+    assert evenly_spaced(total, count) == expected
 
 
 def test_examples_are_read_as_they_were_written(tmp_path):
