@@ -15,7 +15,7 @@ from pathlib import Path
 from cluster.ablation.plan import AblationPlan, Evaluation
 from cluster.ablation.records import JOB, RESULT, Job, Result
 from data_filters.errors import InputError
-from pipelines.common.files import filesystem, join, read_json, write_json
+from pipelines.common.files import join, read_json, write_json
 from pretrain.config import PretrainConfig
 from pretrain.evaluation.runner import check_options
 from pretrain.training.setup import prepare_run
@@ -195,8 +195,7 @@ def check_evaluations(plan: AblationPlan) -> None:
 
 def evaluation_identity(evaluation: Evaluation, world: str) -> str:
     """Hash of all that decides the scores except the weights; `world.json` stands for the data."""
-    fs, path = filesystem(join(world, "world.json"))
-    made_as = json.loads(fs.cat_file(path)) if fs.exists(path) else None
+    made_as = read_json(join(world, "world.json"))
     return short_hash([evaluation.task, evaluation.split, evaluation.options, made_as])
 
 

@@ -5,10 +5,9 @@ Importing this loads nothing heavy: each function imports its format when it is 
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol
 
-from data_filters.errors import InputError
+from pipelines.common.registry import lookup
 
 if TYPE_CHECKING:
     from pretrain.export.folder import ExportSummary
@@ -47,10 +46,4 @@ FORMATS: dict[str, Export] = {
 
 def get_format(name: str) -> Export:
     """The export of that name. Raises InputError naming the known ones and the nearest."""
-    if name not in FORMATS:
-        near = get_close_matches(name, FORMATS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(
-            f"format is {name!r}; allowed are {', '.join(FORMATS)}{hint}; set --format to one of them"
-        )
-    return FORMATS[name]
+    return lookup(FORMATS, name, "format", "set --format to one of them")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
-from data_filters.errors import InputError
+from pipelines.common.registry import lookup
 from pretrain.evaluation.task import EvaluationTask
 from pretrain.evaluation.tasks.alignment import Alignment
 from pretrain.evaluation.tasks.classification import Classification
@@ -29,8 +28,4 @@ TASKS: dict[str, AnyTask] = {
 
 def get_task(name: str) -> AnyTask:
     """The task of that name. Raises InputError naming the known ones and the nearest."""
-    if name not in TASKS:
-        near = get_close_matches(name, TASKS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"task is {name!r}; allowed are {', '.join(TASKS)}{hint}; set --task to one of them")
-    return TASKS[name]
+    return lookup(TASKS, name, "task", "set --task to one of them")

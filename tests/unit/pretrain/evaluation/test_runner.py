@@ -146,7 +146,9 @@ def test_every_option_is_described(task):
 
 def test_unknown_tasks_are_answered_with_the_nearest(export, shards):
     known = ", ".join(TASKS)
-    with pytest.raises(InputError, match=f"task is 'retreival'; allowed are {known}; did you mean retrieval"):
+    with pytest.raises(
+        InputError, match=f"task is 'retreival'; allowed are {known}; did you mean 'retrieval'"
+    ):
         run_evaluation("retreival", export, shards)
     with pytest.raises(InputError, match=f"task is 'chess'; allowed are {known}; set --task"):
         options_of("chess")

@@ -49,5 +49,5 @@ def test_the_menu_is_light():
 
 
 def test_the_nearest_format_is_named():
-    with pytest.raises(InputError, match="did you mean open-clip"):
+    with pytest.raises(InputError, match="did you mean 'open-clip'"):
         get_format("openclip")
