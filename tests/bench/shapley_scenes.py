@@ -11,7 +11,8 @@ from torch import Tensor
 from data_filters.sample import sample_from_members
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import iterate
-from pretrain.data.samples.images import Augmentation, decode, pixels
+from pretrain.data.samples.batch import normalised
+from pretrain.data.samples.images import Augmentation, crop, decode
 from pretrain.data.samples.phrase_tokens import align_phrases
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.run_folder import find_checkpoint, load_weights, open_run, restore_encoder
@@ -69,7 +70,8 @@ def load_scenes(run: str, data: str, count: int, grid: tuple[int, int]) -> Scene
             if not found or min(int(cells_of(box, grid).sum()) for box in found) < 2:
                 continue
             size = config.model.image.image_size
-            images.append(pixels(decode(sample.image), size, sample.caption, whole, np.random.default_rng(0)))
+            values = crop(decode(sample.image), size, sample.caption, whole, np.random.default_rng(0))
+            images.append(normalised(torch.from_numpy(values), torch.float32).numpy())
             captions.append(sample.caption)
             boxes.append(found)
             mentions.append([(item["start"], item["end"]) for item in sample.metadata.get("mentions", [])])

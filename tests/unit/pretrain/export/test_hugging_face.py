@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from training_pixels import training_pixels
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, pipeline
 
 from data_filters.errors import InputError
-from pretrain.data.samples.images import Augmentation, pixels
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.hugging_face import export_run
 
@@ -79,7 +79,7 @@ def test_transformers_alone_gives_the_same_embeddings(run_and_encoder, tmp_path,
 
     theirs = np.load(tmp_path / "out.npz")
     tokens = load_tokenizer("loupe")(TEXTS, padding=True, return_tensors="pt")
-    image = pixels(Image.open(picture), 32, "", Augmentation(None), np.random.default_rng(0))
+    image = training_pixels(Image.open(picture), 32)
     with torch.no_grad():
         own_image = encoder.encode_image(torch.from_numpy(image)[None])[0]
         own_text = encoder.encode_text(tokens["input_ids"], tokens["attention_mask"])[0]

@@ -13,9 +13,9 @@ import pytest
 import torch
 from onnxruntime import InferenceSession
 from PIL import Image
+from training_pixels import training_pixels
 
 from data_filters.errors import InputError
-from pretrain.data.samples.images import Augmentation, pixels
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export import onnx as exporting
 from pretrain.export.onnx_graph import Graph, compare_graph, write_graph
@@ -112,7 +112,7 @@ def test_the_cards_code_needs_neither_torch_nor_this_project(exported, tmp_path)
     )
     assert child.returncode == 0, child.stderr
     theirs = np.load(tmp_path / "out.npz")
-    image = pixels(Image.open(picture), 32, "", Augmentation(None), np.random.default_rng(0))
+    image = training_pixels(Image.open(picture), 32)
     texts = load_tokenizer("loupe")(["a red umbrella", "a blue dog"], padding=True, return_tensors="pt")
     own_image = _image(encoder, torch.from_numpy(image)[None])[0]
     with torch.no_grad():

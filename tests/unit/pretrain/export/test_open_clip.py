@@ -239,10 +239,9 @@ def test_the_real_preprocessing_gives_the_runs_pixels(shifted):
     open_clip = pytest.importorskip("open_clip", exc_type=ImportError)
     pytest.importorskip("torchvision.io", exc_type=ImportError)
     import numpy as np
-
-    from pretrain.data.samples.images import Augmentation, pixels
+    from training_pixels import training_pixels
 
     _, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{shifted[1]}")
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
-    own = pixels(image, 64, "", Augmentation(None), np.random.default_rng(0))
+    own = training_pixels(image, 64)
     assert (preprocess(image) - torch.from_numpy(own)).abs().max() <= 1e-5
