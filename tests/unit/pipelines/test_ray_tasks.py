@@ -49,7 +49,7 @@ def test_bars_and_logs_are_set_back_also_after_an_error():
 @pytest.mark.parametrize("address", [None, "ray://head:10001"])
 def test_ray_is_started_here_unless_an_address_is_given_and_stopped_again(monkeypatch, address):
     calls: list[tuple[str, dict[str, object]]] = []
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # other tests of this session may have one
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # another test may have started one
     monkeypatch.setattr(ray, "init", lambda **options: calls.append(("init", options)))
     monkeypatch.setattr(ray, "shutdown", lambda: calls.append(("shutdown", {})))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
