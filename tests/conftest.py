@@ -30,6 +30,6 @@ def ray_cluster():
     """One local Ray cluster with two CPUs for every test that needs Ray."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="warning")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="warning")
     yield ray
     ray.shutdown()
