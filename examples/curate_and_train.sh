@@ -46,4 +46,6 @@ if [ $# -eq 0 ]; then # grounding needs boxes to compare with, which the rendere
     EVALUATIONS+=(--evaluation "$OUTPUT/grounding")
 fi
 loupe report "$OUTPUT/run" "${EVALUATIONS[@]}"
-echo "Open $OUTPUT/run/report.html; then try: .venv/bin/python examples/detect_and_ground.py --export $OUTPUT/export"
+PICTURES=$([ $# -gt 0 ] && echo PICTURES || echo "$OUTPUT/pictures/*.jpg")
+echo "Open $OUTPUT/run/report.html; then try:"
+echo ".venv/bin/python examples/detect_and_ground.py --export $OUTPUT/export $PICTURES"

@@ -46,7 +46,7 @@ out.logits_per_image.softmax(-1)
 )
 
 _LIMITS = """\
-- It was trained on the pairs named above and on nothing else; scores hold for the data that they name.
+- Scores hold for the data that they name. Weights that training started from bring what they learned before.
 - Captions are cut after {max_tokens} tokens. Images are squeezed to {side}×{side} px whatever their shape.
 {format_limits}- Curation does not remove everything: no statement is made about bias, safety or memorised content.
 """
@@ -58,6 +58,7 @@ def write_model_card(folder: Path, record: Mapping[str, Any], texts: CardTexts =
     image, text = config["model"]["image"], config["model"]["text"]
     weights = {name: objective_options(config, name)["weight"] for name in config["objectives"]}
     objectives = ", ".join(f"{name} × {weight}" for name, weight in weights.items())
+    start = config.get("start", {}).get("weights")
     schedule = config["schedule"]
     length = f"{schedule['steps']} steps" if schedule["steps"] else f"{schedule['epochs']} epochs"
     lines = [
@@ -77,8 +78,8 @@ def write_model_card(folder: Path, record: Mapping[str, Any], texts: CardTexts =
         "",
         "| | |",
         "|---|---|",
-        f"| image tower | {_tower(image['kind'], image)}, {image['image_size']} px |",
-        f"| text tower | {_tower('bert', text)}, tokenizer `{config['tokenizer']}` |",
+        f"| image tower | {_tower(image['kind'], image, start)}, {image['image_size']} px |",
+        f"| text tower | {_tower('bert', text, start)}, tokenizer `{config['tokenizer']}` |",
         f"| objectives | {objectives} |",
         f"| schedule | {length}, batch {config['data']['batch_size']}, peak learning rate "
         f"{config['optimizer']['learning_rate']:g} |",
@@ -126,11 +127,13 @@ def _lines(result: Mapping[str, Any], values: list[tuple[str, float]]) -> list[s
     return [f"| {task} | `{result['data']}` | {label(name)} | {value:.3f} |" for name, value in values]
 
 
-def _tower(kind: str, shape: Mapping[str, Any]) -> str:
-    if shape["pretrained"]:
+def _tower(kind: str, shape: Mapping[str, Any], start: str | None) -> str:
+    """The tower in words; `start` is the checkpoint that its weights came from, if any."""
+    if start is None and shape["pretrained"]:
         return f"`{shape['pretrained']}`"
     layers = "-".join(map(str, shape["depths"])) if "depths" in shape else shape["layers"]
-    return f"{kind}, width {shape['width']}, layers {layers}, from random weights"
+    weights = f"the weights of `{start}`" if start else "random weights"
+    return f"{kind}, width {shape['width']}, layers {layers}, from {weights}"
 
 
 def _left_out(counts: Mapping[str, int]) -> str:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pretrain.export.hugging_face import export_run
-from pretrain.export.model_card import add_scores, flat_scores
+from pretrain.export.model_card import _tower, add_scores, flat_scores
 
 RESULT = {
     "task": "retrieval",
@@ -37,3 +37,10 @@ def test_scores_replace_those_on_the_card_and_leave_the_rest(run_and_encoder, tm
     assert card.split("## Scores")[0] == before.split("## Scores")[0]
     assert card.split("## Limits")[1] == before.split("## Limits")[1]
     assert json.loads((export / "export.json").read_text())["name"] == "tiny-vit"
+
+
+def test_weights_that_training_started_from_are_named():
+    shape = {"pretrained": None, "width": 8, "depths": [1]}
+    assert _tower("vit", shape, None) == "vit, width 8, layers 1, from random weights"
+    assert _tower("vit", shape, "/runs/first") == "vit, width 8, layers 1, from the weights of `/runs/first`"
+    assert _tower("vit", shape | {"pretrained": "a/vit"}, None) == "`a/vit`"
