@@ -129,11 +129,15 @@ def _lines(result: Mapping[str, Any], values: list[tuple[str, float]]) -> list[s
 
 def _tower(kind: str, shape: Mapping[str, Any], start: str | None) -> str:
     """The tower in words; `start` is the checkpoint that its weights came from, if any."""
-    if start is None and shape["pretrained"]:
-        return f"`{shape['pretrained']}`"
-    layers = "-".join(map(str, shape["depths"])) if "depths" in shape else shape["layers"]
-    weights = f"the weights of `{start}`" if start else "random weights"
-    return f"{kind}, width {shape['width']}, layers {layers}, from {weights}"
+    published = shape["pretrained"]
+    if published:  # its own shape stands in place of the recipe's
+        tower = f"`{published}`"
+    else:
+        layers = "-".join(map(str, shape["depths"])) if "depths" in shape else shape["layers"]
+        tower = f"{kind}, width {shape['width']}, layers {layers}"
+    if start is not None:
+        return f"{tower}, from the weights of `{start}`"
+    return tower if published else f"{tower}, from random weights"
 
 
 def _left_out(counts: Mapping[str, int]) -> str:

@@ -44,3 +44,5 @@ def test_weights_that_training_started_from_are_named():
     assert _tower("vit", shape, None) == "vit, width 8, layers 1, from random weights"
     assert _tower("vit", shape, "/runs/first") == "vit, width 8, layers 1, from the weights of `/runs/first`"
     assert _tower("vit", shape | {"pretrained": "a/vit"}, None) == "`a/vit`"
+    both = _tower("vit", shape | {"pretrained": "a/vit"}, "/runs/first")
+    assert both == "`a/vit`, from the weights of `/runs/first`"
