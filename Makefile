@@ -1,5 +1,6 @@
 # make demo: the whole chain on a rendered world, results in build/demo/
 # make test: lint, types, import boundaries and every test that runs without a GPU
+# make test-long: the repeated tests in full (damaged files, kills, starts), up to 40 minutes on two cores
 # make coverage: the same tests, with branch coverage of the four packages; fails under 85%
 # make docs: the documentation, in build/docs/index.html
 # make wheel-check: the wheel, installed into a clean environment and used from outside the repository
@@ -14,7 +15,7 @@ PYTHON := $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	if $$python -c '$(SUPPORTED)' >/dev/null 2>&1; then echo $$python; break; fi; done)
 endif
 
-.PHONY: demo test install lint coverage docs wheel-check clean
+.PHONY: demo test test-long install lint coverage docs wheel-check clean
 
 install: .venv/.installed
 
@@ -41,6 +42,9 @@ lint: .venv/.installed
 
 test: lint
 	$(BIN)/python -m pytest -m "not gpu"
+
+test-long: .venv/.installed
+	$(BIN)/python -m pytest -m "long and not gpu" --long
 
 coverage: .venv/.installed
 	$(BIN)/python -m pytest -m "not gpu" --cov --cov-config=pyproject.toml --cov-report=term:skip-covered

@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,22 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # No deadline per example: the first one may compile templates, and machines that run tests are shared.
 settings.register_profile("shared_machine", deadline=None)
 settings.load_profile("shared_machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--long`, which `make test-long` gives."""
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="repeat the tests marked `long` as often as they say; else a tenth as often",
+    )
+
+
+@pytest.fixture
+def repetitions(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """Function from a number of repetitions to that number with `--long`, else to a tenth of it, at least 1."""
+    full = bool(request.config.getoption("--long"))
+    return lambda count: count if full else max(1, count // 10)
 
 
 @pytest.fixture(scope="session")
