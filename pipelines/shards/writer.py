@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from pipelines.common.files import Uri, filesystem, partial_name
 from pipelines.shards.storage import index_name
-from pipelines.shards.tar_format import BLOCK, Member, split_name
+from pipelines.shards.names import fault_of_name, split_name
+from pipelines.shards.tar_format import BLOCK, Member
 
 RECORD = 20 * BLOCK  # tar files are padded to whole records
 INDEX_SCHEMA = pa.schema(
