@@ -31,7 +31,7 @@ NEEDED = (
 # 3,900 exclamation marks), and each mark is a token for the parser. No English text comes near these bounds.
 LONGEST_RUN = 256  # characters without white space
 MOST_MARKS_TOGETHER = 32
-MOST_MARKS = 400  # of a caption; a page of 4,000 characters has about 150
+CHARACTERS_PER_MARK = 10  # at least, over what is read of a caption; English text has about 30
 _LONG_RUN = re.compile(rf"(\S{{{LONGEST_RUN}}})(\S+)")
 _MARKS_TOGETHER = re.compile(rf"([^\w\s]{{{MOST_MARKS_TOGETHER}}})([^\w\s]+)")
 _MARK = re.compile(r"[^\w\s]")
@@ -96,20 +96,20 @@ def parse(nlp: Language, captions: Iterable[str], options: PhraseOptions) -> Ite
             cut = text.rfind(" ", 0, options.max_characters + 1)
             limit = cut if cut > 0 else options.max_characters
             text = text[:limit]
-        text = without_spam(text)
+        text = without_spam(text, options.max_characters // CHARACTERS_PER_MARK)
         texts.append(text)
         limits.append(min(limit, len(text) + 1))
     return zip(nlp.pipe(texts, batch_size=options.batch_size), limits, strict=True)
 
 
-def without_spam(text: str) -> str:
-    """Blank what exceeds LONGEST_RUN and MOST_MARKS_TOGETHER, one character for one; cut the text before MOST_MARKS.
+def without_spam(text: str, most_marks: int) -> str:
+    """Blank what exceeds LONGEST_RUN and MOST_MARKS_TOGETHER, one character for one; cut the text behind `most_marks`.
 
     Offsets stay, and a text within these bounds is returned as it is.
     """
     text = _LONG_RUN.sub(_blanked, _MARKS_TOGETHER.sub(_blanked, text))
     for number, mark in enumerate(_MARK.finditer(text), start=1):
-        if number > MOST_MARKS:
+        if number > most_marks:
             return text[: mark.start()]
     return text
 

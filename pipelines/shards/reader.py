@@ -23,9 +23,9 @@ from pipelines.shards.writer import INDEX_SCHEMA
 def walk(uri: Uri) -> Iterator[Member]:
     """Find every member `KEY.EXT` of a tar from its headers, in tar order; no data is read.
 
-    KEY ends at the first dot of the base name, as in webdataset. A hard link stands for the file that it names. Folders,
-    symbolic links, sparse files, hidden files and files without an extension are passed over. Reads ustar prefixes, GNU
-    and pax long names, base-256 sizes.
+    KEY ends at the first dot of the base name, as in webdataset. A hard link stands for the file that it names.
+    Folders, symbolic links, sparse files, hidden files and files without an extension are passed over. Reads ustar
+    prefixes, GNU and pax long names, base-256 sizes.
 
     Raises BrokenShard at the first damage, after the members before it were yielded, and also when the end marker is
     missing, since the tar may then be incomplete.

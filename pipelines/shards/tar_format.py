@@ -53,9 +53,7 @@ class BrokenShard(ValueError):
     behind the file's last byte.
     """
 
-    def __init__(
-        self, uri: str, offset: int, reason: str, key: str | None = None, cut: bool = False
-    ) -> None:
+    def __init__(self, uri: str, offset: int, reason: str, key: str | None = None, cut: bool = False) -> None:
         super().__init__(uri, offset, reason, key, cut)
         self.uri = uri
         self.offset = offset

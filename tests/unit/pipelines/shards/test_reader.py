@@ -15,7 +15,7 @@ from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.writer import write_shard
 
 # Names of samples: long ones need pax records, foreign letters too, folders put dots in front of the base name.
-letters = st.characters(codec="utf-8", exclude_characters="/.\0", exclude_categories=("Cs", "Cc"))
+letters = st.characters(codec="utf-8", exclude_characters="/.\0\\", exclude_categories=("Cs", "Cc"))
 bases = st.text(letters, min_size=1, max_size=150)
 folders = st.lists(st.text(letters, min_size=1, max_size=20).map(lambda name: f"{name}.d"), max_size=2)
 keys = st.builds(lambda folder, base: "/".join([*folder, base]), folders, bases)
