@@ -61,8 +61,12 @@ def _lost_by_cut(unit: Unit, contents: Contents, hit: Hit, total: int) -> Loss:
     if sibling is not None:
         there = total - sum(map(bytes_of, hit.incomplete))
         count = max(known, round((sibling.size - there) / _mean(contents)))
+        if not count:
+            return Loss(0, f"its samples are all there, by the size of {sibling.shard}")
         return Loss(count, f"an estimated {_said(count)}, by the size of {sibling.shard}")
-    count = 0 if may_be_whole else max(known, found)
+    if may_be_whole:
+        return Loss(0, "nothing else says that samples are missing")
+    count = max(known, found)
     return Loss(
         count, f"an estimated {_said(count)}, as many as were found, since nothing tells the whole size"
     )
@@ -82,7 +86,7 @@ def _lost_as_a_whole(unit: Unit, total: int, known: int) -> Loss:
 
 
 def _said(count: int) -> str:
-    return f"{count} sample{'s' if count > 1 else ''} lost"
+    return f"{count} sample{'s' if count != 1 else ''} lost"
 
 
 def _mean(contents: Contents) -> float:

@@ -148,14 +148,12 @@ def _sparse_rows(unit: Unit, contents: Contents) -> Iterator[Row]:
 
 
 def _damage_rows(unit: Unit, contents: Contents, total: int) -> Iterator[Row]:
-    """A row for each damage of the tar that has cost samples, with their number."""
+    """A row for each damage of the tar with the number of samples that it has cost: 0 where none may have been lost."""
     for hit in contents.hits:
         loss = count_lost(unit, contents, hit, total)
-        if loss.count:
-            damage = hit.damage
-            error = BrokenShard(unit.shard, damage.offset, damage.reason)
-            key = hit.keys[0] if hit.keys else None
-            yield _quarantined(unit, damage.offset, key, "broken_shard", error, loss.count, loss.basis)
+        error = BrokenShard(unit.shard, hit.damage.offset, hit.damage.reason)
+        key = hit.keys[0] if hit.keys else None
+        yield _quarantined(unit, hit.damage.offset, key, "broken_shard", error, loss.count, loss.basis)
 
 
 def _quarantined(

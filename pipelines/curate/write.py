@@ -52,7 +52,7 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
         "outputs": outputs,
         "funnel": asdict(decision.funnel),
         "quarantine": {
-            "file": f"{QUARANTINE}/{unit.name}.parquet" if quarantined else None,
+            "file": f"{QUARANTINE}/{unit.name}.parquet" if scanned.quarantine else None,
             "count": quarantined,
         },
     }

@@ -44,10 +44,10 @@ def iterate(uri: Uri) -> Iterator[tuple[str, dict[str, bytes]]]:
             yield key, {member.extension: read(member.offset, member.length) for member in members}
 
 
-def survey(uri: Uri) -> list[Entry]:
-    """List the members of a raw tar and its damages, in tar order; no data is read, and no damage raises an error."""
+def survey(uri: Uri) -> Iterator[Entry]:
+    """Yield the members of a raw tar and its damages, in tar order; no data is read, and no damage raises an error."""
     with open_at_random(uri) as (read, total):
-        return list(survey_members(os.fspath(uri), read, total))
+        yield from survey_members(os.fspath(uri), read, total)
 
 
 def _members(uri: str, read: Read, total: int) -> Iterator[Member]:
