@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipelines.shards.reader import join
 from pipelines.shards.recovery import Damage, Entry
-from pipelines.shards.tar_format import BLOCK, NO_END_MARKER, Member, Sparse
+from pipelines.shards.tar_format import BLOCK, Member, Sparse
 
 Names = frozenset[str]  # the extensions of a sample
 
@@ -94,6 +94,4 @@ def _is_whole(key: str, names: Names, usual: Names | None, damage: Damage, in_fr
         return False
     if damage.cut and damage.key is not None:
         return True  # another sample followed it
-    if usual is None:
-        return damage.reason == NO_END_MARKER
-    return usual <= names
+    return usual is not None and usual <= names

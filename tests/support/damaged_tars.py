@@ -51,8 +51,8 @@ def flip_in_header(rng: random.Random, data: bytearray, headers: list[int]) -> b
 
 
 def flip_in_data(rng: random.Random, data: bytearray, headers: list[int]) -> bytes:
-    """Change bytes that are in no header."""
-    blocks = set(range(0, len(data) - 2 * BLOCK, BLOCK)) - set(headers)
+    """Change bytes that are in no header, and not in the end marker."""
+    blocks = set(range(0, len(data.rstrip(b"\0")), BLOCK)) - set(headers)
     for at in rng.sample(sorted(blocks), min(len(blocks), 3)):
         data[at + rng.randrange(BLOCK)] ^= 1 << rng.randrange(8)
     return data
