@@ -107,7 +107,10 @@ def swap(rng: random.Random, data: bytearray, headers: list[int]) -> bytes:
     if len(data) < 2 * BLOCK:
         return data
     one, other = (rng.randrange(len(data) // BLOCK) * BLOCK for _ in range(2))
-    data[one : one + BLOCK], data[other : other + BLOCK] = data[other : other + BLOCK], data[one : one + BLOCK]
+    data[one : one + BLOCK], data[other : other + BLOCK] = (
+        data[other : other + BLOCK],
+        data[one : one + BLOCK],
+    )
     return data
 
 
@@ -142,7 +145,18 @@ def type_field(rng: random.Random, data: bytearray, headers: list[int]) -> bytes
 def name_field(rng: random.Random, data: bytearray, headers: list[int]) -> bytes:
     """Write another name, or a link's name, into a header, with the checksum that belongs to it."""
     header = rng.choice(headers)
-    names = [b"../up.jpg", b"/etc/x.txt", b"a\\b.jpg", b"caf\xe9.jpg", b"", b".jpg", b"..", b"k1.jpg", b"k1.txt", b"."]
+    names = [
+        b"../up.jpg",
+        b"/etc/x.txt",
+        b"a\\b.jpg",
+        b"caf\xe9.jpg",
+        b"",
+        b".jpg",
+        b"..",
+        b"k1.jpg",
+        b"k1.txt",
+        b".",
+    ]
     at = header + rng.choice([0, 0, 0, 157, 345])
     data[at : at + 100] = rng.choice([*names, rng.randbytes(60)]).ljust(100, b"\0")
     fix_checksum(data, header)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.shards.reader import iterate, read_index, walk
 from pipelines.shards.names import split_name
+from pipelines.shards.reader import iterate, read_index, walk
 from pipelines.shards.tar_format import BLOCK, BrokenShard, Member, parse_members
 from pipelines.shards.writer import write_shard
 
