@@ -83,10 +83,11 @@ def parse_members(
             return offset
         if len(block) < BLOCK:
             reason = "the tar ends inside a header" if block else NO_END_MARKER
-            raise BrokenShard(uri, min(offset, total), reason, cut=True)
+            foreign = foreign_format(block) if offset == 0 else None
+            raise BrokenShard(uri, min(offset, total), foreign or reason, cut=foreign is None)
         size = checked_size(block)
         if size is None:
-            reason = (foreign_format(read(0, BLOCK)) if offset == 0 else None) or "no tar header"
+            reason = (foreign_format(block) if offset == 0 else None) or "no tar header"
             raise BrokenShard(uri, offset, reason)
         kind = block[156:157]
         data = offset + BLOCK

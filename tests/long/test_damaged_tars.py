@@ -31,7 +31,7 @@ def members(number: int, extras: bool, folder: str = "") -> dict[str, bytes]:
         f"{folder}k{number}.txt": f"{CAPTION} number {number}" + " and more" * 80 * (number % 3),
     }
     if extras:
-        found[f"{folder}k{number}.json"] = '{"number": %d}' % number
+        found[f"{folder}k{number}.json"] = f'{{"number": {number}}}'
         found[f"{folder}k{number}.cls"] = b"7" * 700
     return {name: text.encode() if isinstance(text, str) else text for name, text in found.items()}
 
@@ -101,23 +101,26 @@ def test_curation_accounts_for_every_sample_of_a_damaged_tar(tmp_path, whole, re
 @pytest.mark.long
 def test_training_reads_past_damaged_tars(tmp_path, whole, repetitions, caplog):
     caplog.set_level(logging.ERROR)
+    given_up = 0
     for first in range(0, repetitions(2000), TOGETHER):
         folder = tmp_path / str(first)
         folder.mkdir()
         for seed in range(first, first + TOGETHER):
-            kind, data = damaged(seed, whole[seed % len(whole)][0])
+            _, data = damaged(seed, whole[seed % len(whole)][0])
             (folder / f"{seed:05d}.tar").write_bytes(data)
         where = f"seeds {first} to {first + TOGETHER - 1}"
         settings = CONFIG_OF_TRAINING
         try:
             reader = open_reader(settings, open_data(settings, str(folder)), 0, 1)
             steps = list(reader.batches(0, reader.plan.steps_per_epoch))
-        except InputError:
+        except InputError:  # more tars of the folder are damaged than pairs are read
+            given_up += 1
             continue
         except Exception as error:
             raise AssertionError(f"{where}: {type(error).__name__}: {error}") from error
         assert len(steps) == reader.plan.steps_per_epoch, where
         assert all(len(batch.keys) == 4 for step in steps for batch in step), where
+    assert given_up <= repetitions(2000) // TOGETHER // 2
 
 
 CONFIG_OF_TRAINING = DualEncoderConfig.model_validate(
