@@ -96,7 +96,7 @@ def parse(nlp: Language, captions: Iterable[str], options: PhraseOptions) -> Ite
             cut = text.rfind(" ", 0, options.max_characters + 1)
             limit = cut if cut > 0 else options.max_characters
             text = text[:limit]
-        text = without_spam(text, options.max_characters // CHARACTERS_PER_MARK)
+        text = without_spam(text, max(MOST_MARKS_TOGETHER, options.max_characters // CHARACTERS_PER_MARK))
         texts.append(text)
         limits.append(min(limit, len(text) + 1))
     return zip(nlp.pipe(texts, batch_size=options.batch_size), limits, strict=True)

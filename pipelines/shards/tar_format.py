@@ -75,7 +75,7 @@ def parse_members(
     marker; raises BrokenShard, see `pipelines.shards.reader.walk`.
     """
     offset = start
-    extended = _Extended()
+    extended = none = _Extended()
     places = {} if places is None else places
     while True:
         block = read(offset, BLOCK)
@@ -94,6 +94,7 @@ def parse_members(
         if kind in (b"L", b"K", b"x"):
             if size > MAX_EXTENDED_HEADER or data + size > total:
                 raise BrokenShard(uri, offset, "the tar ends inside a long name", cut=data + size > total)
+            extended = _Extended() if extended is none else extended
             if not extended.take(kind, read(data, size)):
                 raise BrokenShard(uri, offset, "a pax header that cannot be read")
             offset = data + size + (-size % BLOCK)
@@ -122,7 +123,7 @@ def parse_members(
             if parts is not None:
                 yield Member(*parts, *place)
         if kind != b"g":  # it may stand between a long name and the header that it belongs to
-            extended = _Extended()
+            extended = none
         offset = data + size + (-size % BLOCK)
 
 
