@@ -7,6 +7,7 @@ in `KEY.json` under `caption`, and any other members, which are carried along un
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,11 @@ from typing import Any
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 CAPTION_EXTENSION = "txt"
 METADATA_EXTENSION = "json"
+MAX_JSON_DEPTH = (
+    100  # levels; fixed, since what Python's parser and writer can do depends on the stack they run on
+)
+
+_JSON_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
 class BrokenSample(ValueError):
@@ -54,6 +60,14 @@ def metadata_member(extensions: Iterable[str]) -> str | None:
     return next((name for name in extensions if name.lower() == METADATA_EXTENSION), None)
 
 
+def members_read(extensions: Iterable[str]) -> set[str]:
+    """The members that `sample_from_members` reads, among those of a sample: image, caption, metadata."""
+    names = list(extensions)
+    by_lower = {name.lower(): name for name in reversed(names)}
+    chosen = (image_member(dict.fromkeys(names)), by_lower.get(CAPTION_EXTENSION), metadata_member(names))
+    return {name for name in chosen if name is not None}
+
+
 def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
     """Build a sample from its members (extension without dot → bytes).
 
@@ -85,14 +99,34 @@ def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
 
 
 def parse_metadata(data: bytes) -> dict[str, Any]:
-    """Parse a JSON object. Raises BrokenSample when `data` is not one."""
+    """Parse a JSON object. Raises BrokenSample when `data` is not one, or one nested deeper than MAX_JSON_DEPTH.
+
+    Whatever is returned can be written by `dump_metadata`.
+    """
     try:
-        parsed = json.loads(data)
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        if _is_deep(text):
+            raise BrokenSample("metadata_not_json", f"nested deeper than {MAX_JSON_DEPTH} levels")
+        parsed = json.loads(text)
+    except BrokenSample:
+        raise
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise BrokenSample("metadata_not_json", str(error)) from error
     if not isinstance(parsed, dict):
         raise BrokenSample("metadata_not_json", f"expected an object, received {type(parsed).__name__}")
     return parsed
+
+
+def _is_deep(text: str) -> bool:
+    """Whether brackets outside of strings are nested deeper than MAX_JSON_DEPTH."""
+    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
+        return False
+    depth = 0
+    for found in _JSON_STRING_OR_BRACKET.finditer(text):
+        depth += (found[0] in "[{") - (found[0] in "]}")
+        if depth > MAX_JSON_DEPTH:
+            return True
+    return False
 
 
 def dump_metadata(metadata: Mapping[str, Any]) -> bytes:
@@ -101,6 +135,31 @@ def dump_metadata(metadata: Mapping[str, Any]) -> bytes:
         return json.dumps(metadata, ensure_ascii=False, separators=(", ", ": ")).encode("utf-8")
     except UnicodeEncodeError:  # a lone surrogate, which JSON can only carry escaped
         return json.dumps(metadata, ensure_ascii=True, separators=(", ", ": ")).encode("ascii")
+
+
+def what_is_missing(key: str, members: Iterable[str], metadata: Mapping[str, Any] | None) -> str:
+    """Say why members (extensions) under `key` are no pair: what is there, and what would be read."""
+    names = sorted(members)
+    there = f"members are {', '.join(names)}"
+    if image_member(dict.fromkeys(names)) is None:
+        return f"{there}; an image is read from {key}.jpg (or jpeg, png, webp)"
+    if metadata is None:
+        return f"{there}; a caption is read from {key}.txt, or from {key}.json under `caption`"
+    name = f"{key}.{metadata_member(names)}"
+    if "caption" in metadata:
+        return f"caption in {name} is {_json_type(metadata['caption'])}; expected text"
+    fields = ", ".join(list(metadata)[:5]) or "none"
+    return f"{name} has no field `caption` (its fields: {fields}), and there is no {key}.txt"
+
+
+def _json_type(value: object) -> str:
+    """A parsed JSON value's type, as JSON names it."""
+    if value is None:
+        return "null"
+    if isinstance(value, float) and value != value:
+        return "NaN"
+    names = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return names.get(type(value), type(value).__name__)
 
 
 def _decode_caption(data: bytes) -> str:

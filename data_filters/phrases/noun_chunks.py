@@ -1,5 +1,6 @@
 """Finds phrases with any spaCy pipeline that has a dependency parser, given by name or path."""
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,15 @@ NEEDED = (
     "attribute_ruler",
     "parser",
 )
+
+# spaCy's tokenizer takes one mark after another off a word, in time that grows with the square of their number (3 s for
+# 3,900 exclamation marks), and each mark is a token for the parser. No English text comes near these bounds.
+LONGEST_RUN = 256  # characters without white space
+MOST_MARKS_TOGETHER = 32
+CHARACTERS_PER_MARK = 10  # at least, over what is read of a caption; English text has about 30
+_LONG_RUN = re.compile(rf"(\S{{{LONGEST_RUN}}})(\S+)")
+_MARKS_TOGETHER = re.compile(rf"([^\w\s]{{{MOST_MARKS_TOGETHER}}})([^\w\s]+)")
+_MARK = re.compile(r"[^\w\s]")
 
 
 class NounChunks:
@@ -86,9 +96,26 @@ def parse(nlp: Language, captions: Iterable[str], options: PhraseOptions) -> Ite
             cut = text.rfind(" ", 0, options.max_characters + 1)
             limit = cut if cut > 0 else options.max_characters
             text = text[:limit]
+        text = without_spam(text, max(MOST_MARKS_TOGETHER, options.max_characters // CHARACTERS_PER_MARK))
         texts.append(text)
-        limits.append(limit)
+        limits.append(min(limit, len(text) + 1))
     return zip(nlp.pipe(texts, batch_size=options.batch_size), limits, strict=True)
+
+
+def without_spam(text: str, most_marks: int) -> str:
+    """Blank what exceeds LONGEST_RUN and MOST_MARKS_TOGETHER, one character for one; cut the text behind `most_marks`.
+
+    Offsets stay, and a text within these bounds is returned as it is.
+    """
+    text = _LONG_RUN.sub(_blanked, _MARKS_TOGETHER.sub(_blanked, text))
+    for number, mark in enumerate(_MARK.finditer(text), start=1):
+        if number > most_marks:
+            return text[: mark.start()]
+    return text
+
+
+def _blanked(found: re.Match[str]) -> str:
+    return found[1] + " " * len(found[2])
 
 
 def readable(text: str) -> str:

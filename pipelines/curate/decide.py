@@ -56,7 +56,9 @@ def decide(pairs: Iterable[Row], quarantine: Iterable[Row], config: CurateConfig
             next(counts for counts in funnel.filters if counts.name == drops[0].reason).rejected_alone += 1
         decision.rejected.append(Rejected(row, drops[0]))
     for sample in quarantine:
-        funnel.quarantine[sample["reason"]] = funnel.quarantine.get(sample["reason"], 0) + 1
+        count = sample.get("count", 1)  # a damage of the tar stands for as many samples as it has cost
+        if count:
+            funnel.quarantine[sample["reason"]] = funnel.quarantine.get(sample["reason"], 0) + count
     funnel.quarantine = dict(sorted(funnel.quarantine.items()))
     funnel.quarantined = sum(funnel.quarantine.values())
     funnel.samples = funnel.pairs + funnel.quarantined

@@ -3,7 +3,7 @@
 import base64
 import io
 
-from data_filters.sample import image_member, sample_from_members
+from data_filters.sample import image_member, members_read, sample_from_members
 from pipelines.common.files import join, remove_file, write_json
 from pipelines.curate.decide import Rejected
 from pipelines.curate.scan import members_of
@@ -37,7 +37,8 @@ def _first_of_each_filter(rejected: list[Rejected], count: int) -> list[Rejected
 def _example(unit: Unit, rejected: Rejected) -> dict[str, object]:
     """The entry of one pair; its members are read from the raw shard."""
     row, drop = rejected.row, rejected.drop
-    members = members_of(row)
+    needed = members_read(member.extension for member in members_of(row))
+    members = [member for member in members_of(row) if member.extension in needed]
     names = [member.extension for member in members]
     contents = dict(zip(names, read_members(unit.uri, members), strict=True))
     image = image_member(contents)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import posixpath
 
 from data_filters.errors import InputError
-from data_filters.sample import CAPTION_EXTENSION, METADATA_EXTENSION, image_member
 from pipelines.common.files import filesystem
+from pipelines.curate.first_pair import missing_pair
 from pipelines.shards.listing import Kind, find_shards
 from pipelines.shards.manifest import Manifest, read_manifests
-from pipelines.shards.reader import group, walk
-from pipelines.shards.tar_format import BrokenShard
 from pipelines.shards.unit import Unit
 
 
@@ -51,18 +49,15 @@ _NO_SHARDS = {
 
 def require_pairs(units: list[Unit], input: str) -> None:
     """Raise InputError unless some shard holds an image with a caption; reads headers up to the first pair."""
+    there = None
     for unit in units:
-        try:
-            for _, members in group(walk(unit.uri)):
-                names = [member.extension for member in members]
-                lower = {name.lower() for name in names}
-                if image_member(dict.fromkeys(names)) and lower & {CAPTION_EXTENSION, METADATA_EXTENSION}:
-                    return
-        except BrokenShard:
-            continue  # the scan reports where and why
+        fault = missing_pair(unit)
+        if fault is None:
+            return
+        there = there or fault
     raise InputError(
         f"input {input}: no image-text pair in {len(units)} shard{'s' if len(units) > 1 else ''}; a pair is "
-        "KEY.jpg (or jpeg, png, webp) with KEY.txt, or with KEY.json that has a field `caption`"
+        f"KEY.jpg (or jpeg, png, webp) with KEY.txt, or with KEY.json that has a field `caption`; {there}"
     )
 
 

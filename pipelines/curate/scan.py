@@ -19,13 +19,19 @@ from fsspec.implementations.local import LocalFileSystem
 
 from data_filters import Facts, score
 from data_filters.image import read_header
-from data_filters.sample import BrokenSample, sample_from_members
+from data_filters.sample import BrokenSample, members_read, sample_from_members, what_is_missing
 from pipelines.common.files import filesystem
-from pipelines.shards.reader import group, read_members, walk
-from pipelines.shards.tar_format import BrokenShard, Member
+from pipelines.curate.contents import Contents, sort_out
+from pipelines.curate.losses import count_lost
+from pipelines.shards.names import fault_of_name, printable
+from pipelines.shards.reader import read_members, survey
+from pipelines.shards.tar_format import BrokenShard, Member, Sparse
 from pipelines.shards.unit import Unit
 
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
+MAX_PART = 256 * 1024 * 1024  # bytes of an image, a caption or metadata
+MAX_TEXT = 500  # characters of an error's text that are kept
+_WITHOUT_SPARSE = "write the tar without --sparse (-S)"
 
 # A pair or a quarantined sample by column name, as `pyarrow.Table.to_pylist` gives it; the columns are those of
 # `sidecar.scan_schema`, which depend on the registered filters, or of `sidecar.QUARANTINE_SCHEMA`.
@@ -48,35 +54,62 @@ def members_of(row: Row) -> list[Member]:
 
 
 def scan(unit: Unit) -> Scanned:
-    """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error."""
+    """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error.
+
+    Members of one key belong together wherever they stand in the shard. Of a member that nothing needs only the place
+    is taken down.
+    """
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
             scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
+        contents = sort_out(survey(path))
         keys: set[str] = set()
-        for batch in _batches(path, scanned):
-            flat = [member for _, members in batch for member in members]
-            data = iter(read_members(path, flat))
-            for key, members in batch:
-                contents = {member.extension: next(data) for member in members}
+        for batch in _batches(contents.samples):
+            needed = [_needed(members) for members in batch]
+            data = iter(read_members(path, [member for members in needed for member in members]))
+            for members, used in zip(batch, needed, strict=True):
+                key = members[0].key
+                parts = {member.extension: next(data) for member in used}
                 try:
                     if key in keys:
                         raise BrokenSample("duplicate_key", f"{key} was there before in this shard")
-                    scanned.pairs.append(_look(key, members, contents))
+                    scanned.pairs.append(_look(key, members, parts, contents.sparse.get(key, [])))
                     keys.add(key)
                 except BrokenSample as broken:
                     scanned.quarantine.append(
                         _quarantined(unit, members[0].offset, key, broken.reason, broken)
                     )
+        scanned.quarantine += _sparse_rows(unit, contents)
+        scanned.quarantine += _damage_rows(unit, contents, os.path.getsize(path))
     return scanned
 
 
-def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> Row:
-    """Read a pair and make its row. Raises BrokenSample."""
-    sample = sample_from_members(key, contents)
+def _needed(members: list[Member]) -> list[Member]:
+    """The members whose content makes the pair; none when one is too large."""
+    names = members_read(member.extension for member in members)
+    needed = [member for member in members if member.extension in names]
+    return needed if all(member.length <= MAX_PART for member in needed) else []
+
+
+def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: list[Sparse]) -> Row:
+    """Read a pair from its parts and make its row. Raises BrokenSample."""
+    names = [member.extension for member in members]
+    for name in names:
+        fault = fault_of_name(f"{key}.{name}")
+        if fault is not None:
+            raise BrokenSample("unsafe_name", f"{key}.{name} has {fault}; rename it")
+    read = members_read(names)
+    for member in members:
+        if member.extension in read and member.length > MAX_PART:
+            raise BrokenSample("too_large", f"{key}.{member.extension} has {member.length} bytes")
+    sparse_names = members_read([*names, *(one.extension for one in sparse)]) - read
+    if sparse_names:
+        raise BrokenSample("sparse_member", f"{key}.{min(sparse_names)} is stored sparse; {_WITHOUT_SPARSE}")
+    sample = sample_from_members(key, parts)
     if sample.image is None:
-        raise BrokenSample("no_image", f"members are {', '.join(sorted(contents))}")
+        raise BrokenSample("no_image", what_is_missing(key, names, sample.metadata))
     if sample.caption is None:
-        raise BrokenSample("no_caption", f"members are {', '.join(sorted(contents))}")
+        raise BrokenSample("no_caption", what_is_missing(key, names, sample.metadata))
     header = read_header(sample.image)
     return {
         "key": key,
@@ -90,36 +123,59 @@ def _look(key: str, members: list[Member], contents: dict[str, bytes]) -> Row:
     }
 
 
-def _batches(path: str, scanned: Scanned) -> Iterator[list[tuple[str, list[Member]]]]:
-    """Yield whole samples in batches of about READ_AHEAD bytes; damage of the tar ends them and is quarantined."""
-    batch: list[tuple[str, list[Member]]] = []
+def _batches(samples: list[list[Member]]) -> Iterator[list[list[Member]]]:
+    """Yield samples in batches of about READ_AHEAD bytes of what is read of them."""
+    batch: list[list[Member]] = []
     held = 0
-    try:
-        for key, members in group(walk(path)):
-            batch.append((key, members))
-            held += sum(member.length for member in members)
-            if held >= READ_AHEAD:
-                yield batch
-                batch, held = [], 0
-    except BrokenShard as broken:
-        yield batch
-        batch = []
-        scanned.quarantine.append(
-            _quarantined(scanned.unit, broken.offset, broken.key, "broken_shard", broken)
-        )
+    for members in samples:
+        batch.append(members)
+        held += sum(member.length for member in _needed(members))
+        if held >= READ_AHEAD:
+            yield batch
+            batch, held = [], 0
     yield batch
 
 
-def _quarantined(unit: Unit, offset: int, key: str | None, reason: str, error: Exception) -> Row:
+def _sparse_rows(unit: Unit, contents: Contents) -> Iterator[Row]:
+    """Rows of sparse members: of those left out of a pair, which count as no sample, and of those that stood alone."""
+    keys = {members[0].key for members in contents.samples}
+    for key, members in contents.sparse.items():
+        names = [member.extension for member in members]
+        if key in keys and members_read(names):
+            continue  # its sample is set aside
+        error = BrokenSample("sparse_member", f"{key}.{', '.join(names)} left out; {_WITHOUT_SPARSE}")
+        yield _quarantined(unit, members[0].offset, key, error.reason, error, int(key not in keys))
+
+
+def _damage_rows(unit: Unit, contents: Contents, total: int) -> Iterator[Row]:
+    """A row for each damage of the tar with the number of samples that it has cost: 0 where none may have been lost."""
+    for hit in contents.hits:
+        loss = count_lost(unit, contents, hit, total)
+        error = BrokenShard(unit.shard, hit.damage.offset, hit.damage.reason)
+        key = hit.keys[0] if hit.keys else None
+        yield _quarantined(unit, hit.damage.offset, key, "broken_shard", error, loss.count, loss.basis)
+
+
+def _quarantined(
+    unit: Unit,
+    offset: int,
+    key: str | None,
+    reason: str,
+    error: Exception,
+    count: int = 1,
+    remark: str = "",
+) -> Row:
     # A broken shard's own text holds the path of the local copy, which differs from run to run.
     text = f"{error.reason} at byte {error.offset}" if isinstance(error, BrokenShard) else str(error)
+    text = f"{type(error).__name__}: {text}" + (f"; {remark}" if remark else "")
     return {
         "shard": unit.shard,
         "offset": offset,
-        "key": key,
+        "key": None if key is None else printable(key),
         "stage": "scan",
         "reason": reason,
-        "exception": f"{type(error).__name__}: {text}",
+        "exception": printable(text[:MAX_TEXT]),
+        "count": count,
     }
 
 

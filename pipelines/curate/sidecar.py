@@ -17,7 +17,7 @@ from pipelines.common.files import filesystem, join, remove_file, write_parquet
 from pipelines.curate.scan import Scanned
 from pipelines.shards.unit import Unit
 
-SCAN_VERSION = 1
+SCAN_VERSION = 2
 SCAN = "scan"
 QUARANTINE = "quarantine"
 
@@ -39,6 +39,7 @@ QUARANTINE_SCHEMA = pa.schema(
         ("stage", pa.string()),
         ("reason", pa.string()),
         ("exception", pa.string()),
+        ("count", pa.int64()),  # samples lost
     ]
 )
 

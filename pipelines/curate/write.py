@@ -14,6 +14,7 @@ from data_filters.phrases import PhraseExtractor
 from data_filters.sample import (
     METADATA_EXTENSION,
     dump_metadata,
+    members_read,
     metadata_member,
     parse_metadata,
     sample_from_members,
@@ -29,6 +30,7 @@ from pipelines.phrases.config import PhrasesConfig
 from pipelines.shards.manifest import Manifest, output_entry, write_manifest
 from pipelines.shards.reader import read_members
 from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
+from pipelines.shards.stored import Content, stored_apart
 from pipelines.shards.unit import Unit
 from pipelines.shards.writer import write_shard
 
@@ -50,7 +52,7 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
         "outputs": outputs,
         "funnel": asdict(decision.funnel),
         "quarantine": {
-            "file": f"{QUARANTINE}/{unit.name}.parquet" if quarantined else None,
+            "file": f"{QUARANTINE}/{unit.name}.parquet" if scanned.quarantine else None,
             "count": quarantined,
         },
     }
@@ -60,16 +62,20 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
 
 def _kept_samples(
     unit: Unit, decision: Decision, config: PhrasesConfig | None
-) -> Iterator[tuple[str, dict[str, bytes]]]:
+) -> Iterator[tuple[str, dict[str, Content]]]:
     """The kept samples by key, with their records; about READ_AHEAD bytes are held at a time."""
     rows = sorted(decision.kept, key=lambda row: row["key"])
     for batch in _batches(rows):
-        members = [member for row in batch for member in members_of(row)]
-        data = iter(read_members(unit.uri, members))
-        contents = [{member["extension"]: next(data) for member in row["members"]} for row in batch]
+        members = [members_of(row) for row in batch]
+        apart = [stored_apart(unit.uri, one, members_read(m.extension for m in one)) for one in members]
+        held = [
+            [m for m in one if m.extension not in large] for one, large in zip(members, apart, strict=True)
+        ]
+        data = iter(read_members(unit.uri, [member for one in held for member in one]))
+        contents = [{member.extension: next(data) for member in one} for one in held]
         phrases = _phrases([row["key"] for row in batch], contents, config)
-        for row, parts, of_caption in zip(batch, contents, phrases, strict=True):
-            yield row["key"], _with_record(parts, _record(unit, row, of_caption))
+        for row, parts, large, of_caption in zip(batch, contents, apart, phrases, strict=True):
+            yield row["key"], {**_with_record(parts, _record(unit, row, of_caption)), **large}
 
 
 def _phrases(

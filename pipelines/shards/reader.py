@@ -14,22 +14,24 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.common.files import Uri, filesystem
-from pipelines.shards.storage import coalesce, index_name, open_at_random
-from pipelines.shards.tar_format import BrokenShard, Member, parse_members
+from pipelines.shards.recovery import Entry, survey_members
+from pipelines.shards.storage import coalesce, index_name, open_at_random, read_range
+from pipelines.shards.tar_format import BrokenShard, Member, Read, parse_members
 from pipelines.shards.writer import INDEX_SCHEMA
 
 
 def walk(uri: Uri) -> Iterator[Member]:
     """Find every member `KEY.EXT` of a tar from its headers, in tar order; no data is read.
 
-    KEY ends at the first dot of the base name, as in webdataset. Folders, links, hidden files and files without an
-    extension belong to no sample and are passed over. Reads ustar prefixes, GNU and pax long names, base-256 sizes.
+    KEY ends at the first dot of the base name, as in webdataset. A hard link stands for the file that it names.
+    Folders, symbolic links, sparse files, hidden files and files without an extension are passed over. Reads ustar
+    prefixes, GNU and pax long names, base-256 sizes.
 
     Raises BrokenShard at the first damage, after the members before it were yielded, and also when the end marker is
     missing, since the tar may then be incomplete.
     """
     with open_at_random(uri) as (read, total):
-        yield from parse_members(os.fspath(uri), read, total)
+        yield from _members(os.fspath(uri), read, total)
 
 
 def iterate(uri: Uri) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -38,8 +40,18 @@ def iterate(uri: Uri) -> Iterator[tuple[str, dict[str, bytes]]]:
     On damage every sample that is known to be complete is yielded, then BrokenShard is raised.
     """
     with open_at_random(uri) as (read, total):
-        for key, members in group(parse_members(os.fspath(uri), read, total)):
+        for key, members in group(_members(os.fspath(uri), read, total)):
             yield key, {member.extension: read(member.offset, member.length) for member in members}
+
+
+def survey(uri: Uri) -> Iterator[Entry]:
+    """Yield the members of a raw tar and its damages, in tar order; no data is read, and no damage raises an error."""
+    with open_at_random(uri) as (read, total):
+        yield from survey_members(os.fspath(uri), read, total)
+
+
+def _members(uri: str, read: Read, total: int) -> Iterator[Member]:
+    return (member for member in parse_members(uri, read, total) if isinstance(member, Member))
 
 
 def group(members: Iterable[Member]) -> Iterator[tuple[str, list[Member]]]:
@@ -71,6 +83,29 @@ def group(members: Iterable[Member]) -> Iterator[tuple[str, list[Member]]]:
         seen.add(member.extension)
 
 
+def join(members: list[Member]) -> list[list[int]]:
+    """Join members of one key wherever they stand in a tar: the positions in `members` of each sample's members.
+
+    Samples are in the order of their first members. Neighbours of one key belong together; they join the last sample of
+    that key before them, unless that has one of their extensions already: then they are another sample.
+    """
+    samples: list[list[int]] = []
+    extensions: list[set[str]] = []
+    last_of: dict[str, int] = {}
+    position = 0
+    for key, run in group(members):
+        names = {member.extension for member in run}
+        number = last_of.get(key)
+        if number is None or not extensions[number].isdisjoint(names):
+            number = last_of[key] = len(samples)
+            samples.append([])
+            extensions.append(set())
+        samples[number] += range(position, position + len(run))
+        extensions[number] |= names
+        position += len(run)
+    return samples
+
+
 def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
     """Read the bytes of any members, in the order given; neighbours are fetched with one request.
 
@@ -83,7 +118,7 @@ def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         with open(path, "rb", buffering=0) as file:
-            blocks = [os.pread(file.fileno(), stop - start, start) for start, stop, _ in ranges]
+            blocks = [read_range(file.fileno(), start, stop) for start, stop, _ in ranges]
     else:
         blocks = fs.cat_ranges([path] * len(ranges), [r[0] for r in ranges], [r[1] for r in ranges])
     for (start, _, positions), block in zip(ranges, blocks, strict=True):

@@ -15,6 +15,7 @@ from pipelines.shards.tar_format import Member, Read
 
 MAX_GAP = 64 * 1024  # bytes: two members nearer than this are fetched with one request
 MAX_RANGE = 16 * 1024 * 1024  # bytes: the longest coalesced request
+MAX_READ = 1024 * 1024 * 1024  # bytes of one system call; Linux reads at most 2,147,479,552
 INDEX_SUFFIX = ".index.parquet"
 
 
@@ -42,6 +43,18 @@ def open_at_random(uri: Uri) -> Iterator[tuple[Read, int]]:
             return data
 
         yield read, total
+
+
+def read_range(descriptor: int, start: int, stop: int) -> bytes:
+    """Read the bytes from `start` to `stop` of an open local file, fewer where it ends before."""
+    pieces: list[bytes] = []
+    while start < stop:
+        piece = os.pread(descriptor, min(stop - start, MAX_READ), start)
+        if not piece:
+            break
+        pieces.append(piece)
+        start += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def coalesce(members: list[Member]) -> list[tuple[int, int, list[int]]]:

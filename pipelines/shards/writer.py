@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import Uri, filesystem, partial_name
+from pipelines.shards.names import fault_of_name, split_name
 from pipelines.shards.storage import index_name
-from pipelines.shards.tar_format import BLOCK, Member, split_name
+from pipelines.shards.stored import Content
+from pipelines.shards.tar_format import BLOCK, Member
 
 RECORD = 20 * BLOCK  # tar files are padded to whole records
 INDEX_SCHEMA = pa.schema(
@@ -37,10 +39,11 @@ class ShardInfo:
     sha256: str
 
 
-def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> ShardInfo:
+def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) -> ShardInfo:
     """Write a tar and its index under temporary names, then rename both. Samples stay in the order given.
 
-    Raises ValueError on a key that comes twice, or on a name that would not be read back under the same key.
+    A member that is `Stored` in another tar is copied in pieces. Raises ValueError on a key that comes twice, and on
+    a name that is unsafe (`names.fault_of_name`) or would not be read back under the same key.
     """
     fs, path = filesystem(uri)
     fs.makedirs(posixpath.dirname(path), exist_ok=True)
@@ -92,14 +95,21 @@ class _HashingWriter:
         self.sha256.update(data)
 
 
-def _append(out: _HashingWriter, key: str, extension: str, data: bytes) -> Member:
+def _append(out: _HashingWriter, key: str, extension: str, content: Content) -> Member:
     name = f"{key}.{extension}"
     if split_name(name) != (key, extension):
         raise ValueError(f"{name!r} is no name for extension {extension!r} under key {key!r}")
+    fault = fault_of_name(name)
+    if fault is not None:
+        raise ValueError(
+            f"{name!r} has {fault}, and could leave the folder in which a shard is unpacked; rename it"
+        )
+    length = len(content) if isinstance(content, bytes) else content.length
     header = tarfile.TarInfo(name)  # its defaults are ours: mtime 0, uid and gid 0, no owner names, mode 0644
-    header.size = len(data)
+    header.size = length
     out.write(header.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
     offset = out.size
-    out.write(data)
-    out.write(bytes(-len(data) % BLOCK))
-    return Member(key, extension, offset, len(data))
+    for piece in (content,) if isinstance(content, bytes) else content:
+        out.write(piece)
+    out.write(bytes(-length % BLOCK))
+    return Member(key, extension, offset, length)

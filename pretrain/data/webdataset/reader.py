@@ -32,6 +32,7 @@ from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.preparation import UNREADABLE, BadSamples, Pair, Preparation
 from pretrain.data.shards.cache import Remote, ShardCache
 from pretrain.data.shards.source import is_local
+from pretrain.data.webdataset.finite_stream import FiniteStream
 from pretrain.data.webdataset.tar_folder import StreamPlan, TarFolder
 
 logger = logging.getLogger(__name__)
@@ -137,13 +138,13 @@ class StreamReader:
             stages.append(webdataset.shuffle(self.buffer, initial=self.buffer, rng=generator))
         return iter(webdataset.DataPipeline(*stages))
 
-    def _opened(self, shards: Iterable[dict[str, str]]) -> Iterator[dict[str, str | IO[bytes]]]:
+    def _opened(self, shards: Iterable[dict[str, str]]) -> Iterator[dict[str, str | FiniteStream]]:
         """webdataset's stage that opens tars; one that cannot be opened is counted as broken."""
         urls = [shard["url"] for shard in shards]
         for number, url in enumerate(urls):
             try:
                 with self._open(url, urls[number : number + 1 + READ_AHEAD]) as stream:
-                    yield {"url": url, "stream": stream}
+                    yield {"url": url, "stream": FiniteStream(stream)}
             except OSError as error:
                 self._broken(error, url)
 

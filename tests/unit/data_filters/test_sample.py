@@ -9,9 +9,11 @@ import pytest
 from data_filters.sample import (
     BrokenSample,
     dump_metadata,
+    members_read,
     metadata_member,
     parse_metadata,
     sample_from_members,
+    what_is_missing,
 )
 
 
@@ -73,6 +75,52 @@ def test_metadata_survives_a_round_trip():
     text = '{"z": 1.5, "a": "żółw \\u2028", "lone": "\\ud800", "big": 123456789012345678901234567890}'
     assert json.loads(dump_metadata(parse_metadata(text.encode()))) == json.loads(text)
     assert list(json.loads(dump_metadata({"z": 1, "a": 2}))) == ["z", "a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": ' + "[" * 99 + "]" * 99 + "}",
+        '{"a": "' + "[{" * 500 + '\\\\\\"[[["}',
+        '{"a": [' + "[]," * 500 + "{}]}",
+    ],
+)
+def test_brackets_count_where_they_nest(text):
+    assert json.loads(dump_metadata(parse_metadata(text.encode()))) == json.loads(text)
+    assert parse_metadata(text.encode("utf-16")) == json.loads(text)
+
+
+def test_a_level_more_is_too_deep():
+    with pytest.raises(BrokenSample, match="metadata_not_json: nested deeper than 100 levels"):
+        parse_metadata(('{"a": ' + "[" * 100 + "]" * 100 + "}").encode())
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["jpg", "png", "txt", "json", "cls"], {"jpg", "txt", "json"}),
+        (["TXT", "txt", "JPG", "mp4"], {"TXT", "JPG"}),
+        (["input.jpg"], set()),
+    ],
+)
+def test_what_is_read_is_what_the_sample_is_made_of(names, read):
+    assert members_read(names) == read
+    members = dict.fromkeys(names, b'{"a": 1}')
+    assert set(sample_from_members("k", members).extras) == set(names) - read
+
+
+@pytest.mark.parametrize(
+    ("members", "metadata", "said"),
+    [
+        (["output.txt", "input.jpg"], None, "members are input.jpg, output.txt; an image is read from k.jpg"),
+        (["jpg", "caption"], None, "members are caption, jpg; a caption is read from k.txt"),
+        (["jpg", "JSON"], {"caption": True}, "caption in k.JSON is true or false; expected text"),
+        (["jpg", "json"], {"TEXT": "a"}, "k.json has no field `caption` (its fields: TEXT)"),
+        (["jpg", "json"], {}, "k.json has no field `caption` (its fields: none)"),
+    ],
+)
+def test_what_is_missing_is_said(members, metadata, said):
+    assert what_is_missing("k", members, metadata).startswith(said)
 
 
 def test_importing_the_package_loads_no_imaging_and_no_table_library():

@@ -15,6 +15,9 @@ from data_filters.text import word_count
         ("żółw i kot", 3),
         ("a b", 2),
         ("x-y", 1),
+        ("\u200b \x01 \u202e \u00ad \u0301 \u3164 \u2800 \ue000", 0),
+        ("\u202ea red \u200bcar", 3),
+        ("\U0001f600 ! \u4e2d", 3),
     ],
 )
 def test_words_are_what_stands_between_white_space(caption, words):

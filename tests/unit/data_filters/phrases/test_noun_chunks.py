@@ -1,5 +1,5 @@
 from data_filters.phrases import PhraseOptions
-from data_filters.phrases.noun_chunks import NounChunks, load_pipeline, parse, readable
+from data_filters.phrases.noun_chunks import NounChunks, load_pipeline, parse, readable, without_spam
 
 
 def test_text_stays_as_long_as_it_was():
@@ -30,3 +30,11 @@ def test_words_met_are_not_kept():
     for i in range(20):
         extractor([f"a zq{i}x{j} beside a vv{j}w{i}" for j in range(20)])
     assert len(extractor.nlp.vocab.strings) - before < 100
+
+
+def test_spam_is_blanked_where_it_stands_and_the_rest_stays():
+    text = "a dog, a red umbrella (on a table)!!! " + "-" * 32 + " " + "x" * 256
+    assert without_spam(text, 100) == text
+    assert without_spam("now" + "!" * 50 + "a cat", 100) == "now" + "!" * 32 + " " * 18 + "a cat"
+    assert without_spam("x-" * 200 + " end", 400) == "x-" * 128 + " " * 144 + " end"
+    assert without_spam("one, two, three, four", 2) == "one, two, three"

@@ -54,3 +54,14 @@ def test_the_order_and_the_choice_of_filters_are_the_recipe_s():
 
 def test_other_limits_are_replayed_on_the_same_scores():
     assert len(decide(PAIRS, [], CurateConfig(min_side=99, max_aspect=11)).kept) == 4
+
+
+def test_a_row_of_the_quarantine_stands_for_as_many_samples_as_it_says():
+    rows = [
+        {"reason": "broken_shard", "count": 54},
+        {"reason": "no_image"},
+        {"reason": "sparse_member", "count": 0},
+    ]
+    funnel = decide(PAIRS, rows, CurateConfig()).funnel
+    assert funnel.quarantine == {"broken_shard": 54, "no_image": 1}
+    assert (funnel.samples, funnel.quarantined) == (61, 55)

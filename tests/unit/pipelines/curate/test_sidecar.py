@@ -32,7 +32,7 @@ def test_the_sidecar_gives_the_scan_back_and_knows_when_it_is_stale(unit, tmp_pa
     save_scan(found, output)
     assert load_scan(unit, output) == found
     quarantine = pq.read_table(tmp_path / "out" / "quarantine" / "0.parquet")
-    assert quarantine.column_names == ["shard", "offset", "key", "stage", "reason", "exception"]
+    assert quarantine.column_names == ["shard", "offset", "key", "stage", "reason", "exception", "count"]
     grown = type(unit)(unit.name, unit.uri, unit.size + 1)
     assert load_scan(grown, output) is None
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.shards.reader import group, iterate, read_index, read_members, walk
+from pipelines.shards.reader import group, iterate, join, read_index, read_members, walk
 from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.writer import write_shard
 
 # Names of samples: long ones need pax records, foreign letters too, folders put dots in front of the base name.
-letters = st.characters(codec="utf-8", exclude_characters="/.\0", exclude_categories=("Cs", "Cc"))
+letters = st.characters(codec="utf-8", exclude_characters="/.\0\\", exclude_categories=("Cs", "Cc"))
 bases = st.text(letters, min_size=1, max_size=150)
 folders = st.lists(st.text(letters, min_size=1, max_size=20).map(lambda name: f"{name}.d"), max_size=2)
 keys = st.builds(lambda folder, base: "/".join([*folder, base]), folders, bases)
@@ -134,3 +134,9 @@ def test_real_shards_are_walked_as_tarfile_walks_them(shared_data):
         with tarfile.open(path) as tar:
             expected = [(m.name, m.offset_data, m.size) for m in tar.getmembers() if m.isfile()]
         assert [(f"{m.key}.{m.extension}", m.offset, m.length) for m in walk(path)] == expected
+
+
+def test_members_of_a_key_are_joined_wherever_they_stand():
+    names = ["a.jpg", "b.jpg", "a.txt", "b.txt", "a.jpg", "a.txt", "c.jpg"]
+    members = [Member(*name.split("."), number, 1) for number, name in enumerate(names)]
+    assert join(members) == [[0, 2], [1, 3], [4, 5], [6]]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.shards.storage import MAX_GAP, MAX_RANGE, coalesce, index_name, open_at_random
+from pipelines.shards import storage
+from pipelines.shards.storage import MAX_GAP, MAX_RANGE, coalesce, index_name, open_at_random, read_range
 from pipelines.shards.tar_format import Member
 
 DATA = bytes(range(256)) * 5
@@ -69,3 +70,12 @@ def test_neighbours_by_hand():
 
 def test_index_name():
     assert index_name("s3://a/b.tar/00001.tar") == "s3://a/b.tar/00001.index.parquet"
+
+
+def test_a_range_is_read_in_several_calls(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "MAX_READ", 7)
+    (tmp_path / "x").write_bytes(bytes(range(100)))
+    with open(tmp_path / "x", "rb") as file:
+        assert read_range(file.fileno(), 3, 50) == bytes(range(3, 50))
+        assert read_range(file.fileno(), 90, 500) == bytes(range(90, 100))
+        assert read_range(file.fileno(), 5, 5) == b""

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.shards.names import split_name
 from pipelines.shards.reader import iterate, read_index, walk
-from pipelines.shards.tar_format import BLOCK, BrokenShard, Member, parse_members, split_name
+from pipelines.shards.tar_format import BLOCK, BrokenShard, Member, parse_members
 from pipelines.shards.writer import write_shard
 
 
@@ -100,3 +101,13 @@ def test_a_member_that_is_cut_is_named():
     with pytest.raises(BrokenShard, match="the tar ends inside a member at byte 0") as raised:
         parsed(header.tobuf(tarfile.USTAR_FORMAT) + bytes(100))
     assert raised.value.key == "a"
+
+
+@pytest.mark.parametrize("field", [b"-0000001000\0", b"+1\0", b"1_0\0", b"0o17\0"])
+def test_a_size_that_is_no_octal_number_is_no_header(field):
+    block = bytearray(tarfile.TarInfo("a.bin").tobuf(tarfile.USTAR_FORMAT))
+    block[124:136] = field.ljust(12, b"\0")
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    with pytest.raises(BrokenShard, match="no tar header"):
+        parsed(bytes(block) + bytes(2 * BLOCK))

@@ -70,3 +70,10 @@ def test_an_empty_shard_is_a_tar_with_an_empty_index(tmp_path):
     with tarfile.open(tmp_path / "x.tar") as tar:
         assert tar.getnames() == []
     assert pq.read_table(tmp_path / "x.index.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize("key", ["../up", "/root", "a\\b", "a\0b", "caf\udce9"])
+def test_an_unsafe_name_is_never_written(tmp_path, key):
+    with pytest.raises(ValueError, match="rename it"):
+        write_shard(tmp_path / "0.tar", [(key, {"txt": b"x"})])
+    assert list(tmp_path.iterdir()) == []
