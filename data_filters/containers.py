@@ -6,7 +6,9 @@ an MPO, later frames of an APNG) may be cut.
 
 from __future__ import annotations
 
+import functools
 import re
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -217,12 +219,25 @@ def _webp_size(kind: bytes, body: bytes) -> tuple[int, int] | None:
     return None
 
 
+@functools.cache
+def silence_pillow() -> None:
+    """Ignore Pillow's warnings of large and of damaged pictures in this process: `decode.MOST_PIXELS` governs.
+
+    Once for the process, since `warnings.catch_warnings` is not safe in threads.
+    """
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
 def _orientation(exif: bytes, xmp: bytes) -> int:
     """EXIF's orientation, else XMP's; 1 where neither can be read, as viewers do."""
     if b"\x01\x12" in exif or b"\x12\x01" in exif:  # the tag in either byte order: most pictures have none
         # Imported here, since importing data_filters must stay cheap.
         from PIL import Image
 
+        silence_pillow()
         tags = Image.Exif()
         try:
             tags.load(exif)

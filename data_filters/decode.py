@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib
 import io
-import warnings
 from typing import TYPE_CHECKING
 
 from data_filters import containers
@@ -145,12 +144,7 @@ def _load(data: bytes, kind: str, turn: bool = False) -> Image.Image:
 
 @functools.cache
 def _plugin(kind: str) -> type[ImageFile.ImageFile]:
-    from PIL import Image
-
-    # MOST_PIXELS governs in place of the first; the second tells of damage that does not prevent reading.
-    # Once for the process: warnings.catch_warnings is not safe in threads.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    containers.silence_pillow()
     module, name = _PLUGINS[kind]
     plugin: type[ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
     return plugin
@@ -217,7 +211,7 @@ def _from_deep(image: Image.Image) -> Image.Image:
     low, high = values.min().item(), values.max().item()
     if not real and low >= 0 and high <= 65535:
         wide = values.astype(np.uint16)
-        grey = ((wide - (wide >> 8) + 128) >> 8).astype(np.uint8)  # wide / 257, rounded
+        grey = (wide // 257 + (wide % 257 > 128)).astype(np.uint8)  # rounded; 16 bits hold 2 bytes a pixel
     else:
         if not real or low < 0 or high > 1:
             # Halves, since the range of the greatest floats is no float.
