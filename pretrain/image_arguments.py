@@ -49,7 +49,7 @@ def image_list(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
     """A list of images; one image is a list of one. Raises InputError for anything else and for none."""
     if isinstance(images, Image.Image | str | os.PathLike | bytes | bytearray):
         return [images]
-    if not isinstance(images, list | tuple):
+    if not isinstance(images, Sequence):
         raise InputError(f"images is {_described(images)}; give a list of images, or one image")
     if not images:
         raise InputError("images is an empty list; give at least one image")
@@ -59,7 +59,7 @@ def image_list(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
 def text_list(texts: str | Sequence[str], name: str) -> list[str]:
     """A list of texts; one text is a list of one. Raises InputError, which calls them `name`, for anything else."""
     given = [texts] if isinstance(texts, str) else texts
-    if not isinstance(given, list | tuple) or not given or not all(isinstance(text, str) for text in given):
+    if not isinstance(given, Sequence) or not given or not all(isinstance(text, str) for text in given):
         raise InputError(f"{name} is {_described(texts)}; give a list of texts, at least one")
     return list(given)
 
