@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from typing import cast
 
 from PIL import Image
 
@@ -53,7 +54,7 @@ def image_list(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
         raise InputError(f"images is {_described(images)}; give a list of images, or one image")
     if not images:
         raise InputError("images is an empty list; give at least one image")
-    return list(images)
+    return list(cast(Sequence[AnyImage], images))
 
 
 def text_list(texts: str | Sequence[str], name: str) -> list[str]:

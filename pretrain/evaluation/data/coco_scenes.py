@@ -24,7 +24,7 @@ from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
 from pipelines.shards.reader import read_index, read_members
 from pipelines.shards.tar_format import BrokenShard, Member
 from pretrain.evaluation.data.samples import find_shards, reason_of
-from pretrain.evaluation.data.scene import Expression, Scene, read_objects
+from pretrain.evaluation.data.scene import Expression, Scene, read_objects, sides_swapped
 
 Refs = dict[int, list[tuple[int, str]]]
 """Referring expressions by image id: (annotation id, text)."""
@@ -78,6 +78,9 @@ class CocoTables:
                 continue
             if image is None:
                 skipped["no_image"] += 1
+                continue
+            if sides_swapped(record, *image.size):
+                skipped["sides_swapped"] += 1
                 continue
             yield self._scene(record, image)
 

@@ -53,3 +53,28 @@ def test_boxes_of_shards_refer_to_the_picture_as_shown(orientation, tmp_path):
     left, top, width, height = (int(side) for side in scene.objects[0].box)
     inside = scene.image.crop((left, top, left + width, top + height))
     assert inside.getextrema() == ((250, 250), (40, 40), (40, 40))
+
+
+def coco(folder, sides: tuple[int, int], box: list[int]) -> str:
+    (folder / "photo.png").write_bytes(stored(6))
+    image = {"id": 1, "file_name": "photo.png", "width": sides[0], "height": sides[1]}
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": box, "iscrowd": 0}
+    document = {"images": [image], "categories": [{"id": 1, "name": "apple"}], "annotations": [annotation]}
+    (folder / "instances.json").write_text(json.dumps(document))
+    return str(folder / "instances.json")
+
+
+def test_boxes_of_coco_refer_to_the_picture_as_shown(tmp_path):
+    (scene,) = SceneStream(coco(tmp_path, (60, 100), [5, 5, 40, 30]))
+    assert scene.objects[0].box == (5, 5, 40, 30)
+
+
+def test_boxes_for_the_picture_as_stored_are_counted_and_not_misread(tmp_path):
+    stream = SceneStream(coco(tmp_path, (100, 60), [5, 15, 30, 40]))
+    assert list(stream) == []
+    assert stream.skipped == {"sides_swapped": 1}
+    metadata = {"width": 100, "height": 60, "objects": [{"name": "apple", "box": [5, 15, 30, 40]}]}
+    write_tar(tmp_path / "shards" / "0.tar", {"a.png": stored(6), "a.json": json.dumps(metadata)})
+    stream = SceneStream(str(tmp_path / "shards"))
+    assert list(stream) == []
+    assert stream.skipped == {"sides_swapped": 1}
