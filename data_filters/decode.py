@@ -189,7 +189,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     if image.mode == "La":
         image = image.convert("LA")
-    seen = image.convert("RGBA")
+    seen = image if image.mode == "RGBA" else image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(seen, mask=seen.getchannel("A"))
     return white
