@@ -1,22 +1,18 @@
-"""Filters of the image, from its header: format, size, whether the file has its end. Nothing is decoded."""
+"""Filters of the image, from its header: format, size, whether the first picture is whole. Nothing is decoded."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
+from data_filters.containers import Container, image_format, walk_jpeg, walk_png, walk_webp
+from data_filters.decode import check_pixels, unknown_format
 from data_filters.filter import Filter, Limit
 from data_filters.sample import BrokenSample
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_JPEG_START = b"\xff\xd8\xff"
-_JPEG_SCAN = b"\xff\xda"
-_JPEG_END = b"\xff\xd9"
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Width and height in pixels as stored (an EXIF rotation is not applied); format `jpeg`, `png` or `webp`."""
+    """Width and height in pixels as shown (EXIF's orientation applied); format `jpeg`, `png` or `webp`."""
 
     width: int
     height: int
@@ -24,31 +20,45 @@ class ImageHeader:
 
 
 def read_header(data: bytes) -> ImageHeader:
-    """Read format and size from the first bytes; the format is that of the bytes, whatever the file's name is.
+    """Read format and size from the headers; the format is that of the bytes, whatever the file's name is.
 
-    Raises BrokenSample: `unknown_image_format`, `broken_image` (a header that cannot be read) or
-    `truncated_image` (a file without its end).
+    A file is judged by its first picture: a video or a second picture behind it may be cut.
+
+    Raises BrokenSample: `unknown_image_format`, `broken_image` (a header that cannot be read), `truncated_image` (the
+    first picture has no end) or `too_many_pixels` (more than `decode.MOST_PIXELS`).
     """
-    # Imported here, since importing data_filters must stay cheap.
-    import imagesize
-    import simplejpeg
-
-    kind = _format(data)
-    if kind is None:
-        raise BrokenSample("unknown_image_format", f"first bytes are {data[:8].hex(' ') or 'none'}")
-    try:
-        if kind == "jpeg":
-            height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-        else:
-            width, height = imagesize.get(io.BytesIO(data))
-    except Exception as error:
-        # Decoders of damaged bytes raise many types (ValueError, struct.error, IndexError); all mean the same here.
-        raise BrokenSample("broken_image", f"{kind} header: {error}") from error
+    kind = image_format(data)
+    if kind == "jpeg":
+        container, width, height = _jpeg(data)
+    elif kind == "png":
+        container = walk_png(data)
+        width, height = container.width, container.height
+    elif kind == "webp":
+        container = walk_webp(data)
+        width, height = container.width, container.height
+    else:
+        raise unknown_format(data)
     if width < 1 or height < 1:
         raise BrokenSample("broken_image", f"{kind} header: size {width} x {height}")
-    if not _has_end(data, kind):
-        raise BrokenSample("truncated_image", f"{kind} of {len(data)} bytes has no end")
+    check_pixels(width, height)
+    if container.damage:
+        raise container.damage
+    if container.orientation >= 5:  # turned by a quarter
+        width, height = height, width
     return ImageHeader(int(width), int(height), kind)
+
+
+def _jpeg(data: bytes) -> tuple[Container, int, int]:
+    # Imported here, since importing data_filters must stay cheap.
+    import simplejpeg
+
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # ValueError or KeyError
+        raise BrokenSample("broken_image", f"jpeg header: {error}") from error
+    return walk_jpeg(data), width, height
 
 
 def shorter_side(header: ImageHeader) -> float:
@@ -86,24 +96,3 @@ EXTREME_ASPECT = Filter(
         description="longer over shorter side, no unit; a pair is dropped when above this",
     ),
 )
-
-
-def _format(data: bytes) -> str | None:
-    if data.startswith(_JPEG_START):
-        return "jpeg"
-    if data.startswith(_PNG_SIGNATURE):
-        return "png"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    return None
-
-
-def _has_end(data: bytes, kind: str) -> bool:
-    if kind == "jpeg":
-        # Compressed data never holds FF D9 or FF DA, so an end marker must follow the last start of a scan. An end
-        # marker before that belongs to an embedded thumbnail. Any bytes may follow the end marker.
-        end = data.rfind(_JPEG_END)
-        return end != -1 and data.find(_JPEG_SCAN, end) == -1
-    if kind == "png":
-        return data.rfind(b"IEND") != -1
-    return len(data) >= 8 + int.from_bytes(data[4:8], "little")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from pretrain import load
 
@@ -37,7 +37,7 @@ def main() -> None:
 
     model = load(options.export)
     for picture in pictures:
-        # Boxes are (left, top, width, height) in pixels of the picture as it is on disk.
+        # Boxes are (left, top, width, height) in pixels of the picture as a viewer shows it.
         detections = model.detect(picture, options.names, most=options.most)
         grounded = model.ground(picture, options.text)
         print(picture)
@@ -46,7 +46,8 @@ def main() -> None:
         print(f"  {grounded.score:.2f}  {grounded.text!r}  {rounded(grounded.box)}")
         with Image.open(picture) as image:
             drawing = draw(
-                image, [(d.box, d.text, "green") for d in detections] + [(grounded.box, "", "red")]
+                ImageOps.exif_transpose(image),
+                [(d.box, d.text, "green") for d in detections] + [(grounded.box, "", "red")],
             )
         drawing.save(options.output / f"{picture.stem}.png")
 

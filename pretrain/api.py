@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pretrain.data.samples.images import decode
 from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
 from pretrain.evaluation.localisation.detector import Detector
@@ -21,13 +19,15 @@ from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.metrics.boxes import in_pixels
 from pretrain.evaluation.prompts import class_embeddings
 from pretrain.evaluation.token_encoder import TokenEncoder
-
-AnyImage = Image.Image | str | os.PathLike[str]
+from pretrain.image_arguments import AnyImage, image_list, open_image, text_list
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A text located in an image; `box` is (left, top, width, height) in px of the image as given."""
+    """A text located in an image; `box` is (left, top, width, height) in px of the image as shown.
+
+    Shown means upright: an EXIF orientation is applied to images and files alike.
+    """
 
     text: str
     score: float
@@ -35,7 +35,11 @@ class Finding:
 
 
 class Loupe:
-    """An export, opened. Images are Pillow images or paths; texts are plain English."""
+    """An export, opened. Texts are plain English.
+
+    Images are Pillow images, paths of local files or their bytes; each is seen as a viewer shows it: upright by its
+    EXIF orientation, transparency on white, the first frame of an animation.
+    """
 
     def __init__(
         self,
@@ -70,17 +74,19 @@ class Loupe:
         Scores lie between 0 and 1. With "prior" and "softmax" they compare the names with one another; with "cosine"
         they are cosines moved to 0..1, the only scores that are informative for a single name.
 
-        Raises InputError on a bad list of names, template or calibration.
+        Raises InputError on a bad image, list of names, template or calibration.
         """
-        if isinstance(names, str) or not names:
+        if isinstance(names, str):
             raise InputError(f"names is {names!r}; give a list of names to look for")
+        names = text_list(names, "names")
         if calibration not in CALIBRATIONS:
             raise InputError(f"calibration is {calibration!r}; allowed are {', '.join(CALIBRATIONS)}")
+        picture = open_image(image)
         classes = class_embeddings(self.encoder, names, templates).to(self.encoder.device)
         detect = Detector(
             self.encoder, self._proposer, classes, self._options, calibration=calibration, most=most
         )
-        detections = detect(_open(image))
+        detections = detect(picture)
         return [
             Finding(names[name], float(score), tuple(box.tolist()))
             for box, score, name in zip(detections.boxes, detections.scores, detections.classes, strict=True)
@@ -88,8 +94,13 @@ class Loupe:
         ]
 
     def ground(self, image: AnyImage, text: str) -> Finding:
-        """The box that the text means; its score is the cosine of the text with that part of the image alone."""
-        picture = _open(image)
+        """The box that the text means; its score is the cosine of the text with that part of the image alone.
+
+        Raises InputError on a bad image or text.
+        """
+        if not isinstance(text, str):
+            raise InputError(f"text is {text!r}; give one text")
+        picture = open_image(image)
         pixels = self.encoder.pixels([picture])
         embedded = self.encoder.texts([text])
         # Among the region head's boxes, "dropped" ranks better than "alone" (tests/bench/results).
@@ -100,34 +111,21 @@ class Loupe:
         return Finding(text, float((part @ embedded.T)[0, 0]), tuple(box.tolist()))
 
     def rank(
-        self, images: Sequence[AnyImage], texts: Sequence[str], batch_size: int = 64
+        self, images: AnyImage | Sequence[AnyImage], texts: str | Sequence[str], batch_size: int = 64
     ) -> Float[Tensor, "I T"]:
         """Cosine of every image with every text: a row per image, a column per text.
 
-        Raises InputError on an empty list or on a single image or text.
+        A single image is a list of one and gives one row, a single text one column. The row of an image does not
+        depend on the images beside it.
+
+        Raises InputError on an empty list, on an image that cannot be read, and on a batch size below 1.
         """
-        if isinstance(images, str | os.PathLike | Image.Image) or isinstance(texts, str):
-            raise InputError("rank takes a list of images and a list of texts; put single ones into lists")
+        images, texts = image_list(images), text_list(texts, "texts")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"batch_size is {batch_size!r}; give a number of images, 1 or more")
         rows = [
-            self.encoder.embed_images([_open(image) for image in images[start : start + batch_size]])
+            self.encoder.embed_images([open_image(image) for image in images[start : start + batch_size]])
             for start in range(0, len(images), batch_size)
         ]
-        if not rows or not texts:
-            raise InputError(
-                f"rank got {len(images)} images and {len(texts)} texts; give one of each at least"
-            )
         columns = self.encoder.texts(texts).cpu()
         return torch.cat(rows) @ columns.T
-
-
-def _open(image: AnyImage) -> Image.Image:
-    """The image in RGB. Raises InputError when a file cannot be read."""
-    if isinstance(image, Image.Image):
-        return image.convert("RGB")
-    try:
-        with open(image, "rb") as file:
-            return decode(file.read())
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(
-            f"image {os.fspath(image)!r} cannot be read ({error}); give a JPEG, PNG or WebP"
-        ) from error

@@ -3,7 +3,8 @@
 import base64
 import io
 
-from data_filters.sample import image_member, members_read, sample_from_members
+from data_filters.decode import decode
+from data_filters.sample import BrokenSample, image_member, members_read, sample_from_members
 from pipelines.common.files import join, remove_file, write_json
 from pipelines.curate.decide import Rejected
 from pipelines.curate.scan import members_of
@@ -57,15 +58,11 @@ def _example(unit: Unit, rejected: Rejected) -> dict[str, object]:
 
 def _thumbnail(data: bytes) -> str:
     """A small JPEG as base64; empty when the image does not decode, which its header cannot tell."""
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-            small = image.convert("RGB")
-            small.thumbnail((THUMBNAIL, THUMBNAIL))
-    except Exception:  # decoders of damaged bytes raise many types; all mean "no picture"
+        small = decode(data, at_least=THUMBNAIL)
+    except BrokenSample:
         return ""
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=70)
     return base64.b64encode(out.getvalue()).decode("ascii")

@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Width and height in pixels as stored, and the format: `jpeg`, `png` or `webp`."""
+    """Width and height in pixels as shown (EXIF orientation applied), and the format: `jpeg`, `png` or `webp`."""
 
     width: int
     height: int

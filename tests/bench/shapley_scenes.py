@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from data_filters.decode import decode
 from data_filters.sample import sample_from_members
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import iterate
 from pretrain.data.samples.batch import normalised
-from pretrain.data.samples.images import Augmentation, crop, decode
+from pretrain.data.samples.images import Augmentation, crop
 from pretrain.data.samples.phrase_tokens import align_phrases
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.run_folder import find_checkpoint, load_weights, open_run, restore_encoder

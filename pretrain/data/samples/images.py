@@ -1,14 +1,12 @@
-"""Decoding of images, and the augmentation of the papers: random resized crop and mirroring."""
+"""The augmentation of the papers: random resized crop and mirroring."""
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from dataclasses import dataclass
 
 import numpy as np
-import simplejpeg
 from PIL import Image
 
 MEAN = STD = 0.5  # of the stock ViT image processor: pixels from -1 to 1
@@ -25,23 +23,6 @@ class Augmentation:
     scale: tuple[float, float] | None
     ratio: tuple[float, float] = (0.75, 4 / 3)
     flip: bool = False
-
-
-def decode(data: bytes, at_least: int = 0) -> Image.Image:
-    """Decode an RGB image; a JPEG is decoded at reduced scale while both sides stay at or above `at_least` px.
-
-    Raises ValueError or OSError when the bytes are no readable image.
-    """
-    if data[:2] == b"\xff\xd8":
-        try:
-            return Image.fromarray(
-                simplejpeg.decode_jpeg(data, "RGB", min_height=at_least, min_width=at_least, min_factor=1)
-            )
-        except ValueError:
-            pass  # CMYK, arithmetic coding and such: Pillow reads more kinds of JPEG
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image.convert("RGB")
 
 
 def crop(

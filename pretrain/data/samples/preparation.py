@@ -11,16 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_filters.decode import decode
 from data_filters.errors import InputError
-from data_filters.sample import Sample
+from data_filters.sample import BrokenSample, Sample
 from pretrain.data.samples.batch import Batch, Span, collate
 from pretrain.data.samples.captions import CaptionEncoder
-from pretrain.data.samples.images import Augmentation, crop, decode
+from pretrain.data.samples.images import Augmentation, crop
 from pretrain.data.samples.phrases import phrase_spans
 
 logger = logging.getLogger(__name__)
 
-UNREADABLE = (ValueError, OSError, KeyError)  # what reading and decoding a broken sample raises
+UNREADABLE = (ValueError, OSError)
+"""What reading a sample raises: BrokenSample and BrokenShard are ValueErrors, storage raises OSError."""
 
 
 class Pair(NamedTuple):
@@ -45,11 +47,13 @@ class Preparation:
     def pair(self, sample: Sample, seed: tuple[int, ...]) -> Pair:
         """Decode, crop and mirror a sample; the random choices are a function of `seed`.
 
-        Raises one of UNREADABLE when the sample has no image or caption that can be read.
+        Raises BrokenSample when the sample has no image, caption or phrases that can be read.
         """
-        if sample.image is None or not sample.caption:
-            raise ValueError("no image" if sample.image is None else "no caption")
-        phrases = phrase_spans(sample) if self.max_phrases or self.phrase_share else []
+        if sample.image is None:
+            raise BrokenSample("no_image", f"sample {sample.key} has no image")
+        if not sample.caption:
+            raise BrokenSample("no_caption", f"sample {sample.key} has no caption")
+        phrases = _phrases(sample) if self.max_phrases or self.phrase_share else []
         smallest = self.augmentation.scale[0] if self.augmentation.scale else 1.0
         image = decode(sample.image, at_least=math.ceil(self.image_size / math.sqrt(smallest)))
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
@@ -68,6 +72,13 @@ class Preparation:
     def _batch(self, pairs: Sequence[Pair]) -> Batch:
         keys, images, captions, phrases = zip(*pairs, strict=True)
         return collate(list(keys), images, list(captions), self.encode, phrases, self.max_phrases)
+
+
+def _phrases(sample: Sample) -> Sequence[Span]:
+    try:
+        return phrase_spans(sample)
+    except (ValueError, OverflowError) as error:  # int() of a JSON number may overflow
+        raise BrokenSample("broken_phrases", str(error)) from error
 
 
 class BadSamples:

@@ -18,13 +18,13 @@ from typing import Any
 import fsspec
 from PIL import Image
 
+from data_filters.decode import decode
 from data_filters.errors import InputError
-from data_filters.sample import IMAGE_EXTENSIONS
+from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
 from pipelines.shards.reader import read_index, read_members
-from pipelines.shards.tar_format import Member
-from pretrain.data.samples.images import decode
-from pretrain.evaluation.data.samples import UNREADABLE_IMAGE, find_shards
-from pretrain.evaluation.data.scene import Expression, Scene, read_objects
+from pipelines.shards.tar_format import BrokenShard, Member
+from pretrain.evaluation.data.samples import find_shards, reason_of
+from pretrain.evaluation.data.scene import Expression, Scene, read_objects, sides_swapped
 
 Refs = dict[int, list[tuple[int, str]]]
 """Referring expressions by image id: (annotation id, text)."""
@@ -47,7 +47,7 @@ class ImageFiles:
                         self.members[member.key] = (shard, member)
 
     def open(self, name: str) -> Image.Image | None:
-        """The image of that file name, or None when there is none. Raises as decoding does (`UNREADABLE_IMAGE`)."""
+        """The image of that file name, or None when there is none. Raises BrokenSample, BrokenShard or OSError."""
         file = posixpath.join(self.path, name)
         if self.fs.isfile(file):
             return decode(self.fs.cat_file(file))
@@ -73,11 +73,14 @@ class CocoTables:
         for record in self.images:
             try:
                 image = self.files.open(record["file_name"])
-            except UNREADABLE_IMAGE:
-                skipped["broken_image"] += 1
+            except (BrokenSample, BrokenShard, OSError) as error:
+                skipped[reason_of(error)] += 1
                 continue
             if image is None:
                 skipped["no_image"] += 1
+                continue
+            if sides_swapped(record, *image.size):
+                skipped["sides_swapped"] += 1
                 continue
             yield self._scene(record, image)
 

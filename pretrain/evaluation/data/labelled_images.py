@@ -16,10 +16,10 @@ from typing import Any
 import fsspec
 from PIL import Image
 
+from data_filters.decode import decode
 from data_filters.errors import InputError
-from data_filters.sample import IMAGE_EXTENSIONS
-from pretrain.data.samples.images import decode
-from pretrain.evaluation.data.samples import UNREADABLE_IMAGE, SampleStream, find_shards, iterate_metadata
+from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
+from pretrain.evaluation.data.samples import SampleStream, find_shards, iterate_metadata, reason_of
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class LabelledStream:
             for file in files:
                 try:
                     image = decode(fs.cat_file(posixpath.join(path, name, file)))
-                except UNREADABLE_IMAGE:
-                    self.skipped["broken_image"] += 1
+                except (BrokenSample, OSError) as error:
+                    self.skipped[reason_of(error)] += 1
                     continue
                 yield LabelledImage(f"{name}/{file}", image, self._label[name])
 

@@ -11,18 +11,15 @@ from typing import Any
 
 from PIL import Image
 
+from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample, Sample, sample_from_members
 from pipelines.shards.listing import Kind
 from pipelines.shards.listing import find_shards as listed
 from pipelines.shards.reader import iterate, read_index, read_members
 from pipelines.shards.tar_format import BrokenShard
-from pretrain.data.samples.images import decode
 
 logger = logging.getLogger(__name__)
-
-UNREADABLE_IMAGE = (ValueError, OSError, SyntaxError, Image.DecompressionBombError)
-"""What decoding raises on bytes that are no image."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +70,17 @@ class SampleStream:
             return None
         try:
             image = decode(sample.image)
-        except UNREADABLE_IMAGE:
-            self.skipped["broken_image"] += 1
+        except BrokenSample as broken:
+            self.skipped[broken.reason] += 1
             return None
         return Picture(key, image, captions, sample.metadata or {})
+
+
+def reason_of(error: Exception) -> str:
+    """The name under which a picture that cannot be read is counted: its own reason, or the storage's."""
+    if isinstance(error, BrokenSample):
+        return error.reason
+    return "broken_shard" if isinstance(error, BrokenShard) else "unreadable_file"
 
 
 def captions_of(sample: Sample) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from data_filters.errors import InputError
 from pretrain.evaluation.data.coco_scenes import read_coco
 from pretrain.evaluation.data.samples import Picture, SampleStream, find_shards, iterate_metadata
-from pretrain.evaluation.data.scene import Expression, Scene, read_objects
+from pretrain.evaluation.data.scene import Expression, Scene, read_objects, sides_swapped
 
 
 class SceneStream:
@@ -52,7 +52,8 @@ class SceneStream:
         for picture in stream:
             scene = read_scene(picture)
             if scene is None:
-                self.skipped["no_boxes"] += 1
+                swapped = sides_swapped(picture.metadata, *picture.image.size)
+                self.skipped["sides_swapped" if swapped else "no_boxes"] += 1
             else:
                 yield scene
         self.skipped.update(stream.skipped)

@@ -2,6 +2,7 @@
 
 import io
 import random
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -66,6 +67,89 @@ def test_an_embedded_thumbnail_does_not_hide_a_cut():
 def test_bytes_after_the_end_are_no_damage():
     assert read_header(encoded(30, 20, "jpeg") + bytes(100)) == ImageHeader(30, 20, "jpeg")
     assert read_header(encoded(30, 20, "png") + b"junk") == ImageHeader(30, 20, "png")
+
+
+VIDEO = b"\0\0\0\x18ftypmp42" + random.Random(0).randbytes(100_000) + b"\xff\xda\xff\xd8\xff\xe0\xff\xda"
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}])
+def test_a_video_behind_the_picture_is_no_damage_and_hides_none(how):
+    whole = encoded(80, 60, "jpeg", **how)
+    assert read_header(whole + VIDEO) == ImageHeader(80, 60, "jpeg")
+    with pytest.raises(BrokenSample, match=r"truncated_image|broken_image"):
+        read_header(whole[:-300] + VIDEO)
+
+
+def test_a_second_picture_is_not_judged_and_hides_no_cut():
+    first, second = (Image.open(io.BytesIO(encoded(80, 60, "jpeg", quality=q))) for q in (60, 90))
+    out = io.BytesIO()
+    first.save(out, "MPO", save_all=True, append_images=[second])
+    data = out.getvalue()
+    start = data.index(b"\xff\xd9\xff\xd8\xff") + 2
+    for cut in (len(data), len(data) - 500, start + 30, start):
+        assert read_header(data[:cut]) == ImageHeader(80, 60, "jpeg")
+    with pytest.raises(BrokenSample, match="truncated_image"):
+        read_header(data[: start - 200])
+    with pytest.raises(BrokenSample, match="truncated_image"):
+        read_header(data[: start - 200] + data[start:])  # the end marker is the second picture's
+
+
+def test_markers_within_a_segment_are_none():
+    whole = encoded(80, 60, "jpeg")
+    comment = b"\xff\xd9 \xff\xda \xff\xd8\xff"
+    whole = whole[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + whole[2:]
+    assert read_header(whole) == ImageHeader(80, 60, "jpeg")
+    with pytest.raises(BrokenSample, match="truncated_image"):
+        read_header(whole[:-100])
+
+
+def test_an_animated_png_is_judged_by_its_first_frame():
+    frames = [Image.frombytes("RGB", (40, 30), random.Random(seed).randbytes(3600)) for seed in range(3)]
+    out = io.BytesIO()
+    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:])
+    data = out.getvalue()
+    second = data.index(b"fcTL", data.index(b"IDAT"))
+    for cut in (len(data), len(data) - 20, second + 400):
+        assert read_header(data[:cut]) == ImageHeader(40, 30, "png")
+        with Image.open(io.BytesIO(data[:cut])) as image:
+            image.load()
+    with pytest.raises(BrokenSample, match="truncated_image"):
+        read_header(data[: second - 100])
+
+
+def test_the_name_of_a_png_s_end_within_text_is_no_end():
+    text = b"Comment\0IEND"
+    chunk = len(text).to_bytes(4, "big") + b"tEXt" + text + zlib.crc32(b"tEXt" + text).to_bytes(4, "big")
+    whole = encoded(30, 20, "png")
+    whole = whole[:33] + chunk + whole[33:]
+    assert read_header(whole) == ImageHeader(30, 20, "png")
+    with pytest.raises(BrokenSample, match="truncated_image"):
+        read_header(whole[:-100])
+
+
+def test_a_png_with_a_damaged_chunk_or_without_pixels_is_broken():
+    whole = encoded(30, 20, "png")
+    for data in (
+        whole.replace(b"IDAT", b"\0\1\2\3"),
+        whole[:33] + whole[-12:],
+        whole[:20] + b"\7" + whole[21:],
+    ):
+        with pytest.raises(BrokenSample, match="broken_image"):
+            read_header(data)
+
+
+def test_other_formats_stay_unknown_whatever_the_file_is_named():
+    for kind in ("GIF", "BMP", "TIFF", "AVIF"):
+        with pytest.raises(BrokenSample, match="unknown_image_format"):
+            read_header(encoded(30, 20, kind))
+
+
+def test_the_size_is_that_of_the_picture_as_shown():
+    exif = Image.Exif()
+    for value, size in ((1, (40, 30)), (3, (40, 30)), (6, (30, 40)), (8, (30, 40))):
+        exif[0x0112] = value
+        for kind in ("jpeg", "png", "webp"):
+            assert read_header(encoded(40, 30, kind, exif=exif.tobytes())) == ImageHeader(*size, kind)
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a\x01\x00", b"\xff", bytes(1000), b"RIFF\x00\x00\x00\x00WAVE"])

@@ -26,7 +26,7 @@ SAMPLES = [
     ("small", {"jpg": encoded(40, 20), "txt": b"a b c"}),
     ("small2", {"jpg": encoded(40, 19), "txt": b"a b c"}),
     ("long", {"jpg": encoded(600, 30), "txt": ("word " * 90).encode()}),
-    ("broken", {"png": encoded(40, 10, "PNG")[:50] + b"IEND", "txt": b"a b c"}),
+    ("broken", {"png": encoded(40, 10, "PNG").replace(b"IDATx", b"IDAT\0"), "txt": b"a b c"}),
 ]
 
 

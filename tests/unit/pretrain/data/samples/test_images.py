@@ -1,6 +1,4 @@
-"""Decoding and augmentation."""
-
-import io
+"""Crops and mirroring."""
 
 import numpy as np
 import pytest
@@ -8,18 +6,12 @@ import torch
 from PIL import Image
 
 from pretrain.data.samples.batch import normalised
-from pretrain.data.samples.images import Augmentation, crop, decode
+from pretrain.data.samples.images import Augmentation, crop
 
 
 def pixels(*arguments) -> np.ndarray:
     """The crop as a batch gives it to the model."""
     return normalised(torch.from_numpy(crop(*arguments)), torch.float32).numpy()
-
-
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -28,33 +20,6 @@ def halves() -> Image.Image:
     values = np.zeros((32, 64, 3), np.uint8)
     values[:, 32:] = 255
     return Image.fromarray(values)
-
-
-@pytest.mark.parametrize(
-    ("kind", "options"), [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True})]
-)
-def test_every_format_decodes_to_the_same_picture(halves, kind, options):
-    got = np.asarray(decode(encoded(halves, kind, **options)), dtype=int)
-    assert np.abs(got - np.asarray(halves, dtype=int)).mean() < 2
-
-
-def test_a_cmyk_jpeg_and_a_picture_with_alpha_become_rgb(halves):
-    for data in (encoded(halves.convert("CMYK"), "JPEG"), encoded(halves.convert("RGBA"), "PNG")):
-        image = decode(data)
-        assert (image.mode, image.size) == ("RGB", (64, 32))
-
-
-def test_a_large_jpeg_is_decoded_small_but_never_too_small():
-    data = encoded(Image.new("RGB", (800, 600)), "JPEG")
-    image = decode(data, at_least=150)
-    assert image.size == (200, 150)
-    assert decode(data, at_least=151).size[1] >= 151
-
-
-@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"GIF", b"\x89PNG\r\n\x1a\n"])
-def test_no_picture_is_an_error(data):
-    with pytest.raises((ValueError, OSError)):
-        decode(data)
 
 
 def test_without_augmentation_the_whole_picture_is_resized(halves):

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from data_filters.errors import InputError
-from data_filters.sample import Sample
+from data_filters.sample import BrokenSample, Sample
 from pretrain.data.samples.captions import CaptionEncoder
 from pretrain.data.samples.images import Augmentation
-from pretrain.data.samples.preparation import UNREADABLE, BadSamples, Preparation
+from pretrain.data.samples.preparation import BadSamples, Preparation
 from pretrain.data.samples.tokenizer import load_tokenizer
 
 CAPTION = "a red car beside two old trees"
@@ -61,15 +61,17 @@ def test_a_share_of_captions_is_replaced_by_a_phrase():
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (sample(image=False), "no image"),
-        (sample(caption=None), "no caption"),
-        (sample(caption=""), "no caption"),
-        (Sample("key", b"\xff\xd8 no picture", "jpg", CAPTION, None), None),
+        (sample(image=False), "no_image"),
+        (sample(caption=None), "no_caption"),
+        (sample(caption=""), "no_caption"),
+        (Sample("key", b"\xff\xd8 no picture", "jpg", CAPTION, None), "unknown_image_format"),
+        (sample({"loupe": {"phrases": [{"text": "x", "start": 0, "end": 99}]}}), "broken_phrases"),
+        (sample({"loupe": {"phrases": [{"text": "x", "start": 1e999, "end": 1}]}}), "broken_phrases"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(broken, message):
-    with pytest.raises(UNREADABLE, match=message):
-        preparation().pair(broken, (1,))
+    with pytest.raises(BrokenSample, match=message):
+        preparation(max_phrases=1).pair(broken, (1,))
 
 
 def test_batches_are_equal_consecutive_parts():

@@ -54,7 +54,7 @@ def test_broken_images_and_cut_tars_are_passed_over_and_counted(shards):
     keys = [picture.key for picture in stream]
     assert "broken" not in keys
     assert len(keys) > 7
-    assert stream.skipped["broken_image"] == 1
+    assert stream.skipped["unknown_image_format"] == 1
     assert stream.skipped["no_image"] == 1
     assert stream.skipped["broken_shard"] == 1
 

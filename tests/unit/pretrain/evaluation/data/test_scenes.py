@@ -107,7 +107,7 @@ def test_missing_and_broken_images_are_counted(coco):
     (coco / "b.png").write_bytes(b"no picture")
     stream = SceneStream(str(coco / "instances.json"))
     assert list(stream) == []
-    assert stream.skipped == {"no_image": 1, "broken_image": 1}
+    assert stream.skipped == {"no_image": 1, "unknown_image_format": 1}
 
 
 @pytest.mark.parametrize(

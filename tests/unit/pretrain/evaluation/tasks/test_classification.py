@@ -72,7 +72,7 @@ def test_scores_are_those_of_the_stock_model_one_by_one(export, folders, tmp_pat
         [top1, top5, per_class]
     )
     assert metrics["images"] == count
-    assert metrics["skipped"] == {"broken_image": 1}
+    assert metrics["skipped"] == {"unknown_image_format": 1}
     assert metrics["chance"] == pytest.approx(1 / 7)
     assert json.loads((output / "metrics.json").read_text()) == metrics
     examples = json.loads((output / "examples.json").read_text())["classification"]
