@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from typing import NamedTuple
 
 from fsspec.implementations.local import LocalFileSystem
@@ -29,17 +28,13 @@ class Witness(NamedTuple):
         return self.mtime_ns is not None or self.version is not None
 
 
-def witness(uri: Uri, *, fresh: bool = False) -> Witness:
-    """Take the witness of a file; with `fresh` not from a listing that this process has made before.
-
-    Raises FileNotFoundError when there is no file.
-    """
+def witness(uri: Uri) -> Witness:
+    """Take the witness of a file. Raises FileNotFoundError when there is none."""
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         facts = os.stat(path)
         return Witness(facts.st_size, facts.st_mtime_ns, facts.st_ino)
-    if fresh:
-        fs.invalidate_cache(posixpath.dirname(path))
+    fs.invalidate_cache(os.path.dirname(path))  # a listing of before would hide a change
     found = fs.info(path)
     size = found.get("size")
     for key in _VERSIONS:
