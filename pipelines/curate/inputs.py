@@ -76,15 +76,6 @@ def check_output(units: list[Unit], input: str, output: str) -> dict[str, Manife
         target = posixpath.join(folder, unit.shard)
         if filesystem(unit.uri)[1] == target:
             raise InputError(f"output {output} is the folder of the input {input}; choose another output")
-        manifest = committed.get(unit.name)
-        if manifest is None:
-            continue
-        source = manifest["input"]
-        if (source["uri"], source["size"]) != (unit.uri, unit.size):
-            raise InputError(
-                f"output {output} holds results of {source['uri']} ({source['size']} bytes), this run reads "
-                f"{unit.uri} ({unit.size} bytes) under the same name; choose another output folder"
-            )
     if not committed and _has_foreign_tars(output):
         raise InputError(
             f"output {output} holds .tar files that this command did not write; choose another output folder"

@@ -24,6 +24,7 @@ from pipelines.common.files import filesystem
 from pipelines.shards.reader import group, read_members, walk
 from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.unit import Unit
+from pipelines.shards.witness import Witness, check_unchanged, witness
 
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
 
@@ -40,6 +41,7 @@ class Scanned:
     sha256: str
     pairs: list[Row] = field(default_factory=list)
     quarantine: list[Row] = field(default_factory=list)
+    witness: Witness | None = None  # of the shard's file while it was read
 
 
 def members_of(row: Row) -> list[Member]:
@@ -48,10 +50,14 @@ def members_of(row: Row) -> list[Member]:
 
 
 def scan(unit: Unit) -> Scanned:
-    """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error."""
+    """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error.
+
+    Raises ShardChanged when somebody changes the shard meanwhile.
+    """
+    before = witness(unit.uri)
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
-            scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
+            scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest(), witness=before)
         keys: set[str] = set()
         for batch in _batches(path, scanned):
             flat = [member for _, members in batch for member in members]
@@ -67,6 +73,7 @@ def scan(unit: Unit) -> Scanned:
                     scanned.quarantine.append(
                         _quarantined(unit, members[0].offset, key, broken.reason, broken)
                     )
+    check_unchanged(unit.uri, before)
     return scanned
 
 

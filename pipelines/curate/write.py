@@ -19,28 +19,37 @@ from data_filters.sample import (
     sample_from_members,
 )
 from pipelines.common.config import config_hash, output_settings
-from pipelines.common.files import join, remove_partials
+from pipelines.common.files import join, remove_file, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
 from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.shards.manifest import Manifest, output_entry, write_manifest
+from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
 from pipelines.shards.reader import read_members
 from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
+from pipelines.shards.storage import index_name
 from pipelines.shards.unit import Unit
+from pipelines.shards.witness import check_unchanged
 from pipelines.shards.writer import write_shard
 
 
 def write_unit(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
-    """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar."""
+    """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar.
+
+    Raises ShardChanged, with nothing committed, when the raw shard is no longer the file that was scanned.
+    """
     unit = scanned.unit
+    remove_file(manifest_uri(output, unit.name))  # an older commit names files that are replaced now
     remove_partials(output, unit.name)
     outputs = []
     if decision.kept:
         written = write_shard(join(output, unit.shard), _kept_samples(unit, decision, config.phrases))
         outputs.append(output_entry(written))
+    else:
+        for name in (unit.shard, index_name(unit.shard)):
+            remove_file(join(output, name))
     write_examples(unit, decision.rejected, output, config.examples)
     quarantined = decision.funnel.quarantined
     manifest = {
@@ -54,6 +63,8 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
             "count": quarantined,
         },
     }
+    if scanned.witness is not None:
+        check_unchanged(unit.uri, scanned.witness)
     write_manifest(output, unit.name, manifest)
     return manifest
 
