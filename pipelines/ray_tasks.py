@@ -17,7 +17,7 @@ from pipelines.common.causes import TaskFailed, explain, root_cause
 from pipelines.shards.unit import Unit
 
 Result = dict[str, Any]  # what a task returns; JSON
-RETRIES = 3  # of a task whose worker or node died; Ray Data's own limit is none, so a shard that kills would hold for ever
+RETRIES = 3  # of a task whose worker or node died; Ray Data knows no limit, and a shard may kill every worker
 Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
 
 

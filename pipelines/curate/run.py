@@ -83,7 +83,7 @@ def curate(
     funnel, report = add_funnels([*earlier, *new], config), None
     if not dry_run:
         # The report counts what is committed, not what this process has counted.
-        manifests = read_manifests(output)
+        manifests = read_manifests(output, skip_damaged=True)
         funnel = add_funnels(
             (funnel_from_json(manifests[name]["funnel"]) for name in sorted(manifests)), config
         )

@@ -28,7 +28,16 @@ from pipelines.curate.sidecar import QUARANTINE
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
 from pipelines.shards.reader import read_members
-from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
+from pipelines.shards.record import (
+    LOUPE,
+    Hashes,
+    ImageFacts,
+    LoupeRecord,
+    Phrase,
+    Source,
+    carried_on,
+    phrases_at,
+)
 from pipelines.shards.storage import index_name
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import check_unchanged
@@ -80,7 +89,7 @@ def _kept_samples(
         contents = [{member["extension"]: next(data) for member in row["members"]} for row in batch]
         phrases = _phrases([row["key"] for row in batch], contents, config)
         for row, parts, of_caption in zip(batch, contents, phrases, strict=True):
-            yield row["key"], _with_record(parts, _record(unit, row, of_caption))
+            yield row["key"], _with_record(parts, _record(unit, row, of_caption), keep_phrases=config is None)
 
 
 def _phrases(
@@ -110,11 +119,14 @@ def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
     )
 
 
-def _with_record(contents: dict[str, bytes], record: LoupeRecord) -> dict[str, bytes]:
-    """The members as they came, with the record in the JSON; the JSON is made where there is none."""
+def _with_record(contents: dict[str, bytes], record: LoupeRecord, *, keep_phrases: bool) -> dict[str, bytes]:
+    """The members as they came, with the record in the JSON; the JSON is made where there is none.
+
+    Of a sample that was curated before, source and scores are carried on, and phrases with `keep_phrases`.
+    """
     name = metadata_member(contents) or METADATA_EXTENSION
     metadata = parse_metadata(contents[name]) if name in contents else {}
-    metadata[LOUPE] = record.as_json()
+    metadata[LOUPE] = carried_on(record, metadata, keep_phrases=keep_phrases).as_json()
     return {**contents, name: dump_metadata(metadata)}
 
 
