@@ -12,6 +12,7 @@ from pipelines.shards.unit import Unit
 
 EXAMPLES = "examples"
 THUMBNAIL = 128  # pixels, the longer side of an example's picture
+LARGEST = 100_000_000  # pixels; a larger image is not decoded for a thumbnail
 CAPTION_SHOWN = 300  # characters of an example's caption
 
 
@@ -55,16 +56,18 @@ def _example(unit: Unit, rejected: Rejected) -> dict[str, object]:
 
 
 def _thumbnail(data: bytes) -> str:
-    """A small JPEG as base64; empty when the image does not decode, which its header cannot tell."""
+    """A small JPEG as base64; empty when the image does not decode, which its header cannot tell, or is too large."""
     from PIL import Image
 
+    out = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > LARGEST:
+                return ""
             image.draft("RGB", (THUMBNAIL, THUMBNAIL))
             small = image.convert("RGB")
             small.thumbnail((THUMBNAIL, THUMBNAIL))
+            small.save(out, "JPEG", quality=70)
     except Exception:  # decoders of damaged bytes raise many types; all mean "no picture"
         return ""
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=70)
     return base64.b64encode(out.getvalue()).decode("ascii")
