@@ -60,6 +60,12 @@ def root_cause(error: BaseException) -> BaseException:
     return plain[-1] if plain else found[-1]
 
 
+def name_file(error: BaseException, path: str) -> None:
+    """Note in an error of the operating system which file it is about, where it does not say: `write` never does."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.filename = path
+
+
 def explain(error: BaseException) -> str:
     """Say the cause in one line: with the path and a remedy where the operating system refused something."""
     cause = root_cause(error)

@@ -21,7 +21,17 @@ ENDS = 120.0  # seconds that a run may take
 
 def start(raw: Path, output: Path, recipe: Path) -> subprocess.Popen[str]:
     """The command in a session of its own, whose group can be killed as a whole."""
-    command = [sys.executable, "-m", "cluster.cli", "curate", str(recipe), "--input", str(raw), "--output", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "cluster.cli",
+        "curate",
+        str(recipe),
+        "--input",
+        str(raw),
+        "--output",
+        str(output),
+    ]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     return subprocess.Popen(
         command,
@@ -116,5 +126,7 @@ def test_the_same_command_again_gives_the_same_bytes(
         place = f"seed {seed}: {target} killed after {wait:.2f} s"
         assert again.returncode == 0, f"{place}\n{text}"
         found = committed(output)
-        assert found == expected, f"{place}: {[name for name in expected if found.get(name) != expected[name]]}"
+        assert found == expected, (
+            f"{place}: {[name for name in expected if found.get(name) != expected[name]]}"
+        )
         assert not list(output.rglob("*.partial")), place
