@@ -17,7 +17,9 @@ from pipelines.common.causes import TaskFailed, explain, root_cause
 from pipelines.shards.unit import Unit
 
 Result = dict[str, Any]  # what a task returns; JSON
-RETRIES = 3  # of a task whose worker or node died; Ray Data knows no limit, and a shard may kill every worker
+OOM_RETRIES = (
+    3  # of a task whose worker was killed for memory; Ray itself knows no limit, and the run would hang
+)
 Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
 
 
@@ -40,7 +42,7 @@ def for_each(
         # One block per shard, so that one shard is one task, whose loss costs one shard's work. Results travel
         # as text: a schema inferred from rows would depend on which row came first.
         shards = ray.data.from_items([asdict(unit) for unit in units], override_num_blocks=len(units))
-        done = shards.map(ShardTask(function), num_cpus=1, max_retries=RETRIES, **limit)
+        done = shards.map(ShardTask(function), num_cpus=1, **limit)
         for row in done.iter_rows():
             raise_failure(row["error"])
             unit, result = by_name[row["name"]], json.loads(row["result"])
@@ -86,7 +88,7 @@ def running_ray(workers: int | None) -> Iterator[ModuleType]:
 
     A new one runs on this machine with `workers` CPUs (None: all) and is stopped at the end.
     """
-    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # read when Ray starts; its own limit is none
+    os.environ.setdefault("RAY_task_oom_retries", str(OOM_RETRIES))  # read when Ray starts
     import ray
     import ray.data
 

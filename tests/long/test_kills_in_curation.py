@@ -1,5 +1,6 @@
 """`loupe curate` killed at random moments: the same command again gives the bytes of an undisturbed run."""
 
+import contextlib
 import os
 import random
 import signal
@@ -53,10 +54,8 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def kill_all(process: subprocess.Popen[str], children: list[psutil.Process]) -> None:
     """End the command, its group and its children."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     for child in children:
         try:
             child.kill()
