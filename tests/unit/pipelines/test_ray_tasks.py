@@ -90,7 +90,7 @@ def full(unit: Unit) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("function", "kind", "line"),
     [
-        (refused, InputError, "^a is wrong$"),
+        (refused, InputError, r"^a is wrong\n"),
         (full, TaskFailed, "^No space left on device: /out/a; free some space"),
     ],
 )
