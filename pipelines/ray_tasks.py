@@ -6,14 +6,20 @@ import contextlib
 import json
 import logging
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
+from data_filters.errors import InputError
+from pipelines.common.causes import TaskFailed, explain, root_cause
 from pipelines.shards.unit import Unit
 
 Result = dict[str, Any]  # what a task returns; JSON
+OOM_RETRIES = (
+    3  # of a task whose worker was killed for memory; Ray itself knows no limit, and the run would hang
+)
 Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
 
 
@@ -38,6 +44,7 @@ def for_each(
         shards = ray.data.from_items([asdict(unit) for unit in units], override_num_blocks=len(units))
         done = shards.map(ShardTask(function), num_cpus=1, **limit)
         for row in done.iter_rows():
+            raise_failure(row["error"])
             unit, result = by_name[row["name"]], json.loads(row["result"])
             results[unit.name] = result
             tell(unit, result)
@@ -52,7 +59,27 @@ class ShardTask:
 
     def __call__(self, row: Batch) -> dict[str, str]:
         unit = Unit(name=row["name"], uri=row["uri"], size=int(row["size"]))
-        return {"name": unit.name, "result": json.dumps(self.function(unit))}
+        try:
+            return {"name": unit.name, "result": json.dumps(self.function(unit)), "error": ""}
+        except Exception as error:
+            return {"name": unit.name, "result": "", "error": failure(error)}
+
+
+def failure(error: Exception) -> str:
+    """An error on a worker as text for the driver. An error that is raised there would come back as Ray's own."""
+    kind = "input" if isinstance(root_cause(error), InputError) else "task"
+    about = {"kind": kind, "line": explain(error), "traceback": "".join(traceback.format_exception(error))}
+    return json.dumps(about)
+
+
+def raise_failure(text: str) -> None:
+    """Raise what `failure` made of a worker's error: InputError or TaskFailed, the traceback as a note; "" is none."""
+    if not text:
+        return
+    about = json.loads(text)
+    error = InputError(about["line"]) if about["kind"] == "input" else TaskFailed(about["line"])
+    error.add_note(about["traceback"])
+    raise error
 
 
 @contextlib.contextmanager
@@ -61,6 +88,7 @@ def running_ray(workers: int | None) -> Iterator[ModuleType]:
 
     A new one runs on this machine with `workers` CPUs (None: all) and is stopped at the end.
     """
+    os.environ.setdefault("RAY_task_oom_retries", str(OOM_RETRIES))  # read when Ray starts
     import ray
     import ray.data
 

@@ -80,20 +80,15 @@ def run(app: typer.Typer) -> None:
 
 
 def _fail(error: Exception) -> None:
-    """Say why in one line, and end with the exit code; an InputError may be the cause of the error."""
+    """Say the cause in one line, and end with the exit code; an InputError may be the cause of the error."""
     from data_filters.errors import InputError
+    from pipelines.common.causes import explain, root_cause
 
     if os.environ.get("LOUPE_VERBOSE"):
-        traceback.print_exc()
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, InputError):
-            typer.echo(f"loupe: {cause}", err=True)
-            sys.exit(2)
-        cause = cause.__cause__
-    reason = str(error).strip().splitlines()
-    typer.echo(
-        f"loupe: the run failed: {type(error).__name__}: {reason[-1] if reason else ''} (-v: traceback)",
-        err=True,
-    )
+        traceback.print_exception(error)
+    line = explain(error)
+    if isinstance(root_cause(error), InputError):
+        typer.echo(f"loupe: {line}", err=True)
+        sys.exit(2)
+    typer.echo(f"loupe: the run failed: {line} (-v: traceback)", err=True)
     sys.exit(1)

@@ -20,6 +20,12 @@ def curate(
     input: Annotated[str, typer.Option(help="folder or URI of raw shards")],
     output: Output,
     dry_run: Annotated[bool, typer.Option(help="scan and show what would be kept; write nothing")] = False,
+    verify: Annotated[
+        bool, typer.Option(help="read all shards and committed tars again instead of comparing size and time")
+    ] = False,
+    drop_withdrawn: Annotated[
+        bool, typer.Option(help="remove from the output what it holds of shards that the input has no more")
+    ] = False,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
@@ -36,7 +42,13 @@ def curate(
     config = load_recipe(CurateConfig, CURATION, recipe, sets)
     with progress("curating") as tick:
         summary = run_curation(
-            config, input, output, dry_run=dry_run, progress=lambda now: tick(now.done, now.total)
+            config,
+            input,
+            output,
+            dry_run=dry_run,
+            verify=verify,
+            drop_withdrawn=drop_withdrawn,
+            progress=lambda now: tick(now.done, now.total),
         )
     if as_json:
         print_json(summary.as_json())
@@ -52,6 +64,8 @@ def print_funnel(summary: CurateSummary) -> None:
     share = f" ({100 * summary.kept / summary.pairs:.1f}%)" if summary.pairs else ""
     place = "nothing written (dry run)" if summary.report is None else f"report: {summary.report}"
     typer.echo(f"kept {summary.kept:,} of {summary.pairs:,} pairs{share}; {place}")
+    for note in summary.notes:
+        typer.echo(note)
 
 
 def phrases(

@@ -19,6 +19,8 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines.common.causes import name_file
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -125,7 +127,8 @@ def _renamed_at_the_end(fs: AbstractFileSystem, path: str) -> Iterator[str]:
             os.replace(temporary, path)
         else:
             fs.mv(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        name_file(error, path)
         with contextlib.suppress(FileNotFoundError):
             fs.rm_file(temporary)
         raise

@@ -8,7 +8,7 @@ from data_filters.errors import InputError
 from pipelines.common.files import filesystem
 from pipelines.curate.first_pair import missing_pair
 from pipelines.shards.listing import Kind, find_shards
-from pipelines.shards.manifest import Manifest, read_manifests
+from pipelines.shards.manifest import Manifest, foreign_manifest, read_manifests
 from pipelines.shards.unit import Unit
 
 
@@ -66,19 +66,15 @@ def check_output(units: list[Unit], input: str, output: str) -> dict[str, Manife
     fs, folder = filesystem(output)
     if fs.exists(folder) and not fs.isdir(folder):
         raise InputError(f"output {output} is a file; give a folder")
-    committed = read_manifests(output)
+    committed = read_manifests(output, skip_damaged=True)
     for unit in units:
         target = posixpath.join(folder, unit.shard)
         if filesystem(unit.uri)[1] == target:
             raise InputError(f"output {output} is the folder of the input {input}; choose another output")
-        manifest = committed.get(unit.name)
-        if manifest is None:
-            continue
-        source = manifest["input"]
-        if (source["uri"], source["size"]) != (unit.uri, unit.size):
+        if unit.name not in committed and foreign_manifest(output, unit.name):
             raise InputError(
-                f"output {output} holds results of {source['uri']} ({source['size']} bytes), this run reads "
-                f"{unit.uri} ({unit.size} bytes) under the same name; choose another output folder"
+                f"output {output} holds manifests/{unit.name}.json, which this command did not write; choose "
+                "another output folder"
             )
     if not committed and _has_foreign_tars(output):
         raise InputError(

@@ -27,6 +27,7 @@ from pipelines.shards.names import fault_of_name, printable
 from pipelines.shards.reader import read_members, survey
 from pipelines.shards.tar_format import BrokenShard, Member, Sparse
 from pipelines.shards.unit import Unit
+from pipelines.shards.witness import Witness, check_unchanged, witness
 
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
 MAX_PART = 256 * 1024 * 1024  # bytes of an image, a caption or metadata
@@ -46,6 +47,7 @@ class Scanned:
     sha256: str
     pairs: list[Row] = field(default_factory=list)
     quarantine: list[Row] = field(default_factory=list)
+    witness: Witness | None = None  # of the shard's file while it was read
 
 
 def members_of(row: Row) -> list[Member]:
@@ -57,11 +59,12 @@ def scan(unit: Unit) -> Scanned:
     """Read a raw shard once. Damage of any kind is recorded in `quarantine` and raises no error.
 
     Members of one key belong together wherever they stand in the shard. Of a member that nothing needs only the place
-    is taken down.
+    is taken down. Raises ShardChanged when somebody changes the shard meanwhile.
     """
+    before = witness(unit.uri)
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
-            scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest())
+            scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest(), witness=before)
         contents = sort_out(survey(path))
         keys: set[str] = set()
         for batch in _batches(contents.samples):
@@ -81,6 +84,7 @@ def scan(unit: Unit) -> Scanned:
                     )
         scanned.quarantine += _sparse_rows(unit, contents)
         scanned.quarantine += _damage_rows(unit, contents, os.path.getsize(path))
+    check_unchanged(unit.uri, before)
     return scanned
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipelines.curate.funnel import Funnel, funnel_table
@@ -37,6 +37,10 @@ class CurateSummary:
     seconds: float
     pairs_per_second: float  # of this run, 0 when there was nothing to do
     report: str | None  # URI of report.html
+    shards_changed: list[str] = field(default_factory=list)  # other bytes than were committed: curated anew
+    shards_rewritten: list[str] = field(default_factory=list)  # tar or index missing or altered: written anew
+    shards_withdrawn: list[str] = field(default_factory=list)  # in the output, no longer in the input
+    notes: list[str] = field(default_factory=list)  # sentences that a person must not miss
 
     @property
     def pairs(self) -> int:
@@ -66,3 +70,67 @@ class CurateSummary:
     def as_json(self) -> dict[str, Any]:
         """Every field, for machines."""
         return asdict(self)
+
+
+FEW = 0.01  # a run that keeps less than this fraction of its pairs says so
+
+
+def notes(
+    funnel: Funnel,
+    changed: list[str],
+    damaged: list[str],
+    withdrawn: list[str],
+    dropped: bool = False,
+    dry_run: bool = False,
+) -> list[str]:
+    """The sentences of a run's end: what was made anew, what the input has no more, and that next to nothing is kept.
+
+    The lists hold names of units.
+    """
+    said = []
+    if changed:
+        said.append(f"{_have(changed)} changed since {_it(changed)} committed: {_would(dry_run)}curated anew")
+    if damaged:
+        said.append(f"the output of {_named(damaged)} was missing or altered: {_would(dry_run)}written anew")
+    if withdrawn and dropped:
+        said.append(f"{_named(withdrawn)} no longer in the input: {_would(dry_run)}removed from the output")
+    elif withdrawn:
+        said.append(
+            f"{_named(withdrawn)} no longer in the input, still in the output; --drop-withdrawn removes what "
+            "the output holds of them"
+        )
+    if funnel.kept < FEW * funnel.pairs or not funnel.kept:
+        said.append(_little(funnel))
+    return said
+
+
+def _little(funnel: Funnel) -> str:
+    """That next to nothing is kept, and what dropped most."""
+    if not funnel.pairs:
+        return (
+            f"no pair could be read: {funnel.quarantined:,} of {funnel.samples:,} samples are in quarantine"
+        )
+    kept = "none" if not funnel.kept else f"only {funnel.kept:,}"
+    text = f"curation kept {kept} of {funnel.pairs:,} pairs"
+    most = max(funnel.filters, key=lambda counts: counts.rejected_in_order, default=None)
+    if most is not None and most.rejected_in_order:
+        text += f"; the filter {most.name} dropped most, {most.rejected_in_order:,} ({most.rule()})"
+    return text
+
+
+def _would(dry_run: bool) -> str:
+    return "would be " if dry_run else ""
+
+
+def _have(names: list[str]) -> str:
+    return f"{_named(names)} {'has' if len(names) == 1 else 'have'}"
+
+
+def _it(names: list[str]) -> str:
+    return "it was" if len(names) == 1 else "they were"
+
+
+def _named(names: list[str]) -> str:
+    """`1 shard (0.tar)`; the first three of many."""
+    some = ", ".join(f"{name}.tar" for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} {'shard' if len(names) == 1 else 'shards'} ({some})"

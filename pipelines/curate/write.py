@@ -20,29 +20,47 @@ from data_filters.sample import (
     sample_from_members,
 )
 from pipelines.common.config import config_hash, output_settings
-from pipelines.common.files import join, remove_partials
+from pipelines.common.files import join, remove_file, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
 from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.shards.manifest import Manifest, output_entry, write_manifest
+from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
 from pipelines.shards.reader import read_members
-from pipelines.shards.record import LOUPE, Hashes, ImageFacts, LoupeRecord, Phrase, Source, phrases_at
+from pipelines.shards.record import (
+    LOUPE,
+    Hashes,
+    ImageFacts,
+    LoupeRecord,
+    Phrase,
+    Source,
+    carried_on,
+    phrases_at,
+)
+from pipelines.shards.storage import index_name
 from pipelines.shards.stored import Content, stored_apart
 from pipelines.shards.unit import Unit
+from pipelines.shards.witness import check_unchanged
 from pipelines.shards.writer import write_shard
 
 
 def write_unit(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
-    """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar."""
+    """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar.
+
+    Raises ShardChanged, with nothing committed, when the raw shard is no longer the file that was scanned.
+    """
     unit = scanned.unit
+    remove_file(manifest_uri(output, unit.name))  # an older commit names files that are replaced now
     remove_partials(output, unit.name)
     outputs = []
     if decision.kept:
         written = write_shard(join(output, unit.shard), _kept_samples(unit, decision, config.phrases))
         outputs.append(output_entry(written))
+    else:
+        for name in (unit.shard, index_name(unit.shard)):
+            remove_file(join(output, name))
     write_examples(unit, decision.rejected, output, config.examples)
     quarantined = decision.funnel.quarantined
     manifest = {
@@ -56,6 +74,8 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
             "count": quarantined,
         },
     }
+    if scanned.witness is not None:
+        check_unchanged(unit.uri, scanned.witness)
     write_manifest(output, unit.name, manifest)
     return manifest
 
@@ -75,7 +95,8 @@ def _kept_samples(
         contents = [{member.extension: next(data) for member in one} for one in held]
         phrases = _phrases([row["key"] for row in batch], contents, config)
         for row, parts, large, of_caption in zip(batch, contents, apart, phrases, strict=True):
-            yield row["key"], {**_with_record(parts, _record(unit, row, of_caption)), **large}
+            record = _record(unit, row, of_caption)
+            yield row["key"], {**_with_record(parts, record, keep_phrases=config is None), **large}
 
 
 def _phrases(
@@ -105,11 +126,14 @@ def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
     )
 
 
-def _with_record(contents: dict[str, bytes], record: LoupeRecord) -> dict[str, bytes]:
-    """The members as they came, with the record in the JSON; the JSON is made where there is none."""
+def _with_record(contents: dict[str, bytes], record: LoupeRecord, *, keep_phrases: bool) -> dict[str, bytes]:
+    """The members as they came, with the record in the JSON; the JSON is made where there is none.
+
+    Of a sample that was curated before, source and scores are carried on, and phrases with `keep_phrases`.
+    """
     name = metadata_member(contents) or METADATA_EXTENSION
     metadata = parse_metadata(contents[name]) if name in contents else {}
-    metadata[LOUPE] = record.as_json()
+    metadata[LOUPE] = carried_on(record, metadata, keep_phrases=keep_phrases).as_json()
     return {**contents, name: dump_metadata(metadata)}
 
 

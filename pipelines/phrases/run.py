@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from data_filters.errors import InputError
+from pipelines.common.causes import TaskFailed, explain
 from pipelines.common.files import absolute, filesystem
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.shard_copy import copy_with_phrases, shard_name
@@ -68,7 +69,7 @@ def phrases_pass(
         if progress is not None:
             progress(summary.skipped_shards + summary.shards, len(shards))
     if failed:
-        raise RuntimeError(
+        raise TaskFailed(
             f"{len(failed)} of {len(todo)} shards could not be read: {'; '.join(sorted(failed))}"
         )
     return summary
@@ -104,27 +105,30 @@ class _ShardPass:
     def __call__(self, row: Batch) -> dict[str, str]:
         try:
             manifest = copy_with_phrases(row["uri"], row["sha256"], self.target, self.config, self.extract)
-        except (OSError, ValueError) as error:
-            return {"uri": row["uri"], "manifest": "", "error": f"{type(error).__name__}: {error}"}
+        except Exception as error:
+            return {"uri": row["uri"], "manifest": "", "error": explain(error)}
         return {"uri": row["uri"], "manifest": json.dumps(manifest), "error": ""}
 
 
 def _committed(shards: list[CommittedShard], target: str, config: PhrasesConfig) -> set[str]:
-    """The shards (their URIs) that the output holds already, by these settings and from these bytes."""
-    manifests = read_manifests(target)
+    """The shards (their URIs) that the output holds already, by these settings and from these bytes.
+
+    A shard whose bytes changed since is not among them: it is copied anew.
+    """
+    manifests = read_manifests(target, skip_damaged=True)
     check_same_config(target, manifests, config)
     done = set()
     for shard in shards:
         manifest = manifests.get(shard_name(shard.uri))
         if manifest is None:
             continue
-        if manifest["input"]["sha256"] != shard.sha256:
+        if manifest["input"]["sha256"] == shard.sha256:
+            done.add(shard.uri)
+        elif manifest["input"]["uri"] != shard.uri:
             raise InputError(
-                f"output {target} holds {shard_name(shard.uri)} made from a shard of sha256 "
-                f"{manifest['input']['sha256']}, the input's is {shard.sha256}; the input has changed since; "
-                "name another output"
+                f"output {target} holds {shard_name(shard.uri)} made from {manifest['input']['uri']}, this run reads "
+                f"{shard.uri}, which has other bytes; name another output"
             )
-        done.add(shard.uri)
     return done
 
 

@@ -18,12 +18,13 @@ from data_filters.sample import (
     sample_from_members,
 )
 from pipelines.common.config import config_hash, output_settings
-from pipelines.common.files import filesystem, join
+from pipelines.common.files import join, remove_file
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.records import BATCH, annotate
-from pipelines.shards.manifest import Manifest, output_entry, write_manifest
+from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
 from pipelines.shards.reader import iterate
 from pipelines.shards.record import read_phrases
+from pipelines.shards.witness import ShardChanged, check_unchanged, read_sha256
 from pipelines.shards.writer import write_shard
 
 Members = dict[str, bytes]  # extension → bytes
@@ -41,16 +42,25 @@ class PhraseCounts:
 def copy_with_phrases(
     uri: str, sha256: str, target: str, config: PhrasesConfig, extract: PhraseExtractor
 ) -> Manifest:
-    """Write one shard under `target` with phrases found by `extract`, then commit it; return its manifest."""
+    """Write one shard under `target` with phrases found by `extract`, then commit it; return its manifest.
+
+    Raises ShardChanged when the shard's bytes are not those of `sha256`, or change meanwhile.
+    """
     name = shard_name(uri)
+    found, before = read_sha256(uri)
+    if found != sha256:
+        raise ShardChanged(
+            f"{uri} has sha256 {found}, its manifest names {sha256}; run the curation that made it again with --verify"
+        )
+    remove_file(manifest_uri(target, name))  # an older commit names files that are replaced now
     counts, quarantine = PhraseCounts(), Counter[str]()
     samples = _copied_samples(uri, extract, counts, quarantine)
     written = write_shard(join(target, f"{name}.tar"), samples)
-    fs, path = filesystem(uri)
+    check_unchanged(uri, before)
     manifest = {
         "config_hash": config_hash(config),
         "config": output_settings(config),
-        "input": {"uri": uri, "size": fs.size(path), "sha256": sha256},
+        "input": {"uri": uri, "size": before.size, "sha256": sha256},
         "outputs": [output_entry(written)],
         "funnel": asdict(counts),
         "quarantine": dict(quarantine),

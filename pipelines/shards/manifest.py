@@ -38,34 +38,87 @@ class CommittedShard:
     sha256: str
 
 
-def manifest_files(uri: Uri) -> tuple[AbstractFileSystem, list[str]]:
-    """The file system of an output folder, and the paths of its manifests by name; `[]` when there are none."""
+@dataclass(frozen=True)
+class ManifestFile:
+    """A file of `manifests/` that this project wrote, by its content; `manifest` is None where it is damaged."""
+
+    path: str
+    manifest: Manifest | None
+
+    @property
+    def unit(self) -> str:
+        """The name of the unit."""
+        return posixpath.basename(self.path).removesuffix(".json")
+
+
+def manifest_files(uri: Uri) -> tuple[AbstractFileSystem, list[ManifestFile]]:
+    """The file system of an output folder, and its manifests by name; `[]` when there are none.
+
+    Files that somebody else keeps under `manifests/` are passed over.
+    """
     fs, folder = filesystem(join(uri, MANIFESTS))
     if not fs.isdir(folder):
         return fs, []
-    files = sorted(fs.ls(folder, detail=False))
-    return fs, [file for file in files if fnmatchcase(posixpath.basename(file), "[!.]*.json")]
+    files = [
+        file for file in fs.ls(folder, detail=False) if fnmatchcase(posixpath.basename(file), "[!.]*.json")
+    ]
+    contents = fs.cat(files) if files else {}
+    read = [(path, *_classify(content)) for path, content in sorted(contents.items())]
+    return fs, [ManifestFile(path, manifest) for path, is_ours, manifest in read if is_ours]
+
+
+def _classify(content: bytes) -> tuple[bool, Manifest | None]:
+    """Whether a file is a manifest of ours, damaged or not, and what it holds where it is whole."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        # Ours begins with its `config`; a file without any content is what a crash of the machine leaves.
+        text = content.strip(b"\0 \n\r\t")
+        return not text or any(mark in text for mark in _MARKS), None
+    if not isinstance(value, dict) or not ("config_hash" in value or _names_tars(value.get("outputs"))):
+        return False, None
+    return True, value if _is_whole(value) else None
+
+
+_MARKS = (b'"config_hash"', b'"outputs"', b'{\n "config"')
+
+
+def _names_tars(outputs: object) -> bool:
+    return isinstance(outputs, list) and all(isinstance(entry, dict) and "tar" in entry for entry in outputs)
+
+
+def _is_whole(value: Manifest) -> bool:
+    """Whether a manifest has what readers need, in the right types."""
+    outputs = value.get("outputs")
+    return isinstance(outputs, list) and all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("tar"), str)
+        and isinstance(entry.get("samples"), int)
+        and isinstance(entry.get("sha256"), str)
+        for entry in outputs
+    )
+
+
+def _damaged(path: str) -> InputError:
+    return InputError(
+        f"manifest {path} is damaged; run the command that made it again with the same input and output: it writes "
+        "this shard and its manifest anew"
+    )
 
 
 def committed_shards(uri: Uri) -> list[CommittedShard]:
     """List the shards that the manifests in `uri/manifests/` name, by URI; `[]` when there are none.
 
-    Raises InputError when a manifest cannot be read.
+    Raises InputError when a manifest is damaged.
     """
-    fs, files = manifest_files(uri)
     shards = []
-    for name in files:
-        try:
-            outputs = json.loads(fs.cat_file(name))["outputs"]
-            shards += [
-                CommittedShard(join(uri, output["tar"]), int(output["samples"]), str(output["sha256"]))
-                for output in outputs
-            ]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"manifest {name} cannot be read ({type(error).__name__}: {error}); expected the JSON that "
-                "`loupe curate` writes; delete it and curate again"
-            ) from error
+    for file in manifest_files(uri)[1]:
+        if file.manifest is None:
+            raise _damaged(file.path)
+        shards += [
+            CommittedShard(join(uri, output["tar"]), output["samples"], output["sha256"])
+            for output in file.manifest["outputs"]
+        ]
     return sorted(shards, key=lambda shard: shard.uri)
 
 
@@ -91,24 +144,27 @@ def write_manifest(output: str, name: str, manifest: Mapping[str, object]) -> No
     write_json(manifest_uri(output, name), {"version": VERSION, **manifest}, sort_keys=True)
 
 
-def read_manifests(output: str) -> dict[str, Manifest]:
+def read_manifests(output: str, *, skip_damaged: bool = False) -> dict[str, Manifest]:
     """Read the manifest of every committed unit of an output folder, by name.
 
-    Raises InputError when one cannot be read.
+    A damaged one counts as none with `skip_damaged` (its unit is then written anew), else InputError is raised.
     """
-    fs, files = manifest_files(output)
     manifests: dict[str, Manifest] = {}
-    for file in files:
-        try:
-            manifest = json.loads(fs.cat_file(file))
-            if not {"version", "config_hash", "input", "outputs", "funnel"} <= set(manifest):
-                raise ValueError("fields are missing")
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"manifest {file} cannot be read ({error}); delete it, and its shard is curated again"
-            ) from error
-        manifests[posixpath.basename(file).removesuffix(".json")] = manifest
+    for file in manifest_files(output)[1]:
+        if file.manifest is not None and set(file.manifest) >= _NEEDED:
+            manifests[file.unit] = file.manifest
+        elif not skip_damaged:
+            raise _damaged(file.path)
     return manifests
+
+
+_NEEDED = {"version", "config_hash", "input", "outputs", "funnel"}
+
+
+def foreign_manifest(output: str, name: str) -> bool:
+    """Whether the place of a unit's manifest is taken by a file of somebody else."""
+    fs, path = filesystem(manifest_uri(output, name))
+    return bool(fs.isfile(path)) and not _classify(fs.cat_file(path))[0]
 
 
 def check_same_config(output: str, manifests: dict[str, Manifest], config: BaseModel) -> None:

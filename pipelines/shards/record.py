@@ -8,8 +8,9 @@ The keys are written in this order, so the same record gives the same JSON bytes
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 LOUPE = "loupe"
@@ -24,7 +25,7 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """The raw shard's file name, and the offset in bytes of the sample's first member there."""
+    """The first raw shard's file name, and the offset in bytes of the sample's first member there."""
 
     shard: str
     offset: int
@@ -93,6 +94,36 @@ def read_phrases(metadata: Metadata | None) -> tuple[Phrase, ...]:
     if not isinstance(listed, list):
         raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected a list")
     return tuple(_phrase(phrase) for phrase in listed)
+
+
+def carried_on(record: LoupeRecord, metadata: Metadata | None, *, keep_phrases: bool) -> LoupeRecord:
+    """The record of a sample that was curated before, with what the earlier record in `metadata` knows.
+
+    The source stays that of the first raw shard, scores are joined (new ones win), and with `keep_phrases` phrases
+    stay where the caption's hash is the same. Whatever is not as curation writes it is passed over.
+    """
+    earlier = (metadata or {}).get(LOUPE)
+    if not isinstance(earlier, Mapping):
+        return record
+    source, scores, hashes = (earlier.get(name) for name in ("source", "scores", "hashes"))
+    if (
+        isinstance(source, Mapping)
+        and isinstance(source.get("shard"), str)
+        and _is_count(source.get("offset"))
+    ):
+        record = replace(record, source=Source(source["shard"], source["offset"]))
+    if isinstance(scores, Mapping):
+        numbers = {name: value for name, value in scores.items() if isinstance(value, (int, float))}
+        record = replace(record, scores={**numbers, **record.scores})
+    same_caption = isinstance(hashes, Mapping) and hashes.get("caption") == record.hashes.caption
+    if keep_phrases and same_caption:
+        with contextlib.suppress(RecordError):
+            record = replace(record, phrases=read_phrases(metadata))
+    return record
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def with_phrases(metadata: Metadata | None, phrases: Iterable[Phrase]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.common.causes import name_file
 from pipelines.common.files import Uri, filesystem, partial_name
 from pipelines.shards.names import fault_of_name, split_name
 from pipelines.shards.storage import index_name
@@ -73,7 +74,8 @@ def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) 
             fs.rm_file(index)
         fs.mv(tar_partial, path)
         fs.mv(index_partial, index)
-    except BaseException:
+    except BaseException as error:
+        name_file(error, path)
         for leftover in (tar_partial, index_partial):
             with contextlib.suppress(FileNotFoundError):
                 fs.rm_file(leftover)

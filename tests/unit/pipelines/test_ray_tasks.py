@@ -8,7 +8,9 @@ import pytest
 import ray
 import ray.data
 
-from pipelines.ray_tasks import ShardTask, for_each, quiet_data, running_ray
+from data_filters.errors import InputError
+from pipelines.common.causes import TaskFailed
+from pipelines.ray_tasks import ShardTask, for_each, quiet_data, raise_failure, running_ray
 from pipelines.shards.unit import Unit
 
 BARS = ("enable_progress_bars", "enable_operator_progress_bars", "enable_rich_progress_bars")
@@ -75,3 +77,26 @@ def test_a_ray_that_runs_is_used_and_left_running(monkeypatch):
     monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("stopped one that is not ours"))
     with running_ray(1) as running:
         assert running is ray
+
+
+def refused(unit: Unit) -> dict[str, int]:
+    raise InputError(f"{unit.name} is wrong")
+
+
+def full(unit: Unit) -> dict[str, int]:
+    raise OSError(28, "No space left on device", f"/out/{unit.name}")
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "line"),
+    [
+        (refused, InputError, r"^a is wrong\n"),
+        (full, TaskFailed, "^No space left on device: /out/a; free some space"),
+    ],
+)
+def test_an_error_of_a_worker_comes_back_as_data_with_its_traceback(function, kind, line):
+    row = ShardTask(function)({"name": "a", "uri": "/a.tar", "size": 1})
+    with pytest.raises(kind, match=line) as raised:
+        raise_failure(row["error"])
+    assert "test_ray_tasks.py" in raised.value.__notes__[0]
+    raise_failure("")

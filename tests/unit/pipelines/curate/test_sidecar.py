@@ -1,6 +1,7 @@
 """The sidecar gives a scan back, and is not taken for that of another shard or of other filters."""
 
 import io
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from data_filters import FILTERS
 from data_filters.filter import Filter, Limit
 from pipelines.curate.inputs import find_units
 from pipelines.curate.scan import scan
-from pipelines.curate.sidecar import load_scan, save_scan, scan_schema
+from pipelines.curate.sidecar import load_scan, read_identity, save_scan, scan_schema
 from pipelines.shards.writer import write_shard
 
 
@@ -33,8 +34,13 @@ def test_the_sidecar_gives_the_scan_back_and_knows_when_it_is_stale(unit, tmp_pa
     assert load_scan(unit, output) == found
     quarantine = pq.read_table(tmp_path / "out" / "quarantine" / "0.parquet")
     assert quarantine.column_names == ["shard", "offset", "key", "stage", "reason", "exception", "count"]
-    grown = type(unit)(unit.name, unit.uri, unit.size + 1)
-    assert load_scan(grown, output) is None
+    shard = tmp_path / "raw" / "0.tar"
+    os.utime(shard, ns=(1, 1))  # touched: the bytes are read, and they are those that were scanned
+    touched = load_scan(unit, output)
+    assert (touched.sha256, touched.pairs) == (found.sha256, found.pairs)
+    assert read_identity("0", output)["witness"] == touched.witness.as_json() != found.witness.as_json()
+    shard.write_bytes(shard.read_bytes().replace(b"a dog", b"a cat"))  # the same size
+    assert load_scan(unit, output) is None
 
 
 def test_the_columns_are_facts_then_scores(unit, tmp_path):

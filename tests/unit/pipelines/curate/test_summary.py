@@ -4,7 +4,8 @@ import json
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import decide
-from pipelines.curate.summary import CurateSummary
+from pipelines.curate.funnel import FilterCounts, Funnel
+from pipelines.curate.summary import CurateSummary, notes
 
 PAIRS = [
     {"key": "good", "shorter_side": 300, "aspect_ratio": 1, "words": 10},
@@ -23,3 +24,18 @@ def test_figures_and_json():
     head, rows = summary.funnel_table()
     assert all(len(row) == len(head) for row in rows)
     assert [row[0] for row in rows] == [*summary.rejected, "kept", "not readable"]
+
+
+def test_notes_count_in_words_that_agree():
+    funnel = Funnel(
+        samples=300, pairs=300, kept=2, filters=[FilterCounts("few_words", "words", "min_words", 3)]
+    )
+    funnel.filters[0].rejected_in_order = 298
+    assert notes(funnel, ["a", "b", "c", "d"], [], [], dry_run=True) == [
+        "4 shards (a.tar, b.tar, c.tar, ...) have changed since they were committed: would be curated anew",
+        f"curation kept only 2 of 300 pairs; the filter few_words dropped most, 298 ({funnel.filters[0].rule()})",
+    ]
+    assert notes(Funnel(samples=4, quarantined=4), [], [], []) == [
+        "no pair could be read: 4 of 4 samples are in quarantine"
+    ]
+    assert notes(Funnel(samples=100, pairs=100, kept=1), [], [], []) == []

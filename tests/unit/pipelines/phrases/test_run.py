@@ -1,11 +1,13 @@
 """What a pass refuses before it starts Ray, and a pass that has nothing left to do."""
 
+import json
+
 import pytest
 
 from data_filters.errors import InputError
 from data_filters.phrases import load_extractor
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.phrases.run import phrases_pass
+from pipelines.phrases.run import _committed, phrases_pass
 from pipelines.phrases.shard_copy import copy_with_phrases
 from pipelines.shards.manifest import committed_shards, output_entry, write_manifest
 from pipelines.shards.writer import write_shard
@@ -30,9 +32,9 @@ def test_what_is_no_output_of_curation_is_refused(curated, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def finish(curated, output, sha256: str | None = None) -> None:
+def finish(curated, output) -> None:
     (shard,) = committed_shards(str(curated))
-    copy_with_phrases(shard.uri, sha256 or shard.sha256, str(output), PhrasesConfig(), load_extractor())
+    copy_with_phrases(shard.uri, shard.sha256, str(output), PhrasesConfig(), load_extractor())
 
 
 def test_a_finished_output_is_left_alone_and_needs_no_ray(curated, tmp_path, no_ray):
@@ -54,6 +56,20 @@ def test_other_settings_and_other_shards_are_refused(curated, tmp_path):
     finish(curated, tmp_path / "out")
     with pytest.raises(InputError, match=r"config [0-9a-f]{16} \(level maximal there, base here\)"):
         phrases_pass(curated, tmp_path / "out", PhrasesConfig(level="base"))
-    finish(curated, tmp_path / "other", sha256="ab")
-    with pytest.raises(InputError, match="made from a shard of sha256 ab, .*the input has changed since"):
-        phrases_pass(curated, tmp_path / "other")
+
+
+def test_a_shard_made_anew_since_is_copied_anew(curated, tmp_path):
+    finish(curated, tmp_path / "out")
+    manifest = tmp_path / "out" / "manifests" / "0.json"
+    held = json.loads(manifest.read_text())
+    (shard,) = committed_shards(str(curated))
+    assert _committed([shard], str(tmp_path / "out"), PhrasesConfig()) == {shard.uri}
+    manifest.write_text(json.dumps({**held, "input": {**held["input"], "sha256": "ab"}}))
+    assert _committed([shard], str(tmp_path / "out"), PhrasesConfig()) == set()
+    manifest.write_text(
+        json.dumps({**held, "input": {**held["input"], "sha256": "ab", "uri": "/elsewhere/0.tar"}})
+    )
+    with pytest.raises(
+        InputError, match="made from /elsewhere/0.tar, this run reads .*, which has other bytes"
+    ):
+        _committed([shard], str(tmp_path / "out"), PhrasesConfig())

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from pipelines.shards.manifest import committed_shards, read_manifests
 from pipelines.shards.reader import iterate
 from pipelines.shards.record import read_phrases
 from pipelines.shards.tar_format import BrokenShard
+from pipelines.shards.witness import ShardChanged
 from pipelines.shards.writer import write_shard
 
 CONFIG = PhrasesConfig(workers=3)
@@ -25,11 +27,16 @@ SAMPLES = [
 ]
 
 
+def sha256_of(path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 @pytest.fixture
 def copied(tmp_path):
     write_shard(tmp_path / "in" / "0.tar", SAMPLES)
     target = tmp_path / "out"
-    manifest = copy_with_phrases(str(tmp_path / "in" / "0.tar"), "ab", str(target), CONFIG, load_extractor())
+    written = str(tmp_path / "in" / "0.tar")
+    manifest = copy_with_phrases(written, sha256_of(written), str(target), CONFIG, load_extractor())
     return target, manifest, dict(iterate(target / "0.tar"))
 
 
@@ -57,7 +64,7 @@ def test_the_manifest_counts_and_names_what_decides_the_output(copied, tmp_path)
     assert manifest["input"] == {
         "uri": str(tmp_path / "in" / "0.tar"),
         "size": (tmp_path / "in" / "0.tar").stat().st_size,
-        "sha256": "ab",
+        "sha256": sha256_of(tmp_path / "in" / "0.tar"),
     }
     assert (manifest["config_hash"], manifest["config"]) == (config_hash(CONFIG), output_settings(CONFIG))
     assert "workers" not in manifest["config"]
@@ -70,10 +77,18 @@ def test_the_manifest_counts_and_names_what_decides_the_output(copied, tmp_path)
 def test_a_damaged_shard_is_not_committed(tmp_path):
     write_shard(tmp_path / "0.tar", SAMPLES)
     (tmp_path / "0.tar").write_bytes((tmp_path / "0.tar").read_bytes()[:1000])
+    sha256 = sha256_of(tmp_path / "0.tar")
     with pytest.raises(BrokenShard):
-        copy_with_phrases(str(tmp_path / "0.tar"), "ab", str(tmp_path / "out"), CONFIG, load_extractor())
+        copy_with_phrases(str(tmp_path / "0.tar"), sha256, str(tmp_path / "out"), CONFIG, load_extractor())
     assert committed_shards(tmp_path / "out") == []
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_shard_of_other_bytes_than_its_manifest_names_is_not_copied(tmp_path):
+    write_shard(tmp_path / "0.tar", SAMPLES)
+    with pytest.raises(ShardChanged, match=r"0\.tar has sha256 [0-9a-f]{64}, its manifest names ab; run"):
+        copy_with_phrases(str(tmp_path / "0.tar"), "ab", str(tmp_path / "out"), CONFIG, load_extractor())
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_name_is_that_of_the_file():

@@ -11,6 +11,7 @@ from pipelines.shards.manifest import (
     CommittedShard,
     check_same_config,
     committed_shards,
+    foreign_manifest,
     read_manifests,
     write_manifest,
 )
@@ -60,11 +61,28 @@ def test_another_config_is_refused_with_both_hashes_and_the_difference(tmp_path)
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"version": 1}'])
-def test_a_manifest_that_cannot_be_read_is_named(tmp_path, text):
+@pytest.mark.parametrize(
+    "text",
+    ["", "\0" * 30, '{\n "config": {', '{"config_hash": 3', '{"config_hash": "a", "outputs": [{"tar": 1}]}'],
+)
+def test_a_damaged_manifest_is_named_and_counts_as_none_where_it_is_written_anew(tmp_path, text):
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "a.json").write_text(text)
-    with pytest.raises(InputError, match=r"manifests/a\.json cannot be read"):
-        read_manifests(str(tmp_path))
-    with pytest.raises(InputError, match=r"manifests/a\.json cannot be read"):
-        committed_shards(str(tmp_path))
+    assert read_manifests(str(tmp_path), skip_damaged=True) == {}
+    for reader in (read_manifests, committed_shards):
+        with pytest.raises(
+            InputError, match=r"manifests/a\.json is damaged; run the command that made it again"
+        ):
+            reader(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"shard": "0.tar"}]', "{}", '{"version": 1}', '{"outputs": {"a": 1}}', "0.tar", "{"]
+)
+def test_files_of_somebody_else_are_passed_over(tmp_path, text):
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "a.json").write_text(text)
+    assert read_manifests(str(tmp_path)) == {}
+    assert committed_shards(str(tmp_path)) == []
+    assert foreign_manifest(str(tmp_path), "a")
+    assert not foreign_manifest(str(tmp_path), "b")
