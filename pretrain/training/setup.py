@@ -14,6 +14,8 @@ import torch
 from data_filters.errors import InputError
 from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import absolute, write_json
+from pipelines.common.lock_file import is_lock
+from pipelines.common.paths import require_local
 from pretrain.config import PretrainConfig
 from pretrain.data.batch_reader import BatchReader
 from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
@@ -44,7 +46,7 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
     for remark in source.remarks():
         logger.warning("%s", remark)
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
-    run = PreparedRun(config, data, str(Path(folder).absolute()), steps, learning_hash(config, source))
+    run = PreparedRun(config, data, require_local("output", folder), steps, learning_hash(config, source))
     _check_output(run)
     _check_start(run)
     return run
@@ -146,7 +148,7 @@ def _check_output(run: PreparedRun) -> None:
         raise InputError(f"output {folder} is a file; give a folder")
     record = folder / "config.json"
     if not record.exists():
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(not is_lock(path.name) for path in folder.iterdir()):
             raise InputError(f"output {folder} is not empty and holds no run; give a new folder")
         return
     other = json.loads(record.read_text())["config_hash"]

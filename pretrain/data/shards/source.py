@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from data_filters.errors import InputError
 from data_filters.sample import Sample, sample_from_members
+from pipelines.common.paths import require_local
 from pipelines.shards.manifest import CommittedShard, committed_shards
 from pipelines.shards.reader import iterate
 from pretrain.data.bounded_cache import BoundedCache
@@ -53,7 +54,9 @@ class CacheOptions:
     def open(self) -> ShardCache:
         """The cache in `folder`; without one, in this user's folder below the system's folder for temporary files."""
         default = Path(tempfile.gettempdir()) / f"loupe-shards-{os.getuid()}"
-        return ShardCache(Path(self.folder) if self.folder else default, self.limit)
+        return ShardCache(
+            Path(require_local("data.cache_folder", self.folder)) if self.folder else default, self.limit
+        )
 
 
 @dataclass(frozen=True)
