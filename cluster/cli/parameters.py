@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-
 # pipelines.common.paths is imported inside: it imports fsspec, which `loupe --help` does without.
 
 
 def _check_folder(parameter: typer.CallbackParam, folder: str) -> str:
-    """Return the local path of an option for a folder. Raises InputError for a URI, and where nothing can be written."""
+    """Return the path of an option for a local folder. Raises InputError for a URI, or where nothing can be written."""
     from pipelines.common.paths import check_folder, require_local
 
     path = require_local(parameter.opts[0], folder)
@@ -20,7 +19,7 @@ def _check_folder(parameter: typer.CallbackParam, folder: str) -> str:
 
 
 def _check_file(parameter: typer.CallbackParam, file: str | None) -> str | None:
-    """Return the local path of an option for a file. Raises InputError for a URI, and where nothing can be written."""
+    """Return the path of an option for a local file. Raises InputError for a URI, or where nothing can be written."""
     from pipelines.common.paths import check_file, require_local
 
     if file is None:

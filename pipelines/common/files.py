@@ -19,6 +19,9 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from data_filters.errors import InputError
+from pipelines.common.paths import local_path
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -27,8 +30,20 @@ PARTIAL_SUFFIX = ".partial"
 
 
 def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
-    """The file system that a URI lies on, and its path there."""
-    fs, path = fsspec.url_to_fs(os.fspath(uri))
+    """The file system that a URI lies on, and its path there.
+
+    What has no `://` is a local path, whatever its characters; fsspec would take `a::b` for two file systems. Raises
+    InputError where the storage is unknown or its package is not installed.
+    """
+    local = local_path(uri)
+    if local is not None:
+        return LocalFileSystem(), local
+    try:
+        fs, path = fsspec.url_to_fs(os.fspath(uri))
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"{os.fspath(uri)}: {error}; give a URI of a storage that fsspec can open"
+        ) from error
     return fs, path
 
 

@@ -36,6 +36,7 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
     committed data; fewer samples than a batch; an output folder of another recipe; no phrases where an objective learns
     from them; initial weights that are absent or of another shape; a first step that is not before the last.
     """
+    folder = require_local("output", folder)
     config = _with_absolute_start(config)
     load_tokenizer(config.tokenizer)
     # Absolute, because workers may run in another folder.
@@ -46,7 +47,7 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
     for remark in source.remarks():
         logger.warning("%s", remark)
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
-    run = PreparedRun(config, data, require_local("output", folder), steps, learning_hash(config, source))
+    run = PreparedRun(config, data, str(Path(folder).absolute()), steps, learning_hash(config, source))
     _check_output(run)
     _check_start(run)
     return run
