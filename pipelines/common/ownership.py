@@ -143,9 +143,8 @@ def _renewed(lock: LockFile, seconds: float) -> Iterator[None]:
                 lost.append(error)
                 logger.error("%s", _lost_line(lock, error))
                 # The way to stop what the main thread is doing. SIGINT is ignored in the background of some shells.
-                signal.raise_signal(
-                    signal.SIGINT if callable(signal.getsignal(signal.SIGINT)) else signal.SIGTERM
-                )
+                number = signal.SIGINT if callable(signal.getsignal(signal.SIGINT)) else signal.SIGTERM
+                signal.pthread_kill(_ident(threading.main_thread()), number)
                 return
             except OSError as error:  # a file system that is away for a moment; its return is awaited
                 logger.warning("cannot renew %s: %s", lock.path, error)
@@ -161,6 +160,11 @@ def _renewed(lock: LockFile, seconds: float) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def _ident(thread: threading.Thread) -> int:
+    assert thread.ident is not None  # it runs
+    return thread.ident
 
 
 def _lost_line(lock: LockFile, lost: Lost) -> str:

@@ -48,14 +48,13 @@ def check_folder(what: str, path: str) -> list[str]:
     Returns the folders that are missing, the deepest first. Raises InputError in one line: `what` is a file, lies
     below a file, or may not be written.
     """
+    if "\0" in path:
+        raise InputError(f"{what} is {path!r}, which is no path; give one without NUL characters")
     missing = []
     above = path
-    try:
-        while not os.path.lexists(above):
-            missing.append(above)
-            above = os.path.dirname(above)
-    except ValueError as error:  # a NUL
-        raise InputError(f"{what} is {path!r}, which is no path ({error}); give another {what}") from error
+    while not os.path.lexists(above):
+        missing.append(above)
+        above = os.path.dirname(above)
     if not os.path.isdir(above):
         kind = "a file" if os.path.exists(above) else "a link that leads nowhere"
         where = f"is {kind}" if above == path else f"cannot be made, since {above} is {kind}"

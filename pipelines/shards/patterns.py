@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from braceexpand import UnbalancedBracesError, braceexpand
+from braceexpand import braceexpand
 from fsspec import AbstractFileSystem
 
 from data_filters.errors import InputError
@@ -65,7 +65,7 @@ def _expanded(path: str, tail: str) -> Iterator[str]:
         return
     try:
         yield from braceexpand(tail)
-    except UnbalancedBracesError as error:
+    except ValueError as error:
         raise InputError(
             f"{path} does not exist, and is no pattern: {error}; write ranges as {{00000..00099}}"
         ) from error
