@@ -86,9 +86,10 @@ def reshard(
 ) -> None:
     """Make a run's newest checkpoint loadable on another number of workers (a restarted run does it by itself)."""
     from pipelines.common.ownership import owned
-    from pretrain.training.reshard import reshard_run
 
     with owned(run):
+        from pretrain.training.reshard import reshard_run
+
         print_result(vars(reshard_run(run, world_size)), as_json)
 
 

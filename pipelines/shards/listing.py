@@ -69,16 +69,20 @@ def find_shards(uri: Uri) -> Listing:
     if fs.exists(path):
         is_tar = path.endswith(".tar")
         return Listing(Kind.TAR, _shards(fs, [path], with_protocol)) if is_tar else Listing(Kind.OTHER_FILE)
-    if "::" in path:
+    listing = _matching(fs, path, with_protocol) if is_pattern(path) else Listing(Kind.MISSING)
+    if not listing.shards and "::" in path:
         raise InputError(
             f"{uri} does not exist; lists with :: are not read; give a folder, or a pattern such as {{00..99}}.tar"
         )
-    if is_pattern(path):
-        paths = matches(fs, path)
-        if not is_wild(posixpath.basename(path)):  # folders that braces name one by one; `*` is for files
-            paths = [tar for name in paths for tar in _tars_of(fs, name)]
-        return Listing(Kind.PATTERN, _shards(fs, paths, with_protocol))
-    return Listing(Kind.MISSING)
+    return listing
+
+
+def _matching(fs: AbstractFileSystem, path: str, with_protocol: bool) -> Listing:
+    """The shards that a pattern names."""
+    paths = matches(fs, path)
+    if not is_wild(posixpath.basename(path)):  # folders that braces name one by one; `*` is for files
+        paths = [tar for name in paths for tar in _tars_of(fs, name)]
+    return Listing(Kind.PATTERN, _shards(fs, paths, with_protocol))
 
 
 def _tars_of(fs: AbstractFileSystem, path: str) -> list[str]:

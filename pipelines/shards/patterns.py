@@ -6,7 +6,9 @@ way, so that `set [2024]/{00000..00099}.tar` is found in a folder that is called
 
 from __future__ import annotations
 
+import math
 import posixpath
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -15,6 +17,8 @@ from fsspec import AbstractFileSystem
 
 from data_filters.errors import InputError
 
+MOST_NAMES = 10_000_000
+_RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
 _WILD = "*?["
 _ANY_DEPTH = "**"
 
@@ -36,6 +40,8 @@ def matches(fs: AbstractFileSystem, path: str) -> list[str]:
     not, unless it has a wild card.
     """
     head, tail = _existing_head(fs, path)
+    if not tail:
+        return [path]
     found: dict[str, None] = {}
     for rest in _expanded(path, tail):
         names = list(_walk(fs, head, rest.split("/")))
@@ -63,6 +69,9 @@ def _expanded(path: str, tail: str) -> Iterator[str]:
     if "{" not in tail:
         yield tail
         return
+    names = math.prod(abs(int(last) - int(first)) + 1 for first, last in _RANGE.findall(tail))
+    if names > MOST_NAMES:  # all of them are made in memory
+        raise InputError(f"{path} stands for {names:,} names; allowed are {MOST_NAMES:,}; mend the range")
     try:
         yield from braceexpand(tail)
     except ValueError as error:

@@ -87,9 +87,9 @@ def export_folder(
 
     Raises InputError: no run, no checkpoint, or something else in `output`.
     """
+    target = Path(require_local("output", output))
     source_run = open_run(run)
     chosen = find_checkpoint(source_run, checkpoint)
-    target = Path(require_local("output", output))
     _check_target(target, source_run, format)
     weights = load_weights(chosen)
     heads = {name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER_PREFIX)}
