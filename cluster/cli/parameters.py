@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+_SPELLINGS = ("~", "file:", "local:")
+"""How a local path begins that the operating system does not understand as it is."""
+
 # pipelines.common.paths is imported inside: it imports fsspec, which `loupe --help` does without.
 
 
@@ -15,7 +18,7 @@ def _check_folder(parameter: typer.CallbackParam, folder: str) -> str:
 
     path = require_local(parameter.opts[0], folder)
     check_folder("output", path)
-    return folder if "://" not in folder else path
+    return path if folder.startswith(_SPELLINGS) else folder
 
 
 def _check_file(parameter: typer.CallbackParam, file: str | None) -> str | None:
@@ -26,7 +29,7 @@ def _check_file(parameter: typer.CallbackParam, file: str | None) -> str | None:
         return None
     path = require_local(parameter.opts[0], file)
     check_file("output", path)
-    return file if "://" not in file else path
+    return path if file.startswith(_SPELLINGS) else file
 
 
 def _check_output(folder: str) -> str:

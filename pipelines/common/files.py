@@ -50,7 +50,7 @@ def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
 def absolute(uri: Uri) -> str:
     """Make a local path absolute, `~` being the user's home; return a URI with a protocol without its last slash."""
     text = os.fspath(uri)
-    return text.rstrip("/") if "://" in text else os.path.abspath(os.path.expanduser(text))
+    return text.rstrip("/") if "://" in text else local_path(text) or text
 
 
 def join(uri: Uri, *names: str) -> str:

@@ -24,6 +24,7 @@ def app() -> typer.Typer:
     [
         ([], "build None out"),
         (["--folder", "/a/b", "--page", "c.html"], "/a/b c.html out"),
+        (["--folder", "file:///a/b", "--page", "file:/c.html"], "/a/b /c.html out"),
         (["--output", "memory://a"], "build None memory://a"),
     ],
 )
