@@ -70,7 +70,10 @@ def owned(output: str, command: str | None = None, patience: Patience | None = N
     thread, when another process has taken the folder over while this one was suspended.
     """
     path = local_path(output)
-    key = (os.getpid(), path or output)
+    key = (
+        os.getpid(),
+        os.path.realpath(path or output),
+    )  # a folder has one lock, by whatever link it is reached
     if path is None or _held.get(key) == threading.get_ident():
         yield
         return

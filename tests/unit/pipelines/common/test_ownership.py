@@ -100,9 +100,12 @@ def test_nested_in_one_thread_it_is_one_lock_and_another_thread_is_another_start
         except InputError as error:
             refused.append(str(error))
 
+    (tmp_path / "link").symlink_to(tmp_path)
     with owned(str(tmp_path)):
-        with owned(f"{tmp_path}/../{tmp_path.name}/"), owned(f"file://{tmp_path}"):
-            pass
+        same = (f"{tmp_path}/../{tmp_path.name}/", f"file://{tmp_path}", str(tmp_path / "link"))
+        for name in same:
+            with owned(name):
+                pass
         assert (tmp_path / NAME).exists()
         thread = threading.Thread(target=other)
         thread.start()
