@@ -23,7 +23,7 @@ from typing import Protocol
 
 from data_filters.errors import InputError
 from pipelines.common.lock_file import Held, LockFile, Lost, Owner, Patience
-from pipelines.common.paths import local_path, writable_folder
+from pipelines.common.paths import check_folder, local_path, writable_folder
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +70,13 @@ def owned(output: str, command: str | None = None, patience: Patience | None = N
     thread, when another process has taken the folder over while this one was suspended.
     """
     path = local_path(output)
-    key = (
-        os.getpid(),
-        os.path.realpath(path or output),
-    )  # a folder has one lock, by whatever link it is reached
-    if path is None or _held.get(key) == threading.get_ident():
+    if path is None:
+        yield
+        return
+    check_folder("output", path)
+    # A folder has one lock, by whatever link it is reached.
+    key = (os.getpid(), os.path.realpath(path))
+    if _held.get(key) == threading.get_ident():
         yield
         return
     made = writable_folder("output", path)
