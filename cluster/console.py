@@ -30,11 +30,16 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 @contextmanager
-def training_lines(total_steps: int) -> Iterator[tuple[Callable[[dict[str, float]], None], dict[str, float]]]:
-    """Yield a function that shows the metrics of a step, and the dictionary that holds the newest ones."""
+def training_lines(
+    total_steps: int, first_note: str = ""
+) -> Iterator[tuple[Callable[[dict[str, float]], None], dict[str, float]]]:
+    """Yield a function that shows the metrics of a step, and the dictionary that holds the newest ones.
+
+    `first_note` is shown until the first step ends.
+    """
     last: dict[str, float] = {}
     with _bar("training") as update:
-        update(0, total_steps, "starting workers")
+        update(0, total_steps, first_note)
 
         def report(metrics: dict[str, float]) -> None:
             last.update(metrics)

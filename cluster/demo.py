@@ -13,6 +13,7 @@ from cluster.console import progress, training_lines
 from cluster.recipes import load_recipe
 from cluster.shipped import CURATION, PRETRAINING
 from pipelines.common.files import write_text
+from pipelines.common.paths import require_local
 
 Step = TypeVar("Step")
 Metrics = dict[str, Any]
@@ -51,7 +52,7 @@ def run_demo(output: str, *, pairs: int, seed: int, sets: list[str]) -> dict[str
     from pipelines.ray_tasks import running_ray
     from pretrain.evaluation.runner import headline_numbers
 
-    folder = Path(output)
+    folder = Path(require_local("output", output))
     folder.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
 
@@ -112,7 +113,7 @@ def _pretrain(data: Path, run: Path, seed: int, sets: list[str]) -> None:
 
     config = load_recipe(config_class, PRETRAINING, PRETRAINING_RECIPE, [f"seed={seed}", *sets])
     prepared = prepare_run(config, str(data), str(run))
-    with training_lines(prepared.total_steps) as (report, _):
+    with training_lines(prepared.total_steps, "starting workers") as (report, _):
         run_distributed(prepared, report)
 
 

@@ -39,7 +39,21 @@ def load_recipe(
         model_class = model_class(values | _top_level(sets or []))
     for assignment in sets or []:
         override(model_class, values, assignment)
-    return validate(model_class, values, f"recipe {path}", set_in_recipe)
+    return validate(
+        model_class,
+        values,
+        lambda name: "--set" if _is_set(name, sets or []) else f"recipe {path}",
+        lambda name: f"give another --set {name}=value" if _is_set(name, sets or []) else set_in_recipe(name),
+    )
+
+
+def _is_set(name: str, sets: list[str]) -> bool:
+    """Whether the value of a key (dotted), or one above or below it, comes from an override."""
+    for assignment in sets:
+        key = assignment.partition("=")[0].strip()
+        if key and (f"{name}.".startswith(f"{key}.") or f"{key}.".startswith(f"{name}.")):
+            return True
+    return False
 
 
 def read_values(path: Path) -> Values:

@@ -18,6 +18,7 @@ from cluster.ablation.records import RESULT, Result
 from cluster.ablation.table import Table, make_table
 from data_filters.errors import InputError
 from pipelines.common.files import read_json
+from pipelines.common.paths import require_local
 
 REPORT_SECONDS = 60.0  # between two lines about each running training
 LOG = "log.txt"
@@ -59,7 +60,10 @@ def run_ablation(
         raise InputError(
             f"jobs is {jobs}, seeds are {list(seeds)}; allowed are 1 and more jobs, one seed and more"
         )
-    folder, world = Path(output).absolute(), world if "://" in world else str(Path(world).absolute())
+    folder, world = (
+        Path(require_local("output", output)),
+        world if "://" in world else str(Path(world).absolute()),
+    )
     evaluations = [other for row in ablation_plan.rows for other in ablation_plan.evaluations_of(row)]
     for split in sorted({evaluation.split for evaluation in evaluations}):
         if "://" not in world and not (Path(world) / split).is_dir():

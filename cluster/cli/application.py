@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,9 +74,29 @@ def run(app: typer.Typer) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     try:
-        app(prog_name="loupe")
+        sys.exit(app(prog_name="loupe", standalone_mode=False))
     except Exception as error:
+        _refuse_usage(error)
         _fail(error)
+
+
+def _refuse_usage(error: Exception) -> None:
+    """End with one line and exit code 2 when a command, option or argument is unknown, missing or of a wrong type."""
+    if isinstance(error, typer.Abort):
+        sys.exit(130)
+    # typer brings its own copy of click; BadParameter is the one of these errors that it gives a public name.
+    usage_errors = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+    if not isinstance(error, usage_errors):
+        return
+    told: Any = error
+    if type(error).__name__ == "NoArgsIsHelpError":
+        told.show()
+        sys.exit(told.exit_code)
+    context = getattr(told, "ctx", None)
+    path = context.command_path if context else "loupe"
+    message = " ".join(told.format_message().split()).rstrip(".")
+    typer.echo(f"loupe: {message}; see {path} --help", err=True)
+    sys.exit(2)
 
 
 def _fail(error: Exception) -> None:

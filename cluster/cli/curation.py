@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,23 +34,27 @@ def curate(
 
     Filters that a recipe may name: {filters}.
     """
-    from cluster.console import progress
-    from cluster.recipes import load_recipe
-    from cluster.shipped import CURATION
-    from pipelines.curate.config import CurateConfig
-    from pipelines.curate.run import curate as run_curation
+    from pipelines.common.ownership import owned
 
-    config = load_recipe(CurateConfig, CURATION, recipe, sets)
-    with progress("curating") as tick:
-        summary = run_curation(
-            config,
-            input,
-            output,
-            dry_run=dry_run,
-            verify=verify,
-            drop_withdrawn=drop_withdrawn,
-            progress=lambda now: tick(now.done, now.total),
-        )
+    # First of all: a second start is refused before it loads ray.
+    with contextlib.nullcontext() if dry_run else owned(output):
+        from cluster.console import progress
+        from cluster.recipes import load_recipe
+        from cluster.shipped import CURATION
+        from pipelines.curate.config import CurateConfig
+        from pipelines.curate.run import curate as run_curation
+
+        config = load_recipe(CurateConfig, CURATION, recipe, sets)
+        with progress("curating") as tick:
+            summary = run_curation(
+                config,
+                input,
+                output,
+                dry_run=dry_run,
+                verify=verify,
+                drop_withdrawn=drop_withdrawn,
+                progress=lambda now: tick(now.done, now.total),
+            )
     if as_json:
         print_json(summary.as_json())
     else:
@@ -75,12 +80,15 @@ def phrases(
     as_json: Json = False,
 ) -> None:
     """Extract phrases again from curated shards, with another parser or other options, into new shards."""
-    from cluster.console import progress
-    from pipelines.common.explain import from_assignments
-    from pipelines.phrases.config import PhrasesConfig
-    from pipelines.phrases.run import phrases_pass
+    from pipelines.common.ownership import owned
 
-    config = from_assignments(PhrasesConfig, sets)
-    with progress("phrases") as tick:
-        summary = phrases_pass(input, output, config, progress=tick)
+    with owned(output):
+        from cluster.console import progress
+        from pipelines.common.explain import from_assignments
+        from pipelines.phrases.config import PhrasesConfig
+        from pipelines.phrases.run import phrases_pass
+
+        config = from_assignments(PhrasesConfig, sets)
+        with progress("phrases") as tick:
+            summary = phrases_pass(input, output, config, progress=tick)
     print_result(vars(summary), as_json)

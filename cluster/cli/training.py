@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cluster.cli.parameters import Folder, Json, Run, Sets
 from cluster.cli.results import print_result
+
+if TYPE_CHECKING:
+    from pretrain.training.prepared_run import PreparedRun
 
 
 def pretrain(
@@ -28,25 +32,51 @@ def pretrain(
     Kinds of training that a recipe's `task` may name: {training_tasks}. Objectives that it may name: {objectives}.
     `loupe recipes options objectives` explains their options.
     """
-    from cluster.console import training_lines
-    from cluster.recipes import load_recipe
-    from cluster.shipped import PRETRAINING
-    from pretrain.tasks import config_class
-    from pretrain.training.setup import prepare_run
+    from pipelines.common.ownership import owned
 
     flags = [
         *(["workers.count=1", "workers.minimum=null"] if local else []),
         *(["schedule.profile=true"] if profile else []),
     ]
-    config = load_recipe(config_class, PRETRAINING, recipe, [*(sets or []), *flags])
+    # First of all: a second start is refused before it loads torch and ray.
+    with owned(output):
+        result = _train(recipe, data, output, [*(sets or []), *flags], local)
+    print_result(result, as_json)
+
+
+def _train(recipe: str, data: list[str], output: str, sets: list[str], local: bool) -> dict[str, object]:
+    """Train in a folder that this process owns; returns what the command prints."""
+    from cluster.console import training_lines
+    from cluster.recipes import load_recipe
+    from cluster.shipped import PRETRAINING
+    from pretrain.tasks import config_class
+    from pretrain.training.metrics import read_metrics
+    from pretrain.training.setup import prepare_run
+
+    config = load_recipe(config_class, PRETRAINING, recipe, sets)
     run = prepare_run(config, data, output)
+    if _is_finished(run):
+        typer.echo(
+            f"training: {output} is finished ({run.total_steps} of {run.total_steps} steps), nothing is left to train; "
+            "loupe export makes a model of it; to train longer, give a new output",
+            err=True,
+        )
+        return {"run": output, "steps": run.total_steps, **(read_metrics(Path(run.folder)) or [{}])[-1]}
     if local:
         from pretrain.training.launch_local import run_local as launch
     else:
         from pretrain.training.launch_ray import run_distributed as launch
-    with training_lines(run.total_steps) as (report, last):
+    with training_lines(run.total_steps, "" if local else "starting workers") as (report, last):
         launch(run, report)
-    print_result({"run": output, "steps": run.total_steps, **last}, as_json)
+    return {"run": output, "steps": run.total_steps, **last}
+
+
+def _is_finished(run: PreparedRun) -> bool:
+    """Whether the newest checkpoint is that of the last step."""
+    from pretrain.training.checkpoint import list_checkpoints, read_state
+
+    checkpoints = list_checkpoints(Path(run.folder))
+    return bool(checkpoints) and read_state(checkpoints[-1]).step >= run.total_steps
 
 
 def reshard(
@@ -55,9 +85,12 @@ def reshard(
     as_json: Json = False,
 ) -> None:
     """Make a run's newest checkpoint loadable on another number of workers (a restarted run does it by itself)."""
-    from pretrain.training.reshard import reshard_run
+    from pipelines.common.ownership import owned
 
-    print_result(vars(reshard_run(run, world_size)), as_json)
+    with owned(run):
+        from pretrain.training.reshard import reshard_run
+
+        print_result(vars(reshard_run(run, world_size)), as_json)
 
 
 def export(

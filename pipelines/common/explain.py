@@ -21,6 +21,8 @@ Model = TypeVar("Model", bound=BaseModel)
 Values = dict[str, Any]  # a recipe as YAML gives it, before it is checked
 Remedy = Callable[[str], str]
 """A key's dotted name → what the user has to do about its value, the last part of the line."""
+Where = Callable[[str], str]
+"""A key's dotted name → where its value comes from, the first part of the line."""
 
 
 def set_key(name: str) -> str:
@@ -33,8 +35,10 @@ def set_in_recipe(name: str) -> str:
     return f"set it in the recipe, or give --set {name}=value"
 
 
-def validate(model_class: type[Model], values: Values, where: str, remedy: Remedy = set_key) -> Model:
+def validate(model_class: type[Model], values: Values, where: str | Where, remedy: Remedy = set_key) -> Model:
     """Check `values` and make a `model_class`; `where` begins the line of an error ("recipe x.yaml", "--set").
+
+    `where` may be a function of the key's dotted name, for values that come from several places.
 
     Raises InputError with the first mistake in full, `remedy` of its key, and the number of the others.
     """
@@ -92,7 +96,7 @@ def override(model_class: type[BaseModel], values: Values, assignment: str) -> N
 
 
 def explain(
-    model_class: type[BaseModel], error: ValidationError, where: str, remedy: Remedy = set_key
+    model_class: type[BaseModel], error: ValidationError, where: str | Where, remedy: Remedy = set_key
 ) -> str:
     """Explain the first mistake in full, and say how many more there are."""
     problems = error.errors()
@@ -103,9 +107,12 @@ def explain(
     return line + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
 
 
-def _explain_one(model_class: type[BaseModel], problem: ErrorDetails, where: str, remedy: Remedy) -> str:
+def _explain_one(
+    model_class: type[BaseModel], problem: ErrorDetails, place: str | Where, remedy: Remedy
+) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
+    where = place if isinstance(place, str) else place(name)
     if problem["type"] == "extra_forbidden":
         parent = _model_at(model_class, location[:-1])
         return _unknown_key(parent, ".".join(location[:-1]), location[-1], where)

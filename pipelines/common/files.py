@@ -19,7 +19,9 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from data_filters.errors import InputError
 from pipelines.common.causes import name_file
+from pipelines.common.paths import local_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,15 +31,27 @@ PARTIAL_SUFFIX = ".partial"
 
 
 def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
-    """The file system that a URI lies on, and its path there."""
-    fs, path = fsspec.url_to_fs(os.fspath(uri))
+    """The file system that a URI lies on, and its path there.
+
+    What has no `://` is a local path, whatever its characters; fsspec would take `a::b` for two file systems. Raises
+    InputError where the storage is unknown or its package is not installed.
+    """
+    local = local_path(uri)
+    if local is not None:
+        return LocalFileSystem(), local
+    try:
+        fs, path = fsspec.url_to_fs(os.fspath(uri))
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"{os.fspath(uri)}: {error}; give a URI of a storage that fsspec can open"
+        ) from error
     return fs, path
 
 
 def absolute(uri: Uri) -> str:
     """Make a local path absolute, `~` being the user's home; return a URI with a protocol without its last slash."""
     text = os.fspath(uri)
-    return text.rstrip("/") if "://" in text else os.path.abspath(os.path.expanduser(text))
+    return text.rstrip("/") if "://" in text else local_path(text) or text
 
 
 def join(uri: Uri, *names: str) -> str:

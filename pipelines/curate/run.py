@@ -18,6 +18,7 @@ from data_filters.errors import InputError
 from data_filters.sample import BrokenSample
 from pipelines.common.config import config_hash
 from pipelines.common.files import absolute
+from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision, decide
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
@@ -60,8 +61,23 @@ def curate(
     holds of shards that the input has no more is removed.
 
     Raises InputError before anything is written when the input or the output will not do, and TooManyBadSamples
-    after the scan, with the quarantine written and nothing committed.
+    after the scan, with the quarantine written and nothing committed. While another process writes into `output`,
+    it is refused (`pipelines.common.ownership`).
     """
+    with contextlib.nullcontext() if dry_run else owned(output):
+        return _curate(config, input, output, dry_run, verify, drop_withdrawn, progress)
+
+
+def _curate(
+    config: CurateConfig,
+    input: str,
+    output: str,
+    dry_run: bool,
+    verify: bool,
+    drop_withdrawn: bool,
+    progress: Progress | None,
+) -> CurateSummary:
+    """`curate` in a folder that this process owns."""
     started = time.monotonic()
     output = absolute(output)  # a Ray worker may run in another folder
     units = find_units(input)

@@ -11,11 +11,10 @@ from functools import partial
 from hashlib import blake2b
 from multiprocessing import get_context
 
-import fsspec
 import pyarrow as pa
 
 from data_filters.errors import InputError
-from pipelines.common.files import join, write_json, write_parquet
+from pipelines.common.files import filesystem, join, write_json, write_parquet
 from pipelines.icon_world.flaws import BLOCK, REPEATED, flawed_members, plan_flaws
 from pipelines.icon_world.glyphs import require_font
 from pipelines.icon_world.render import encode_jpeg, paint
@@ -165,7 +164,7 @@ def _check(
     if not 0 <= single_share <= 1:
         raise InputError(f"single_share is {single_share}; allowed are 0 to 1; set single_share")
     require_font()
-    fs, path = fsspec.core.url_to_fs(output)
+    fs, path = filesystem(output)
     if fs.exists(path) and (not fs.isdir(path) or fs.ls(path)):
         raise InputError(
             f"output {output} is not empty; nothing is overwritten; give a new folder or empty this one"

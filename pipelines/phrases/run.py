@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from data_filters.errors import InputError
 from pipelines.common.causes import TaskFailed, explain
 from pipelines.common.files import absolute, filesystem
+from pipelines.common.ownership import owned
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.phrases.shard_copy import copy_with_phrases, shard_name
 from pipelines.ray_tasks import Batch, quiet_data, running_ray
@@ -45,9 +46,19 @@ def phrases_pass(
 
     Every member but `KEY.json` goes out as it came. Raises InputError when the input holds no curated shards, the
     output is the input, or it was begun with other settings or from other shards; RuntimeError when a shard could
-    not be read, after all the others are committed.
+    not be read, after all the others are committed. While another process writes into the output, it is refused.
     """
-    config = config or PhrasesConfig()
+    with owned(os.fspath(output_uri)):
+        return _phrases_pass(input_uri, output_uri, config or PhrasesConfig(), progress)
+
+
+def _phrases_pass(
+    input_uri: str | os.PathLike[str],
+    output_uri: str | os.PathLike[str],
+    config: PhrasesConfig,
+    progress: Progress | None,
+) -> PhrasesSummary:
+    """`phrases_pass` in a folder that this process owns."""
     source, target = absolute(input_uri), absolute(output_uri)  # a Ray worker may run in another folder
     if filesystem(source)[1].rstrip("/") == filesystem(target)[1].rstrip("/"):
         raise InputError(f"output is {target}, the input itself; nothing is overwritten; name another output")

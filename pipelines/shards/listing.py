@@ -2,7 +2,8 @@
 
 - a folder: the shards that the files of `manifests/` name; without such a file every `*.tar` directly in it;
 - one `.tar` file;
-- a pattern with `*`, `?` or `[` (where no file has that very name): every `.tar` file that matches.
+- a pattern with `*`, `?`, `[` or `{a..b}` (where nothing has that very name, see `pipelines.shards.patterns`): every
+  `.tar` file that matches, and the shards of every folder that braces name.
 
 Hidden files are passed over. The order is that of the file names, then of the whole paths.
 """
@@ -15,8 +16,10 @@ from enum import Enum
 
 from fsspec import AbstractFileSystem
 
+from data_filters.errors import InputError
 from pipelines.common.files import Uri, filesystem
 from pipelines.shards.manifest import committed_shards, manifest_files
+from pipelines.shards.patterns import is_pattern, is_wild, matches
 
 
 class Kind(Enum):
@@ -52,7 +55,10 @@ class Listing:
 
 
 def find_shards(uri: Uri) -> Listing:
-    """List the shards that `uri` names. Raises InputError when a manifest cannot be read."""
+    """List the shards that `uri` names.
+
+    Raises InputError when a manifest cannot be read, a name in braces does not exist, or `uri` is a list with `::`.
+    """
     fs, path = filesystem(uri)
     with_protocol = "://" in str(uri)
     if fs.isdir(path):
@@ -63,9 +69,27 @@ def find_shards(uri: Uri) -> Listing:
     if fs.exists(path):
         is_tar = path.endswith(".tar")
         return Listing(Kind.TAR, _shards(fs, [path], with_protocol)) if is_tar else Listing(Kind.OTHER_FILE)
-    if any(letter in path for letter in "*?["):
-        return Listing(Kind.PATTERN, _shards(fs, fs.glob(path), with_protocol))
-    return Listing(Kind.MISSING)
+    listing = _matching(fs, path, with_protocol) if is_pattern(path) else Listing(Kind.MISSING)
+    if not listing.shards and "::" in path:
+        raise InputError(
+            f"{uri} does not exist; lists with :: are not read; give a folder, or a pattern such as {{00..99}}.tar"
+        )
+    return listing
+
+
+def _matching(fs: AbstractFileSystem, path: str, with_protocol: bool) -> Listing:
+    """The shards that a pattern names."""
+    paths = matches(fs, path)
+    if not is_wild(posixpath.basename(path)):  # folders that braces name one by one; `*` is for files
+        paths = [tar for name in paths for tar in _tars_of(fs, name)]
+    return Listing(Kind.PATTERN, _shards(fs, paths, with_protocol))
+
+
+def _tars_of(fs: AbstractFileSystem, path: str) -> list[str]:
+    """The path itself, or the shards of a folder."""
+    if not fs.isdir(path):
+        return [path]
+    return [filesystem(uri)[1] for uri in find_shards(fs.unstrip_protocol(path)).uris]
 
 
 def _shards(fs: AbstractFileSystem, paths: list[str], with_protocol: bool) -> tuple[FoundShard, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from data_filters.errors import InputError
 from pipelines.common.explain import validate
+from pipelines.common.paths import require_local
 from pretrain.evaluation.data.iteration import Progress
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.options import EvaluationOptions
@@ -36,6 +37,7 @@ def run_evaluation(
     that holds other results.
     """
     began = time.perf_counter()
+    output = None if output is None else require_local("output", output)
     chosen = get_task(task)
     checked = check_options(task, options)
     encoder_class = TokenEncoder if chosen.needs_tokens(checked) else ExportedEncoder

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
+from pipelines.common.paths import require_local
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.model_card import CardTexts, write_model_card
 from pretrain.export.record import RECORD, read_record
@@ -86,9 +87,9 @@ def export_folder(
 
     Raises InputError: no run, no checkpoint, or something else in `output`.
     """
+    target = Path(require_local("output", output))
     source_run = open_run(run)
     chosen = find_checkpoint(source_run, checkpoint)
-    target = Path(output)
     _check_target(target, source_run, format)
     weights = load_weights(chosen)
     heads = {name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER_PREFIX)}

@@ -19,6 +19,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
+from pipelines.common.ownership import owned
 from pretrain.config import WorkersConfig
 from pretrain.tasks import read_config
 from pretrain.training.loop import train
@@ -38,8 +39,14 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
     newest checkpoint, up to `workers.max_failures` times; then its error is raised. With `workers.minimum` Ray
     continues with as many workers as the cluster has room for, up to `count`, and adds workers when machines return. An
     error that a restart cannot mend (a loss that is not finite, data that cannot be read) is raised at once, as
-    FloatingPointError or InputError.
+    FloatingPointError or InputError. This process owns RUN meanwhile; restarted workers write into it as its workers.
     """
+    with owned(run.folder):
+        _run_distributed(run, report)
+
+
+def _run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]) -> None:
+    """`run_distributed` in a folder that this process owns."""
     workers = run.config.workers
     if not ray.is_initialized():
         # Not "auto": that would join a cluster that another user left running on this machine.

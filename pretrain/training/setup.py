@@ -14,6 +14,8 @@ import torch
 from data_filters.errors import InputError
 from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import absolute, write_json
+from pipelines.common.lock_file import is_lock
+from pipelines.common.paths import require_local
 from pretrain.config import PretrainConfig
 from pretrain.data.batch_reader import BatchReader
 from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
@@ -34,6 +36,7 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
     committed data; fewer samples than a batch; an output folder of another recipe; no phrases where an objective learns
     from them; initial weights that are absent or of another shape; a first step that is not before the last.
     """
+    folder = require_local("output", folder)
     config = _with_absolute_start(config)
     load_tokenizer(config.tokenizer)
     # Absolute, because workers may run in another folder.
@@ -146,7 +149,7 @@ def _check_output(run: PreparedRun) -> None:
         raise InputError(f"output {folder} is a file; give a folder")
     record = folder / "config.json"
     if not record.exists():
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(not is_lock(path.name) for path in folder.iterdir()):
             raise InputError(f"output {folder} is not empty and holds no run; give a new folder")
         return
     other = json.loads(record.read_text())["config_hash"]

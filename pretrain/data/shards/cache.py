@@ -18,9 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fsspec
-
 from data_filters.errors import InputError
+from pipelines.common.files import filesystem
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +98,7 @@ class ShardCache:
             if target.exists():
                 os.utime(target)
                 return True
-            fs, path = fsspec.url_to_fs(shard.uri)
+            fs, path = filesystem(shard.uri)
             partial = target.with_suffix(f".{os.getpid()}.{threading.get_ident()}.partial")
             try:
                 if not self._reserve(partial, int(fs.size(path)), shard, ahead):

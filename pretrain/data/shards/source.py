@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -11,14 +12,17 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from data_filters.errors import InputError
 from data_filters.sample import Sample, sample_from_members
+from pipelines.common.files import filesystem
+from pipelines.common.paths import require_local
 from pipelines.shards.manifest import CommittedShard, committed_shards
+from pipelines.shards.patterns import is_pattern, matches
 from pipelines.shards.reader import iterate
 from pretrain.data.bounded_cache import BoundedCache
+from pretrain.data.no_samples import why_not_committed
 from pretrain.data.order.mixture import BLOCK, MixedOrder, shares_of
 from pretrain.data.order.sample_order import Order, SampleOrder
 from pretrain.data.samples.phrases import phrase_spans
@@ -53,7 +57,9 @@ class CacheOptions:
     def open(self) -> ShardCache:
         """The cache in `folder`; without one, in this user's folder below the system's folder for temporary files."""
         default = Path(tempfile.gettempdir()) / f"loupe-shards-{os.getuid()}"
-        return ShardCache(Path(self.folder) if self.folder else default, self.limit)
+        return ShardCache(
+            Path(require_local("data.cache_folder", self.folder)) if self.folder else default, self.limit
+        )
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ class ShardSource:
         path = self._paths.get(shard)
         if path is None:
             remote = self._remote(shard)
-            path = self._cache.path(remote) if remote else fsspec.url_to_fs(self.shards[shard].uri)[1]
+            path = self._cache.path(remote) if remote else filesystem(self.shards[shard].uri)[1]
             self._paths[shard] = path
         return path
 
@@ -168,21 +174,38 @@ def open_source(*data: str, cache: CacheOptions = CacheOptions()) -> ShardSource
     for uri, weight in weighted_uris:
         shards = tuple(shard for shard in committed_shards(uri) if shard.samples)
         if not shards:
-            raise InputError(
-                f"data {uri!r} holds no manifests/*.json that name samples; "
-                f"give the output folder of `loupe curate` (raw shards: curate first)"
-            )
+            raise InputError(why_not_committed(uri))
         datasets.append(Dataset(uri, weight, shards))
     return ShardSource(tuple(datasets), cache)
 
 
 def split_weight(text: str) -> tuple[str, float | None]:
-    """Split `URI=WEIGHT`; what is after the last `=` is a weight when it is a number, otherwise part of the URI."""
+    """Split `URI=WEIGHT`; what is after the last `=` is a weight when it is a number and nothing has the whole name.
+
+    So a folder `day=20240101` is read as it is. Raises InputError for a weight that is not finite or not above 0.
+    """
     uri, _, tail = text.rpartition("=")
     try:
-        return (uri, float(tail)) if uri else (text, None)
+        weight = float(tail)
     except ValueError:
         return text, None
+    if not uri or _exists(text):
+        return text, None
+    if not 0 < weight < math.inf:
+        raise InputError(
+            f"data {text!r} has the weight {tail}; allowed are finite numbers above 0; write URI=WEIGHT, such as "
+            f"{uri}=1"
+        )
+    return uri, weight
+
+
+def _exists(uri: str) -> bool:
+    """Whether a path, or a file that a pattern names, exists; False where the storage cannot be asked."""
+    try:
+        fs, path = filesystem(uri)
+        return bool(fs.exists(path) or (is_pattern(path) and matches(fs, path)))
+    except (InputError, OSError):
+        return False
 
 
 def has_phrases(uri: str, look: int) -> bool:
@@ -198,4 +221,4 @@ def has_phrases(uri: str, look: int) -> bool:
 @lru_cache(maxsize=4096)
 def is_local(uri: str) -> bool:
     """Whether a URI names a file of this machine."""
-    return isinstance(fsspec.url_to_fs(uri)[0], LocalFileSystem)
+    return isinstance(filesystem(uri)[0], LocalFileSystem)

@@ -15,7 +15,6 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import IO, Any
 
-import fsspec
 import webdataset
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
@@ -27,6 +26,7 @@ from data_filters.sample import (
     Sample,
     sample_from_members,
 )
+from pipelines.common.files import filesystem
 from pretrain.data.background_threads import in_background, mapped_groups
 from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.preparation import UNREADABLE, BadSamples, Pair, Preparation
@@ -150,7 +150,7 @@ class StreamReader:
 
     def _open(self, url: str, next_urls: list[str]) -> IO[bytes]:
         if is_local(url):
-            return open(fsspec.url_to_fs(url)[1], "rb")
+            return open(filesystem(url)[1], "rb")
         self._cache.expect([Remote(next_url) for next_url in next_urls])
         return self._cache.path(Remote(url)).open("rb")
 

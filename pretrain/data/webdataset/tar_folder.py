@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 import fsspec
 
 from data_filters.errors import InputError
+from pipelines.common.files import filesystem
 from pipelines.shards.listing import find_shards
 from pipelines.shards.reader import group, walk
 from pipelines.shards.tar_format import BrokenShard
+from pretrain.data.no_samples import why_no_samples
 from pretrain.data.shards.source import CacheOptions, has_phrases, is_local
 
 logger = logging.getLogger(__name__)
@@ -80,17 +82,14 @@ def open_tars(uri: str, cache: CacheOptions = CacheOptions()) -> TarFolder:
     Counts come from img2dataset's NAME_stats.json where it is beside the tar, else from the headers in the tar.
     Raises InputError when there are none.
     """
-    fs, _ = fsspec.url_to_fs(uri)
-    names = [fsspec.url_to_fs(shard)[1] for shard in find_shards(uri).uris]
+    fs, _ = filesystem(uri)
+    names = [filesystem(shard)[1] for shard in find_shards(uri).uris]
     shards = [
         (name if is_local(uri) else str(fs.unstrip_protocol(name)), _samples_in(fs, name)) for name in names
     ]
     shards = [shard for shard in shards if shard[1]]
     if not shards:
-        raise InputError(
-            f"data {uri!r} holds neither manifests/*.json nor *.tar with samples; "
-            f"give the output folder of `loupe curate`, or a folder of WebDataset shards"
-        )
+        raise InputError(why_no_samples(uri))
     return TarFolder(uri, tuple(shards), cache)
 
 

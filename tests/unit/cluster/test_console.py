@@ -34,6 +34,15 @@ def test_training_lines_keep_the_newest_metrics(capsys):
     assert lines[-1] == "training: 2 of 2  loss 0.250  10 images/s  data wait 1.5%"
 
 
+def test_training_says_what_it_waits_for_before_the_first_step(capsys):
+    for note, line in (
+        ("starting workers", "training: 0 of 2  starting workers\n"),
+        ("", "training: 0 of 2\n"),
+    ):
+        with training_lines(2, note):
+            assert capsys.readouterr().err == line
+
+
 def test_a_table_has_dotted_names(capsys):
     table({"a": {"b": 0.123456, "c": {"d": "text"}}, "e": 3})
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]

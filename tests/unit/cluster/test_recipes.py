@@ -141,3 +141,30 @@ def test_a_function_picks_the_class_by_values_and_overrides(shipped: Path):
         load_recipe(pick, shipped, "match", ["task=plain", "margin=1"])
     with pytest.raises(InputError, match="is no assignment"):
         load_recipe(pick, shipped, "match", ["task"])
+
+
+@pytest.mark.parametrize(
+    ("sets", "line"),
+    [
+        (
+            ["engine.zero_stage=9"],
+            "--set: engine.zero_stage is 9; .*; give another --set engine.zero_stage=value",
+        ),
+        (["engine={zero_stage: 9}"], "--set: engine.zero_stage is 9"),
+        (["engine.zero_stage=1", "teacher.zero_stage=9"], "--set: teacher.zero_stage is 9"),
+        (["engine={}", "weights.fsa=x"], "--set: weights.fsa is 'x'"),
+        (["engine={}", "weights={fsa: x}"], "--set: weights.fsa is 'x'"),
+        (
+            ["engine.dtype=bf16"],
+            r"recipe .*bad.yaml: engine.zero_stage is 7; .*; set it in the recipe, or give --set",
+        ),
+        (
+            ["engine={}", "steps=0", "warmup=1"],
+            "recipe .*bad.yaml: ",
+        ),  # a check across keys names them itself
+    ],
+)
+def test_a_wrong_value_is_blamed_on_where_it_stands(shipped, sets, line):
+    (shipped / "bad.yaml").write_text("engine: {zero_stage: 7}\n")
+    with pytest.raises(InputError, match=f"^{line}"):
+        load_recipe(Recipe, shipped, "bad", sets)

@@ -122,7 +122,7 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
         (("pretrain", "icon_world", "--data", "committed", "--output", "s3://x"), "--output is 's3://x'"),
         (
             (*CURATE, "committed", "--set", "filters=[small]"),
-            f"unknown filter 'small'; known are {', '.join(FILTERS)}; set it in the recipe, or give --set filters=",
+            f"unknown filter 'small'; known are {', '.join(FILTERS)}; give another --set filters=",
         ),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "",
@@ -136,6 +136,40 @@ def test_bad_input_is_one_line_and_changes_nothing(words, says, ground, monkeypa
     assert says in lines[0]
     assert "Traceback" not in errors
     assert everything(ground) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("frob",), "loupe: No such command 'frob'; see loupe --help"),
+        (("recipes", "frob"), "loupe: No such command 'frob'; see loupe recipes --help"),
+        (("curate", "r", "--frob"), "loupe: No such option: --frob"),
+        (("export", "run"), "loupe: Missing option '--output'"),
+        (("curate",), "loupe: Missing argument 'recipe'"),
+        (("world", "--pairs", "x", "--output", "o"), "loupe: Invalid value for '--pairs': "),
+        (
+            ("curate", "r", "s", "--input", "i", "--output", "o"),
+            "loupe: Got unexpected extra argument(s) (s)",
+        ),
+        (("curate", "r", "--input"), "loupe: Option '--input' requires an argument"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_words_are_one_line(words, says, monkeypatch, capsys):
+    code, errors = run(monkeypatch, capsys, *words)
+    assert (code, errors.count("\n")) == (2, 1), errors
+    assert errors.startswith(says)
+    assert "--help" in errors
+
+
+@pytest.mark.parametrize("words", [(), ("recipes",)])
+def test_without_a_command_the_help_is_shown(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["loupe", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    captured = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert "Usage: loupe" in captured.out + captured.err
 
 
 def test_a_failure_that_is_not_the_users_is_exit_code_1(monkeypatch, capsys, ground):

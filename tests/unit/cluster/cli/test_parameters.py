@@ -24,7 +24,8 @@ def app() -> typer.Typer:
     [
         ([], "build None out"),
         (["--folder", "/a/b", "--page", "c.html"], "/a/b c.html out"),
-        (["--output", "s3://bucket/a"], "build None s3://bucket/a"),
+        (["--folder", "file:///a/b", "--page", "file:/c.html"], "/a/b /c.html out"),
+        (["--output", "memory://a"], "build None memory://a"),
     ],
 )
 def test_local_paths_are_passed_on(words, printed):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from small_runs import sixteen_pairs, small_run
 
 from pipelines.shards.writer import write_shard
 
@@ -36,6 +37,27 @@ def test_local_and_profile_are_overrides_after_those_of_the_user(loupe, monkeypa
     assert (plan.config.workers.count, plan.config.schedule.profile, plan.config.seed) == (1, True, 7)
     result = json.loads(out)
     assert (result["steps"], result["train/loss"]) == (plan.total_steps, 0.5)
+    assert "starting workers" not in errors
+
+
+def test_a_finished_run_is_said_to_be_finished_and_nothing_starts(loupe, tmp_path):
+    from pretrain.training.launch_local import run_local
+
+    run = small_run(sixteen_pairs(tmp_path / "pairs"), tmp_path / "run", {"steps": 2, "log_every": 1})
+    run_local(run, lambda _: None)
+    (tmp_path / "recipe.yaml").write_text(json.dumps(run.config.model_dump(mode="json")))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    words = ["pretrain", str(tmp_path / "recipe.yaml"), "--data", run.data[0], "--output", run.folder]
+    code, out, errors = loupe(*words, "--json")  # without --local: Ray is not started
+    assert (code, errors.count("\n")) == (0, 1), errors
+    assert f"{run.folder} is finished (2 of 2 steps)" in errors
+    result = json.loads(out)
+    assert (result["steps"], result["step"]) == (2, 2)
+    assert result["train/loss"] > 0
+    folders = {tmp_path / "run"}
+    assert {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path not in folders
+    } == before
 
 
 @pytest.mark.parametrize(

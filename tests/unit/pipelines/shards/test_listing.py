@@ -91,3 +91,25 @@ def test_every_file_system_gives_the_same_names(names):
     visible = sorted(name for name in names if not name.startswith("."))
     assert [f"{shard.name}.tar" for shard in listing.shards] == visible
     assert all(fs.exists(uri) for uri in listing.uris)
+
+
+def test_ranges_name_files_or_folders_and_lists_are_refused(tmp_path):
+    fill(tmp_path / "x", ["0.tar", "1.tar", "2.tar"])
+    fill(tmp_path / "y", ["7.tar", "note.txt"])
+    listing = find_shards(f"{tmp_path}/x/{{1..2}}.tar")
+    assert (listing.kind, listing.uris) == (Kind.PATTERN, [f"{tmp_path}/x/1.tar", f"{tmp_path}/x/2.tar"])
+    assert [shard.name for shard in find_shards(f"{tmp_path}/{{x,y}}").shards] == ["0", "1", "2", "7"]
+    assert find_shards(f"{tmp_path}/*").shards == ()  # a wild card is for files
+    assert find_shards(f"file://{tmp_path}/x/{{0..0}}.tar").uris == [f"file://{tmp_path}/x/0.tar"]
+    with pytest.raises(InputError, match="lists with :: are not read"):
+        find_shards(f"{tmp_path}/x/0.tar::{tmp_path}/x/1.tar")
+
+
+@pytest.mark.parametrize(
+    "name", ["a::b", "set [2024]", "{0..1}", "day=20240101", "50% #1", "ü %20", "what?", "star*", "~x"]
+)
+def test_any_name_is_found_as_it_is(tmp_path, name):
+    folder = fill(tmp_path / name, [f"{name}.tar"])
+    for uri in (folder, f"{folder}/{name}.tar", f"{folder}/*.tar"):
+        assert find_shards(uri).uris == [f"{folder}/{name}.tar"]
+    assert find_shards(f"file://{folder}").uris == [f"file://{folder}/{name}.tar"]

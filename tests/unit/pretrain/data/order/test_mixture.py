@@ -112,6 +112,23 @@ def test_a_weight_stands_after_the_last_equals_sign(text, parts):
     assert split_weight(text) == parts
 
 
+@pytest.mark.parametrize("name", ["day=20240101", "min_side=64", "x=1e3", "x=inf", "x=nan", "x=-1", "x=0"])
+def test_a_path_that_exists_has_no_weight(tmp_path, name):
+    (tmp_path / name).mkdir()
+    path = f"{tmp_path}/{name}"
+    assert split_weight(path) == (path, None)
+    assert split_weight(f"file://{path}") == (f"file://{path}", None)
+    assert split_weight(f"{path}=2") == (path, 2.0)
+    (tmp_path / name / "sub").mkdir()
+    assert split_weight(f"{tmp_path}/*{name[1:]}") == (f"{tmp_path}/*{name[1:]}", None)
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "inf", "nan", "-0.0", "1e999"])
+def test_a_weight_that_means_nothing_is_refused_by_its_own_line(weight):
+    with pytest.raises(InputError, match=f"has the weight {weight}; allowed are finite numbers above 0"):
+        split_weight(f"/data/a={weight}")
+
+
 @pytest.fixture
 def two(committed, pair):
     """URIs of pairs 0 to 19 and of pairs 100 to 159."""

@@ -114,5 +114,5 @@ def test_leaving_early_leaves_no_thread_behind(data):
 
 
 def test_data_without_manifests_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no manifests"):
+    with pytest.raises(InputError, match="holds neither manifests"):
         open_source(str(tmp_path))

@@ -84,7 +84,7 @@ def test_phrases_must_be_in_every_dataset(committed, pair, two):
 
 def test_a_folder_without_samples_is_refused(two, committed):
     empty = committed([[]], "empty")
-    with pytest.raises(InputError, match="holds no manifests"):
+    with pytest.raises(InputError, match="name no samples"):
         open_source(two[0], empty)
 
 
