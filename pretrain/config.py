@@ -164,7 +164,11 @@ class DataConfig(Section):
         8, ge=0, description="slots for phrases per caption; further phrases are left out"
     )
     max_bad_fraction: float = Field(
-        0.01, ge=0, le=1, description="share of unreadable samples that ends the run"
+        0.01,
+        ge=0,
+        le=1,
+        description="share of unreadable samples that ends the run",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
 
     @model_validator(mode="after")
@@ -201,7 +205,13 @@ class OptimizerConfig(Section):
 class EngineConfig(Section):
     """Sharding, precision and compilation."""
 
-    zero_stage: int = Field(0, ge=0, le=3, description="ZeRO: 0 none, 1 optimiser, 2 gradients, 3 parameters")
+    zero_stage: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="ZeRO: 0 none, 1 optimiser, 2 gradients, 3 parameters",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
     whole_below: int = Field(
         100_000,
         ge=2,
@@ -298,7 +308,9 @@ class WorkersConfig(Section):
 class PretrainConfig(Section):
     """The part of a pretraining recipe that all tasks share; the recipe class of a task adds its own sections."""
 
-    name: str = Field("unnamed", description="shown in reports and model cards")
+    name: str = Field(
+        "unnamed", description="shown in reports and model cards", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
     task: str = Field("dual_encoder", description="kind of training, as pretrain.tasks.TASKS lists them")
     seed: int = Field(0, ge=0, description="weights, sample order and augmentation follow from it")
     tokenizer: str = Field(
