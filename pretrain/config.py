@@ -278,7 +278,8 @@ class StartConfig(Section):
     step: int = Field(
         0,
         ge=0,
-        description="steps that count as done: position in the data and in the learning rate schedule",
+        description="steps that count as done, whatever checkpoint the weights are of: position in the data and in the "
+        "learning rate schedule",
     )
 
     @model_validator(mode="after")

@@ -20,6 +20,13 @@ def pretrain(
     profile: Annotated[
         bool, typer.Option(help="trace steps 5 to 10 of this start to OUTPUT/profile/")
     ] = False,
+    accept_changed_data: Annotated[
+        bool,
+        typer.Option(help="go on though shards changed since the run began; OUTPUT/config.json says which"),
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option(help="read all shards first: is each still what its manifest and the run say")
+    ] = False,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +46,7 @@ def pretrain(
         *(["schedule.profile=true"] if profile else []),
     ]
     config = load_recipe(config_class, PRETRAINING, recipe, [*(sets or []), *flags])
-    run = prepare_run(config, data, output)
+    run = prepare_run(config, data, output, accept_changed_data=accept_changed_data, verify=verify)
     if local:
         from pretrain.training.launch_local import run_local as launch
     else:

@@ -31,11 +31,12 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class CommittedShard:
-    """A shard that a manifest names: `uri` is that of the tar."""
+    """A shard that a manifest names: `uri` is that of the tar, `size` its bytes (None where the manifest has none)."""
 
     uri: str
     samples: int
     sha256: str
+    size: int | None = None
 
 
 def manifest_files(uri: Uri) -> tuple[AbstractFileSystem, list[str]]:
@@ -58,7 +59,12 @@ def committed_shards(uri: Uri) -> list[CommittedShard]:
         try:
             outputs = json.loads(fs.cat_file(name))["outputs"]
             shards += [
-                CommittedShard(join(uri, output["tar"]), int(output["samples"]), str(output["sha256"]))
+                CommittedShard(
+                    join(uri, output["tar"]),
+                    int(output["samples"]),
+                    str(output["sha256"]),
+                    None if output.get("size") is None else int(output["size"]),
+                )
                 for output in outputs
             ]
         except (ValueError, KeyError, TypeError) as error:
