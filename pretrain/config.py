@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
+from pretrain.pixel_statistics import STANDARD, Channels, PixelStatistics
 
 
 class ImageTowerConfig(Section):
@@ -26,6 +27,16 @@ class ImageTowerConfig(Section):
     window: int = Field(7, ge=1, description="swin attention window, patches")
     mlp_ratio: float = Field(4.0, gt=0, description="hidden over input width of the feed-forward layers")
     drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth rate (swin)")
+    pixel_mean: Channels = Field(
+        STANDARD.mean,
+        description="mean of each channel as a share of the largest byte; left out: that of the published tower",
+    )
+    pixel_std: Channels = Field(
+        STANDARD.std, description="standard deviation of each channel, as `pixel_mean`"
+    )
+    resample: Literal["bicubic", "bilinear", "lanczos", "nearest", "box", "hamming"] = Field(
+        "bicubic", description="filter that resizes images; left out: that of the published tower"
+    )
     masked_share: float = Field(
         0.0, ge=0, le=1, description="share of training images of which random cells are dropped"
     )
@@ -45,6 +56,11 @@ class ImageTowerConfig(Section):
             )
         if self.kind == "vit" and len(self.depths) != 1:
             raise ValueError(f"depths is {list(self.depths)}; a vit has one stage, for example [12]")
+        if not (min(self.pixel_std) > 0 and all(map(math.isfinite, (*self.pixel_mean, *self.pixel_std)))):
+            raise ValueError(
+                f"pixel_mean is {list(self.pixel_mean)}, pixel_std {list(self.pixel_std)}; allowed are three finite "
+                "numbers each, deviations above 0"
+            )
         cell = self.cell_size
         if self.image_size % cell:
             raise ValueError(
@@ -56,6 +72,11 @@ class ImageTowerConfig(Section):
                     f"heads is {heads} in stage {stage}; it must divide the width {self.width * 2**stage}"
                 )
         return self
+
+    @property
+    def pixel_statistics(self) -> PixelStatistics:
+        """Mean and deviation of the pixels that the tower takes."""
+        return PixelStatistics(self.pixel_mean, self.pixel_std)
 
     @property
     def cell_size(self) -> int:
@@ -333,6 +354,23 @@ class PretrainConfig(Section):
     @abstractmethod
     def max_tokens(self) -> int:
         """Longest caption that the model takes, tokens."""
+
+    @property
+    def pixel_statistics(self) -> PixelStatistics:
+        """Mean and deviation of the pixels that the model takes."""
+        return STANDARD
+
+    @property
+    def resample(self) -> str:
+        """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
+        return "bicubic"
+
+    def with_published_pixels(self, earlier: PretrainConfig | None = None) -> Self:
+        """Return the recipe with how pixels are made, where it leaves that to a published tower.
+
+        `earlier` is the recipe of the run that goes on: it keeps its pixels.
+        """
+        return self
 
     @property
     def objectives_with_phrases(self) -> tuple[str, ...]:

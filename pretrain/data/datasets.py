@@ -82,7 +82,7 @@ def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -
     preparation = Preparation(
         CaptionEncoder(load_tokenizer(config.tokenizer), config.max_tokens),
         config.image_size,
-        Augmentation(data.crop_scale, data.crop_ratio, data.flip),
+        Augmentation(data.crop_scale, data.crop_ratio, data.flip, config.resample),
         data.max_phrases,
         data.phrase_share,
     )

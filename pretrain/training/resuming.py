@@ -36,12 +36,28 @@ def changed_settings(stored: Mapping[str, Any], config: PretrainConfig) -> list[
 
     Raises ValueError, with the reason, when the stored recipe cannot be read, as when a version no longer has a key.
     """
+    return differences(output_settings(stored_config(stored)), output_settings(config))
+
+
+# Any: values as JSON holds them.
+def stored_config(stored: Mapping[str, Any]) -> PretrainConfig:
+    """Read a stored recipe. Raises ValueError, with the reason in one line, when this version cannot."""
     try:
-        earlier = read_config(stored)
+        return read_config(stored)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'recipe'}: {first['msg']}") from error
-    return differences(output_settings(earlier), output_settings(config))
+
+
+def earlier_config(folder: Path, record: RunRecord) -> PretrainConfig:
+    """Read the recipe of the run in an output folder. Raises InputError when this version does not understand it."""
+    try:
+        return stored_config(record.config)
+    except ValueError as error:  # InputError too, of an unknown task
+        raise InputError(
+            f"output {folder} holds a run whose recipe this version does not understand ({error}); give a new folder, "
+            "or go on with the version that wrote it"
+        ) from error
 
 
 def named_settings(changes: Sequence[Difference]) -> str:
@@ -50,16 +66,10 @@ def named_settings(changes: Sequence[Difference]) -> str:
 
 
 def check_settings(
-    folder: str, record: RunRecord, config: PretrainConfig, shares: tuple[int, ...] | None
+    folder: Path, record: RunRecord, config: PretrainConfig, shares: tuple[int, ...] | None
 ) -> None:
     """Raise InputError when the run in `folder` learns with other settings, naming each with both values."""
-    try:
-        changes = changed_settings(record.config, config)
-    except ValueError as error:  # InputError too, of an unknown task
-        raise InputError(
-            f"output {folder} holds a run whose recipe this version does not understand ({error}); give a new folder, "
-            "or go on with the version that wrote it"
-        ) from error
+    changes = differences(output_settings(earlier_config(folder, record)), output_settings(config))
     if record.shares != shares:
         changes.append(Difference("the mixture's shares (--data URI=WEIGHT)", record.shares, shares))
     if changes:

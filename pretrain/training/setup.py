@@ -23,7 +23,7 @@ from pretrain.tasks.task import Task
 from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.initial_weights import load_initial_weights, newest_checkpoint
 from pretrain.training.prepared_run import PreparedRun
-from pretrain.training.resuming import check_settings, data_changes
+from pretrain.training.resuming import check_settings, data_changes, earlier_config
 from pretrain.training.run_record import RunRecord, read_run_record, write_run_record
 
 logger = logging.getLogger(__name__)
@@ -49,16 +49,17 @@ def prepare_run(
     the last.
     """
     config = _with_absolute_start(config)
-    load_tokenizer(config.tokenizer)
     root = Path(folder).absolute()
     record = read_run_record(root)
+    config = config.with_published_pixels(earlier_config(root, record) if record else None)
+    load_tokenizer(config.tokenizer)
     # Absolute, because workers may run in another folder.
     data = tuple(absolute(uri) for uri in ([data] if isinstance(data, str) else data))
     known = record.shards if record else ()
     source = open_data(config, data, known)
     shares = None if (found := source.shares()) is None else tuple(found)
     if record:
-        check_settings(str(root), record, config, shares)
+        check_settings(root, record, config, shares)
     _check_phrases(config, source)
     plan = plan_batches(config, source, config.workers.count)
     for remark in source.remarks():

@@ -19,7 +19,6 @@ from typing import TypedDict
 
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem
-from pipelines.shards.witness import witness
 from pretrain.data.shards.source import FoundShard, is_local
 
 logger = logging.getLogger(__name__)
@@ -28,6 +27,8 @@ LONG = 8 * 2**30  # bytes: reading more than this at a start is said beforehand
 CHUNK = 8 * 2**20  # bytes
 THREADS = 8
 REQUESTS = 16  # at a time, to a store far away
+CHANGE_MARKS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "modified", "created")
+"""Under these names stores say what changes with an object, the best first."""
 
 Witness = dict[str, int | str | None]
 """A file's witness as JSON holds it."""
@@ -119,8 +120,17 @@ def _read(shards: Sequence[FoundShard]) -> list[str]:
 
 
 def witness_of(uri: str) -> Witness:
-    """The witness of a file as JSON holds it. Raises FileNotFoundError when there is none."""
-    return dict(witness(uri)._asdict())
+    """Size (bytes), modification time (ns) and inode of a local file; far away size and ETag or what is in its place.
+
+    Raises FileNotFoundError when there is no such file.
+    """
+    fs, path = filesystem(uri)
+    if is_local(uri):
+        status = os.stat(path)
+        return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
+    info = fs.info(path)
+    mark = next((info[key] for key in CHANGE_MARKS if info.get(key) is not None), None)
+    return {"size": info.get("size"), "etag": None if mark is None else str(mark)}
 
 
 def version_of(now: Witness | None) -> str:

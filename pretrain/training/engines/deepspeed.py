@@ -159,12 +159,14 @@ class DeepSpeedEngine:
                 f"checkpoint {folder} holds no DeepSpeed state; resume with --local, or delete that folder"
             )
         stage = self.engine.zero_optimization_stage()
-        layout = read_json(folder / LAYOUT)  # older checkpoints have none: their stage was part of a run's identity
+        layout = read_json(
+            folder / LAYOUT
+        )  # older checkpoints have none: their stage was part of a run's identity
         written = stage if layout is None else int(layout["zero_stage"])
         if written != stage and {written, stage} != {1, 2}:
             raise InputError(
-                f"checkpoint {folder} was written with engine.zero_stage {written}, this run has {stage}; its files can "
-                f"be loaded where stage 1 becomes 2 or 2 becomes 1; set engine.zero_stage={written} to resume it"
+                f"checkpoint {folder} was written with engine.zero_stage {written}, this run has {stage}; allowed is "
+                f"that stage 1 becomes 2 or 2 becomes 1; set engine.zero_stage={written} to resume it"
             )
         if written == stage and (stage == 0 or ranks == self.ranks):
             self.engine.load_checkpoint(str(folder), tag="engine")

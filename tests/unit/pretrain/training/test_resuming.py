@@ -1,5 +1,7 @@
 """A run goes on where what is learned is the same; where it is not, the line names each setting and shard."""
 
+from pathlib import Path
+
 import pytest
 
 from data_filters.errors import InputError
@@ -33,7 +35,7 @@ def test_every_setting_that_differs_is_named_with_both_values():
         "start.weights=/w",
     )
     with pytest.raises(InputError) as refused:
-        check_settings("/run", stored, other, (48, 16))
+        check_settings(Path("/run"), stored, other, (48, 16))
     line = str(refused.value)
     assert "\n" not in line
     for said in (
@@ -87,7 +89,7 @@ def test_a_key_that_an_older_record_lacks_has_its_default_and_marks_may_change()
 )
 def test_a_recipe_that_cannot_be_read_any_more_is_one_line(stored, said):
     with pytest.raises(InputError, match="recipe this version does not understand") as refused:
-        check_settings("/run", RunRecord(stored, (), None, 4, ()), recipe(), None)
+        check_settings(Path("/run"), RunRecord(stored, (), None, 4, ()), recipe(), None)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
 
