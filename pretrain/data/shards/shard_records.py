@@ -7,31 +7,26 @@ again. Plain tars far away are not read only for their sha256: there the witness
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
-import posixpath
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypedDict
 
 from data_filters.errors import InputError
-from pipelines.common.files import filesystem
+from pipelines.shards.witness import ShardChanged, Witness, read_sha256, witness
 from pretrain.data.shards.source import FoundShard, is_local
 
 logger = logging.getLogger(__name__)
 
 LONG = 8 * 2**30  # bytes: reading more than this at a start is said beforehand
-CHUNK = 8 * 2**20  # bytes
 THREADS = 8
 REQUESTS = 16  # at a time, to a store far away
-CHANGE_MARKS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "modified", "created")
-"""Under these names stores say what changes with an object, the best first."""
 
-Witness = dict[str, int | str | None]
-"""A file's witness as JSON holds it."""
+StoredWitness = dict[str, int | str]
+"""A file's witness as JSON holds it, see `pipelines.shards.witness`."""
 
 
 class ShardRecord(TypedDict):
@@ -40,7 +35,7 @@ class ShardRecord(TypedDict):
     uri: str
     samples: int
     sha256: str
-    witness: Witness | None
+    witness: StoredWitness | None
 
 
 def record_shards(
@@ -56,11 +51,11 @@ def record_shards(
     hashes, to_read = list[str](), dict[int, FoundShard]()
     for number, shard in enumerate(shards):
         record = earlier.get(shard.uri)
-        unchanged = record is not None and record.get("witness") == witnesses[number]
+        unchanged = record is not None and vouches(record, witnesses[number])
         hashes.append(shard.sha256 or (record["sha256"] if record and unchanged else ""))
         if read_all or _must_be_read(shard, record, unchanged):
             to_read[number] = shard
-    size = sum(int(witnesses[number]["size"] or 0) for number in to_read)
+    size = sum(int(witnesses[number]["size"]) for number in to_read)
     if size > LONG:
         logger.warning("reading %d shards, %.0f GiB, to take their sha256", len(to_read), size / 2**30)
     for number, digest in zip(to_read, _read(list(to_read.values())), strict=True):
@@ -82,22 +77,18 @@ def _must_be_read(shard: FoundShard, record: ShardRecord | None, unchanged: bool
     if not is_local(shard.uri):
         return False  # too costly; a committed shard is checked when it is fetched
     if shard.sha256:  # at the first start the size is trusted
-        return record is not None and record.get("witness") is not None and not unchanged
+        return record is not None and record["witness"] is not None and not unchanged
     return not unchanged or not (record and record["sha256"])
 
 
-def _witnesses(shards: Sequence[FoundShard]) -> list[Witness]:
-    """The witness of each shard; those far away from one listing of each folder where the store caches listings."""
-    remote = [shard.uri for shard in shards if not is_local(shard.uri)]
-    for folder in dict.fromkeys(map(posixpath.dirname, remote)):
-        fs, path = filesystem(folder)
-        with contextlib.suppress(OSError):
-            fs.ls(path, detail=True)
+def _witnesses(shards: Sequence[FoundShard]) -> list[StoredWitness]:
+    """The witness of each shard; several requests at a time go to stores far away."""
+    remote = any(not is_local(shard.uri) for shard in shards)
     with ThreadPoolExecutor(REQUESTS if remote else 1) as pool:
         return list(pool.map(_witness, shards))
 
 
-def _witness(shard: FoundShard) -> Witness:
+def _witness(shard: FoundShard) -> StoredWitness:
     """The witness of a shard. Raises InputError when the file is absent, or its size is not that of its manifest."""
     try:
         now = witness_of(shard.uri)
@@ -105,7 +96,7 @@ def _witness(shard: FoundShard) -> Witness:
         raise InputError(
             f"{shard.uri} is not there, a manifest names it; restore it, or curate it again"
         ) from error
-    if shard.size is not None and now["size"] not in (None, shard.size):
+    if shard.size is not None and now["size"] != shard.size:
         raise InputError(
             f"{shard.uri} has {now['size']} bytes, its manifest says {shard.size}: it was changed after it was "
             "committed; restore it, or curate it again"
@@ -119,30 +110,25 @@ def _read(shards: Sequence[FoundShard]) -> list[str]:
         return list(pool.map(lambda shard: sha256_of(shard.uri), shards))
 
 
-def witness_of(uri: str) -> Witness:
-    """Size (bytes), modification time (ns) and inode of a local file; far away size and ETag or what is in its place.
-
-    Raises FileNotFoundError when there is no such file.
-    """
-    fs, path = filesystem(uri)
-    if is_local(uri):
-        status = os.stat(path)
-        return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
-    info = fs.info(path)
-    mark = next((info[key] for key in CHANGE_MARKS if info.get(key) is not None), None)
-    return {"size": info.get("size"), "etag": None if mark is None else str(mark)}
+def witness_of(uri: str) -> StoredWitness:
+    """The witness of a file as JSON holds it. Raises FileNotFoundError when there is none."""
+    return witness(uri).as_json()
 
 
-def version_of(now: Witness | None) -> str:
+def vouches(record: ShardRecord, now: StoredWitness) -> bool:
+    """Whether the witness of now and the recorded one stand for equal bytes."""
+    current = Witness.from_json(now)
+    return current is not None and current.vouches(Witness.from_json(record["witness"]))
+
+
+def version_of(now: StoredWitness | None) -> str:
     """16 hex digits that differ between two files under the same name, as far as their witnesses do."""
     return hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def sha256_of(uri: str) -> str:
-    """The sha256 of a file, 64 hex digits. Raises OSError when it cannot be read."""
-    fs, path = filesystem(uri)
-    digest = hashlib.sha256()
-    with fs.open(path, "rb", block_size=CHUNK) as file:
-        while block := file.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+    """The sha256 of a file. Raises InputError when it changes while it is read, OSError when it cannot be read."""
+    try:
+        return read_sha256(uri)[0]
+    except ShardChanged as error:
+        raise InputError(str(error)) from error

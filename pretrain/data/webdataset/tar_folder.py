@@ -14,7 +14,7 @@ from data_filters.errors import InputError
 from pipelines.shards.listing import find_shards
 from pipelines.shards.reader import group, walk
 from pipelines.shards.tar_format import BrokenShard
-from pretrain.data.shards.shard_records import ShardRecord, version_of, witness_of
+from pretrain.data.shards.shard_records import ShardRecord, version_of, vouches, witness_of
 from pretrain.data.shards.source import CacheOptions, FoundShard, has_phrases, is_local
 
 logger = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def _plain_tar(fs: fsspec.AbstractFileSystem, path: str, uri: str, record: Shard
     told = _told(fs, path)
     if not is_local(uri):
         return PlainTar(uri, _count(uri) if told is None else told, version_of(witness_of(uri)))
-    if record and record.get("witness") == witness_of(uri):
+    if record and vouches(record, witness_of(uri)):
         return PlainTar(uri, record["samples"])
     count = _count(uri)
     if told is not None and told != count:

@@ -1,6 +1,7 @@
 """A shard is its bytes: what is read again at a restart, what is trusted, and what is refused."""
 
 import hashlib
+import json
 import os
 import uuid
 from pathlib import Path
@@ -11,7 +12,7 @@ from raw_shards import pairs, write_tar
 
 from data_filters.errors import InputError
 from pretrain.data.shards import shard_records
-from pretrain.data.shards.shard_records import record_shards, sha256_of, version_of, witness_of
+from pretrain.data.shards.shard_records import record_shards, sha256_of, version_of, vouches, witness_of
 from pretrain.data.shards.source import FoundShard
 
 
@@ -120,7 +121,11 @@ def test_a_remote_tar_is_known_by_its_witness_and_read_only_on_request(tar, read
     assert version_of(changed[0]["witness"]) != version_of(first[0]["witness"])
 
 
-def test_a_witness_is_json(tar):
+def test_a_witness_is_json_and_vouches_for_itself_only(tar):
     now = witness_of(str(tar))
+    assert json.loads(json.dumps(now)) == now
     assert now["size"] == tar.stat().st_size
-    assert all(value is None or isinstance(value, int | str) for value in now.values())
+    (record,) = record_shards([FoundShard(str(tar), 2)])
+    assert vouches(record, now)
+    assert not vouches(record, now | {"mark": "other"})
+    assert not vouches({**record, "witness": None}, now)
