@@ -43,7 +43,7 @@ def train(folder: Path, accept: bool = False, **data: float) -> list[float]:
 def stopped(tmp_path) -> Path:
     """A folder with a run that ended since a tenth of its samples is broken, after it wrote checkpoints."""
     write_pairs(tmp_path / "raw", broken_every=10)
-    with pytest.raises(InputError, match="data.max_bad_fraction = 0.01; mend the data"):
+    with pytest.raises(InputError, match="data.max_bad_fraction = 0.01; raise it, or mend the data"):
         train(tmp_path)
     assert 5 < len(list_checkpoints(tmp_path / "run")) < 20
     return tmp_path
