@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from pipelines.common.config import Section
-from pretrain.config import ModelConfig, PretrainConfig
+from pretrain.config import PretrainConfig
+from pretrain.model_config import ModelConfig
 from pretrain.objectives import OBJECTIVES
 from pretrain.objectives.objective import ObjectiveOptions
 from pretrain.pixel_statistics import PixelStatistics
