@@ -2,109 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
-
-
-class ImageTowerConfig(Section):
-    """Image tower; random weights unless `pretrained` names a checkpoint."""
-
-    kind: Literal["swin", "vit"] = Field("swin", description="architecture, from transformers")
-    pretrained: str | None = Field(
-        None, description="local path or hub name; its shape replaces the fields below"
-    )
-    image_size: int = Field(224, ge=16, description="input height and width, px")
-    patch_size: int = Field(4, ge=1, description="side of an input patch, px")
-    width: int = Field(96, ge=8, description="channels of the first stage (swin) or of every layer (vit)")
-    depths: tuple[int, ...] = Field((2, 2, 6, 2), description="layers per stage; a vit has one number")
-    heads: tuple[int, ...] = Field((3, 6, 12, 24), description="attention heads per stage")
-    window: int = Field(7, ge=1, description="swin attention window, patches")
-    mlp_ratio: float = Field(4.0, gt=0, description="hidden over input width of the feed-forward layers")
-    drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth rate (swin)")
-    masked_share: float = Field(
-        0.0, ge=0, le=1, description="share of training images of which random cells are dropped"
-    )
-    masked_least: float = Field(
-        0.25,
-        ge=0,
-        lt=1,
-        description="smallest share of cells that such an image keeps; its share is uniform from this to 1",
-    )
-
-    @model_validator(mode="after")
-    def check_shape(self) -> ImageTowerConfig:
-        """Raise ValueError when stages, heads, width, image size and patch size do not fit each other."""
-        if len(self.depths) != len(self.heads):
-            raise ValueError(
-                f"heads has {len(self.heads)} stages, depths has {len(self.depths)}; give one per stage"
-            )
-        if self.kind == "vit" and len(self.depths) != 1:
-            raise ValueError(f"depths is {list(self.depths)}; a vit has one stage, for example [12]")
-        cell = self.cell_size
-        if self.image_size % cell:
-            raise ValueError(
-                f"image_size is {self.image_size}; allowed are multiples of {cell} (patch_size × merging)"
-            )
-        for stage, heads in enumerate(self.heads):
-            if (self.width * 2**stage) % heads:
-                raise ValueError(
-                    f"heads is {heads} in stage {stage}; it must divide the width {self.width * 2**stage}"
-                )
-        return self
-
-    @property
-    def cell_size(self) -> int:
-        """Side of one cell of the last map, px."""
-        return self.patch_size * (2 ** (len(self.depths) - 1) if self.kind == "swin" else 1)
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of the last map; its cells are the image players of the token game."""
-        side = self.image_size // self.cell_size
-        return side, side
-
-
-class TextTowerConfig(Section):
-    """BERT of any size; random weights unless `pretrained` names a checkpoint."""
-
-    pretrained: str | None = Field(
-        None, description="local path or hub name; its shape replaces the fields below"
-    )
-    width: int = Field(512, ge=8, description="hidden size")
-    layers: int = Field(4, ge=1, description="number of layers")
-    heads: int = Field(8, ge=1, description="attention heads")
-    feed_forward: int = Field(2048, ge=8, description="hidden width of the feed-forward layers")
-    max_tokens: int = Field(60, ge=4, le=512, description="caption length limit, tokens with [CLS] and [SEP]")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of hidden states and attention")
-
-    @model_validator(mode="after")
-    def check_heads(self) -> TextTowerConfig:
-        """Raise ValueError when the heads do not divide the width."""
-        if self.width % self.heads:
-            raise ValueError(f"heads is {self.heads}; it must divide width {self.width}")
-        return self
-
-
-class ModelConfig(Section):
-    """The dual encoder: both towers, the shared embedding space and the temperature."""
-
-    image: ImageTowerConfig = ImageTowerConfig()
-    text: TextTowerConfig = TextTowerConfig()
-    projection_dim: int = Field(512, ge=1, description="width of the shared embedding space")
-    temperature: float = Field(0.07, gt=0, description="initial softmax temperature")
-    max_logit_scale: float = Field(
-        100.0, gt=0, description="largest inverse temperature; the step clamps to it"
-    )
-
-    @property
-    def log_max_logit_scale(self) -> float:
-        """Largest logarithm of the inverse temperature."""
-        return math.log(self.max_logit_scale)
+from pretrain.pixel_statistics import STANDARD, PixelStatistics
 
 
 class DataConfig(Section):
@@ -164,7 +68,11 @@ class DataConfig(Section):
         8, ge=0, description="slots for phrases per caption; further phrases are left out"
     )
     max_bad_fraction: float = Field(
-        0.01, ge=0, le=1, description="share of unreadable samples that ends the run"
+        0.01,
+        ge=0,
+        le=1,
+        description="share of unreadable samples that ends the run",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
 
     @model_validator(mode="after")
@@ -201,7 +109,13 @@ class OptimizerConfig(Section):
 class EngineConfig(Section):
     """Sharding, precision and compilation."""
 
-    zero_stage: int = Field(0, ge=0, le=3, description="ZeRO: 0 none, 1 optimiser, 2 gradients, 3 parameters")
+    zero_stage: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="ZeRO: 0 none, 1 optimiser, 2 gradients, 3 parameters",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
     whole_below: int = Field(
         100_000,
         ge=2,
@@ -268,7 +182,8 @@ class StartConfig(Section):
     step: int = Field(
         0,
         ge=0,
-        description="steps that count as done: position in the data and in the learning rate schedule",
+        description="steps that count as done, whatever checkpoint the weights are of: position in the data and in the "
+        "learning rate schedule",
     )
 
     @model_validator(mode="after")
@@ -298,7 +213,9 @@ class WorkersConfig(Section):
 class PretrainConfig(Section):
     """The part of a pretraining recipe that all tasks share; the recipe class of a task adds its own sections."""
 
-    name: str = Field("unnamed", description="shown in reports and model cards")
+    name: str = Field(
+        "unnamed", description="shown in reports and model cards", json_schema_extra=NO_EFFECT_ON_OUTPUT
+    )
     task: str = Field("dual_encoder", description="kind of training, as pretrain.tasks.TASKS lists them")
     seed: int = Field(0, ge=0, description="weights, sample order and augmentation follow from it")
     tokenizer: str = Field(
@@ -320,6 +237,23 @@ class PretrainConfig(Section):
     @abstractmethod
     def max_tokens(self) -> int:
         """Longest caption that the model takes, tokens."""
+
+    @property
+    def pixel_statistics(self) -> PixelStatistics:
+        """Mean and deviation of the pixels that the model takes."""
+        return STANDARD
+
+    @property
+    def resample(self) -> str:
+        """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
+        return "bicubic"
+
+    def with_published_pixels(self, earlier: PretrainConfig | None = None) -> Self:
+        """Return the recipe with how pixels are made, where it leaves that to a published tower.
+
+        `earlier` is the recipe of the run that goes on: it keeps its pixels.
+        """
+        return self
 
     @property
     def objectives_with_phrases(self) -> tuple[str, ...]:

@@ -17,7 +17,11 @@ from cluster.ablation.records import JOB, RESULT, Job, Result
 from data_filters.errors import InputError
 from pipelines.common.files import join, read_json, write_json
 from pretrain.config import PretrainConfig
+from pretrain.data.shards.shard_records import ShardRecord
 from pretrain.evaluation.runner import check_options
+from pretrain.tasks import read_config
+from pretrain.training.resuming import changed_settings, changed_shards, named_settings, named_shards
+from pretrain.training.run_record import read_run_record
 from pretrain.training.setup import prepare_run
 
 
@@ -30,6 +34,7 @@ class PlannedRow:
     data: tuple[str, ...]
     steps: int
     identity: str
+    shards: tuple[ShardRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Cell:
     folder: Path
     job: Job
     start: Path | None
+    shards: tuple[ShardRecord, ...] = ()
 
     @property
     def name(self) -> str:
@@ -86,7 +92,9 @@ def check_rows(ablation_plan: AblationPlan, data: str, output: Path) -> dict[str
         if start is not None:
             _check_branch(name, config, planned.total_steps, *start, checked[start[0]].config)
             identity = short_hash([identity, checked[start[0]].identity, start[1]])
-        checked[name] = PlannedRow(name, planned.config, planned.data, planned.total_steps, identity)
+        checked[name] = PlannedRow(
+            name, planned.config, planned.data, planned.total_steps, identity, planned.shards
+        )
     steps = {row.name: row.steps for row in checked.values()}
     if len(set(steps.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in steps.items())
@@ -158,19 +166,20 @@ def _cell(ablation_plan: AblationPlan, row: PlannedRow, world: str, output: Path
             for evaluation in ablation_plan.evaluations_of(row.name)
         ],
     }
-    return Cell(row.name, seed, cell_folder(output, row.name, seed), job, checkpoint)
+    return Cell(row.name, seed, cell_folder(output, row.name, seed), job, checkpoint, row.shards)
 
 
 def check_folder(cells: Sequence[Cell]) -> None:
-    """Refuse a folder whose cells were made by another ablation plan. Raises InputError naming both hashes."""
+    """Refuse a folder whose cells were made by another ablation plan. Raises InputError naming what differs."""
     for cell in cells:
         earlier: Job | None = read_json(cell.folder / JOB)
         if earlier is None:
             continue
-        if earlier["identity"] != cell.job["identity"]:
+        # Another version may give the same settings another hash: what counts is what they are.
+        if earlier["identity"] != cell.job["identity"] and (changes := _changes(cell, earlier)):
             raise InputError(
-                f"{cell.folder} was started with hash {earlier['identity']}; row {cell.row} now has hash "
-                f"{cell.job['identity']}; give a new --output, or that plan and data, or the row another name"
+                f"{cell.folder} was started otherwise than row {cell.row} is now: {'; '.join(changes)}; give a new "
+                "--output, or that plan and data, or the row another name"
             )
         for evaluation in cell.job["evaluations"]:
             name, identity = evaluation["name"], evaluation["identity"]
@@ -180,6 +189,28 @@ def check_folder(cells: Sequence[Cell]) -> None:
                     f"{cell.folder} holds evaluation {name} as {record['identity']}, in this plan it is "
                     f"{identity}; give the changed one another name, or a new --output"
                 )
+
+
+def _changes(cell: Cell, earlier: Job) -> list[str]:
+    """What decides the training of a cell and differs from its earlier job, each with both values.
+
+    `start` is compared by row and steps: the path of its checkpoint changes with the folder of the ablation.
+    """
+    job, changes = cell.job, list[str]()
+    if earlier["start"] != job["start"]:
+        changes.append(f"start is {json.dumps(earlier['start'])} there, {json.dumps(job['start'])} here")
+    try:
+        settings = changed_settings(
+            {**earlier["config"], "start": {}}, read_config({**job["config"], "start": {}})
+        )
+    except ValueError as error:
+        return [f"its recipe is not understood by this version ({error})"]
+    if settings:
+        changes.append(named_settings(settings))
+    record = read_run_record(cell.folder / "run")
+    if record and (shards := changed_shards(record.shards, cell.shards, 0)):
+        changes.append(named_shards(shards))
+    return changes
 
 
 def check_evaluations(plan: AblationPlan) -> None:

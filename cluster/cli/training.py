@@ -24,6 +24,13 @@ def pretrain(
     profile: Annotated[
         bool, typer.Option(help="trace steps 5 to 10 of this start to OUTPUT/profile/")
     ] = False,
+    accept_changed_data: Annotated[
+        bool,
+        typer.Option(help="go on though shards changed since the run began; OUTPUT/config.json says which"),
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option(help="read all shards first: is each still what its manifest and the run say")
+    ] = False,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
@@ -40,11 +47,28 @@ def pretrain(
     ]
     # First of all: a second start is refused before it loads torch and ray.
     with owned(output):
-        result = _train(recipe, data, output, [*(sets or []), *flags], local)
+        result = _train(
+            recipe,
+            data,
+            output,
+            [*(sets or []), *flags],
+            local,
+            accept_changed_data=accept_changed_data,
+            verify=verify,
+        )
     print_result(result, as_json)
 
 
-def _train(recipe: str, data: list[str], output: str, sets: list[str], local: bool) -> dict[str, object]:
+def _train(
+    recipe: str,
+    data: list[str],
+    output: str,
+    sets: list[str],
+    local: bool,
+    *,
+    accept_changed_data: bool,
+    verify: bool,
+) -> dict[str, object]:
     """Train in a folder that this process owns; returns what the command prints."""
     from cluster.console import training_lines
     from cluster.recipes import load_recipe
@@ -54,7 +78,7 @@ def _train(recipe: str, data: list[str], output: str, sets: list[str], local: bo
     from pretrain.training.setup import prepare_run
 
     config = load_recipe(config_class, PRETRAINING, recipe, sets)
-    run = prepare_run(config, data, output)
+    run = prepare_run(config, data, output, accept_changed_data=accept_changed_data, verify=verify)
     if _is_finished(run):
         typer.echo(
             f"training: {output} is finished ({run.total_steps} of {run.total_steps} steps), nothing is left to train; "

@@ -31,11 +31,12 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class CommittedShard:
-    """A shard that a manifest names: `uri` is that of the tar."""
+    """A shard that a manifest names: `uri` is that of the tar, `size` its bytes (None where the manifest has none)."""
 
     uri: str
     samples: int
     sha256: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def committed_shards(uri: Uri) -> list[CommittedShard]:
         if file.manifest is None:
             raise _damaged(file.path)
         shards += [
-            CommittedShard(join(uri, output["tar"]), output["samples"], output["sha256"])
+            CommittedShard(join(uri, output["tar"]), output["samples"], output["sha256"], output.get("size"))
             for output in file.manifest["outputs"]
         ]
     return sorted(shards, key=lambda shard: shard.uri)

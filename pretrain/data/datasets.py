@@ -14,9 +14,10 @@ from pretrain.data.samples.images import Augmentation
 from pretrain.data.samples.preparation import Preparation
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.data.shards.reader import Reader
+from pretrain.data.shards.shard_records import ShardRecord
 from pretrain.data.shards.source import GIB, CacheOptions, ShardSource, open_source, split_weight
 from pretrain.data.webdataset.reader import StreamReader
-from pretrain.data.webdataset.tar_folder import StreamPlan, TarFolder, open_tars
+from pretrain.data.webdataset.tar_folder import StreamPlan, TarFolder, open_tars, recorded_tars
 
 # A union, not a protocol: which of the two it is decides about the order of samples and the reader.
 Source = ShardSource | TarFolder
@@ -33,18 +34,39 @@ class _ReaderOptions(TypedDict):
     max_bad_fraction: float
 
 
-def open_data(config: PretrainConfig, data: str | Sequence[str]) -> Source:
+def open_data(config: PretrainConfig, data: str | Sequence[str], known: Sequence[ShardRecord] = ()) -> Source:
     """Open the data that one `URI`, or several `URI` or `URI=WEIGHT`, name.
 
-    A single folder without manifests is read as a plain WebDataset. Raises InputError when there is nothing to read.
+    A single folder without manifests is read as a plain WebDataset; `known` are the records of an earlier start, by
+    which unchanged tars need not be counted again. Raises InputError when there is nothing to read.
     """
-    uris = [data] if isinstance(data, str) else list(data)
-    cache = CacheOptions(int(config.data.cache_gib * GIB), config.data.cache_folder)
-    if len(uris) == 1:
-        uri, _ = split_weight(uris[0])
-        if not committed_shards(uri):
-            return open_tars(uri, cache)
-    return open_source(*uris, cache=cache)
+    uri = _plain_folder(data)
+    if uri is not None:
+        return open_tars(uri, _cache(config), known)
+    return open_source(*_listed(data), cache=_cache(config))
+
+
+def reopen_data(config: PretrainConfig, data: str | Sequence[str], records: Sequence[ShardRecord]) -> Source:
+    """Open the data of a prepared run, whose shards are in `records`: plain tars are not listed and counted again."""
+    uri = _plain_folder(data)
+    if uri is not None:
+        return recorded_tars(uri, records, _cache(config))
+    return open_source(*_listed(data), cache=_cache(config))
+
+
+def _plain_folder(data: str | Sequence[str]) -> str | None:
+    """The URI of the data where it is a single one without manifests, otherwise None."""
+    uris = _listed(data)
+    uri, _ = split_weight(uris[0])
+    return uri if len(uris) == 1 and not committed_shards(uri) else None
+
+
+def _listed(data: str | Sequence[str]) -> list[str]:
+    return [data] if isinstance(data, str) else list(data)
+
+
+def _cache(config: PretrainConfig) -> CacheOptions:
+    return CacheOptions(int(config.data.cache_gib * GIB), config.data.cache_folder)
 
 
 def plan_batches(config: PretrainConfig, source: Source, ranks: int) -> BatchPlan | StreamPlan:
@@ -60,7 +82,7 @@ def open_reader(config: PretrainConfig, source: Source, rank: int, ranks: int) -
     preparation = Preparation(
         CaptionEncoder(load_tokenizer(config.tokenizer), config.max_tokens),
         config.image_size,
-        Augmentation(data.crop_scale, data.crop_ratio, data.flip),
+        Augmentation(data.crop_scale, data.crop_ratio, data.flip, config.resample),
         data.max_phrases,
         data.phrase_share,
     )

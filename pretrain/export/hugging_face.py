@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
 from safetensors.torch import save_file
 from transformers import VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from pipelines.common.files import write_json
-from pretrain.data.samples.images import MEAN, STD
 from pretrain.export.folder import ExportSummary, Source, Written, export_folder, save_tokenizer
 from pretrain.export.model_card import HUGGINGFACE
 from pretrain.export.parity import check_parity
 from pretrain.export.progress_bars import quiet_loading
 from pretrain.export.region_head import DESCRIPTION, WEIGHTS
-
-BICUBIC = 3  # PIL.Image.Resampling.BICUBIC, as image processors store it
 
 
 def export_run(run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary:
@@ -59,10 +57,14 @@ def _write_model(source: Source, folder: Path) -> None:
 
 
 def save_image_processor(source: Source, folder: Path) -> None:
-    """Write the stock image processor of the run's evaluation: squeezed to a square, bicubic, values from -1 to 1."""
-    side = source.encoder.vision_model.config.image_size
+    """Write the stock image processor that makes pixels as training did: squeezed to a square, normalised."""
+    side, config = source.encoder.vision_model.config.image_size, source.run.config
+    statistics = config.pixel_statistics
     ViTImageProcessorPil(
-        size={"height": side, "width": side}, resample=BICUBIC, image_mean=[MEAN] * 3, image_std=[STD] * 3
+        size={"height": side, "width": side},
+        resample=int(Image.Resampling[config.resample.upper()]),
+        image_mean=list(statistics.mean),
+        image_std=list(statistics.std),
     ).save_pretrained(folder)
 
 

@@ -79,6 +79,7 @@ def write_model_card(folder: Path, record: Mapping[str, Any], texts: CardTexts =
         "| | |",
         "|---|---|",
         f"| image tower | {_tower(image['kind'], image, start)}, {image['image_size']} px |",
+        f"| pixels | {_pixels(image)} |",
         f"| text tower | {_tower('bert', text, start)}, tokenizer `{config['tokenizer']}` |",
         f"| objectives | {objectives} |",
         f"| schedule | {length}, batch {config['data']['batch_size']}, peak learning rate "
@@ -138,6 +139,12 @@ def _tower(kind: str, shape: Mapping[str, Any], start: str | None) -> str:
     if start is not None:
         return f"{tower}, from the weights of `{start}`"
     return tower if published else f"{tower}, from random weights"
+
+
+def _pixels(image: Mapping[str, Any]) -> str:
+    """How the pixels of an image are made, in words."""
+    mean, std = (", ".join(f"{value:g}" for value in image[key]) for key in ("pixel_mean", "pixel_std"))
+    return f"resized to a square ({image['resample']}), mean {mean}, deviation {std}"
 
 
 def _left_out(counts: Mapping[str, int]) -> str:

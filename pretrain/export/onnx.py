@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
-from pretrain.data.samples.images import MEAN, STD
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
     ExportSummary,
@@ -57,7 +56,8 @@ from tokenizers import Tokenizer
 
 about = json.load(open(f"{folder}/onnx.json"))
 side, tokens = about["image"]["size"], about["text"]["max_tokens"]
-values = numpy.asarray(image.convert("RGB").resize((side, side), Image.BICUBIC), numpy.float32)
+resample = Image.Resampling[about["image"]["resample"].upper()]
+values = numpy.asarray(image.convert("RGB").resize((side, side), resample), numpy.float32)
 pixels = (values / 255 - about["image"]["mean"]) / about["image"]["std"]
 pixels = pixels.transpose(2, 0, 1)[None].astype(numpy.float32)
 tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
@@ -196,9 +196,10 @@ def _description(source: Source, graphs: list[Graph]) -> dict[str, object]:
         "image": {
             "size": encoder.vision_model.config.image_size,
             "grid": list(encoder.grid),
-            "mean": MEAN,
-            "std": STD,
-            "resize": "squeezed to size × size, bicubic",
+            "mean": list(source.run.config.pixel_statistics.mean),
+            "std": list(source.run.config.pixel_statistics.std),
+            "resample": source.run.config.resample,
+            "resize": f"squeezed to size × size, {source.run.config.resample}",
         },
         "text": {
             "max_tokens": max_tokens(source),

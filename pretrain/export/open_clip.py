@@ -8,8 +8,8 @@ directory, not from the folder.
 
 Before it is put in place the folder is read back without open_clip: the Swin by `timm_reader.py`, BERT by
 transformers as open_clip calls it. A test opens it with open_clip itself and is skipped where that is not installed; it
-passes with open_clip 3.3.0 and timm 1.0.31. The preprocessing is configured (squeeze, bicubic, mean and deviation 0.5)
-but was only read in open_clip's source, not run: that needs torchvision.
+passes with open_clip 3.3.0 and timm 1.0.31. The preprocessing is configured (squeeze; filter, mean and deviation of the
+run) but was only read in open_clip's source, not run: that needs torchvision.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from transformers import AutoConfig, AutoModel, SwinConfig
 
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
-from pretrain.data.samples.images import MEAN, STD
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
     ExportSummary,
@@ -40,6 +39,7 @@ from pretrain.export.parity import accept, largest_difference, probe, run_embedd
 from pretrain.export.timm_layout import REGISTERED, SwinArguments, registered_name, timm_arguments, to_timm
 from pretrain.export.timm_reader import swin_features
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 CONFIG, WEIGHTS, IMAGE = "open_clip_config.json", "open_clip_model.safetensors", "image"
 
@@ -85,7 +85,9 @@ def _write(source: Source, folder: Path, final: Path) -> Written:
     write_json(folder / CONFIG, _config(source, arguments, final.resolve()), indent=2)
     if registered_name(arguments) is None:
         (folder / IMAGE).mkdir()
-        write_json(folder / IMAGE / "config.json", _timm_config(encoder, arguments), indent=2)
+        write_json(
+            folder / IMAGE / "config.json", _timm_config(encoder, arguments, source.run.config), indent=2
+        )
     # open_clip recognises padding by this number alone.
     text = type(encoder.text_model.config).from_dict(encoder.text_model.config.to_dict())
     text.pad_token_id = load_tokenizer(source.run.config.tokenizer).pad_token_id
@@ -151,7 +153,7 @@ def _write_weights(encoder: DualEncoder, file: Path) -> None:
 
 def _config(source: Source, arguments: SwinArguments, folder: Path) -> dict[str, object]:
     """The content of `open_clip_config.json`."""
-    side = arguments["img_size"]
+    side, statistics = arguments["img_size"], source.run.config.pixel_statistics
     return {
         "model_cfg": {
             "embed_dim": source.run.config.model.projection_dim,
@@ -174,15 +176,17 @@ def _config(source: Source, arguments: SwinArguments, folder: Path) -> dict[str,
         },
         "preprocess_cfg": {
             "size": side,
-            "mean": [MEAN] * 3,
-            "std": [STD] * 3,
-            "interpolation": "bicubic",
+            "mean": list(statistics.mean),
+            "std": list(statistics.std),
+            "interpolation": source.run.config.resample,
             "resize_mode": "squash",
         },
     }
 
 
-def _timm_config(encoder: DualEncoder, arguments: SwinArguments) -> dict[str, object]:
+def _timm_config(
+    encoder: DualEncoder, arguments: SwinArguments, config: DualEncoderConfig
+) -> dict[str, object]:
     """timm's description of a model; its arguments override those of the named architecture."""
     side = arguments["img_size"]
     return {
@@ -197,9 +201,9 @@ def _timm_config(encoder: DualEncoder, arguments: SwinArguments) -> dict[str, ob
             "pool_size": list(encoder.grid),
             "crop_pct": 1.0,
             "crop_mode": "squash",
-            "interpolation": "bicubic",
-            "mean": [MEAN] * 3,
-            "std": [STD] * 3,
+            "interpolation": config.resample,
+            "mean": list(config.pixel_statistics.mean),
+            "std": list(config.pixel_statistics.std),
             "first_conv": "patch_embed.proj",
             "classifier": "head.fc",
         },

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedConfig, SwinConfig
 
 from data_filters.errors import InputError
-from pretrain.config import ModelConfig
+from pretrain.model_config import ModelConfig
 from pretrain.models.towers import build_image_tower, build_text_tower
 
 

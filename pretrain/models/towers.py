@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from data_filters.errors import InputError
-from pretrain.config import ImageTowerConfig, TextTowerConfig
+from pretrain.model_config import ImageTowerConfig, TextTowerConfig
 
 
 def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:

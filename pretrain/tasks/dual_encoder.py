@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pretrain.config import ImageTowerConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
+from pretrain.model_config import ImageTowerConfig
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator
 from pretrain.objectives import OBJECTIVES

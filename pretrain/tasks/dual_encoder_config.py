@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from pipelines.common.config import Section
-from pretrain.config import ModelConfig, PretrainConfig
+from pretrain.config import PretrainConfig
+from pretrain.model_config import ModelConfig
 from pretrain.objectives import OBJECTIVES
 from pretrain.objectives.objective import ObjectiveOptions
+from pretrain.pixel_statistics import PixelStatistics
 from pretrain.supervision import SUPPLIERS
 from pretrain.supervision.config import SupervisionConfig
+
+logger = logging.getLogger(__name__)
 
 
 class ChosenObjectives(Section):
@@ -52,6 +57,26 @@ else:
     )
 
 
+PIXEL_KEYS = ("pixel_mean", "pixel_std", "resample")
+
+
+def _published_pixels(name: str) -> dict[str, object]:
+    """Values for PIXEL_KEYS from the image processor of a published tower; empty, with a warning, without one."""
+    from pretrain.models.published_pixels import published_pixels
+
+    found = published_pixels(name)
+    if found is None:
+        logger.warning(
+            "model.image.pretrained %s has no image processor (preprocessor_config.json): mean and deviation of pixels "
+            "are 0.5, images are resized bicubic; set model.image.pixel_mean, pixel_std and resample if it was trained "
+            "otherwise",
+            name,
+        )
+        return {}
+    pixels: dict[str, object] = {"pixel_mean": found.statistics.mean, "pixel_std": found.statistics.std}
+    return pixels if found.resample is None else pixels | {"resample": found.resample}
+
+
 def default_objectives() -> ChosenObjectives:
     """Return a section with the contrastive objective only."""
     return ObjectivesConfig.model_validate({"contrastive": {}})
@@ -75,6 +100,34 @@ class DualEncoderConfig(PretrainConfig):
     def max_tokens(self) -> int:
         """Longest caption that the text tower takes, tokens."""
         return self.model.text.max_tokens
+
+    @property
+    def pixel_statistics(self) -> PixelStatistics:
+        """Mean and deviation of the pixels that the image tower takes."""
+        return self.model.image.pixel_statistics
+
+    @property
+    def resample(self) -> str:
+        """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
+        return self.model.image.resample
+
+    def with_published_pixels(self, earlier: PretrainConfig | None = None) -> Self:
+        """Return the recipe with the pixels of the published tower's image processor in the keys that it leaves out.
+
+        `earlier` is the recipe of the run that goes on: it keeps its pixels, whatever lies beside the tower now. Where
+        the tower has no image processor the defaults stay, and a warning says so. Raises InputError when its numbers
+        are not those of three channels.
+        """
+        image = self.model.image
+        if image.pretrained is None or image.model_fields_set.issuperset(PIXEL_KEYS):
+            return self
+        if isinstance(earlier, DualEncoderConfig) and earlier.model.image.pretrained == image.pretrained:
+            pixels = {key: getattr(earlier.model.image, key) for key in PIXEL_KEYS}
+        else:
+            pixels = _published_pixels(image.pretrained)
+        left_out = {key: value for key, value in pixels.items() if key not in image.model_fields_set}
+        model = self.model.model_copy(update={"image": image.model_copy(update=left_out)})
+        return self.model_copy(update={"model": model})
 
     @property
     def objectives_with_phrases(self) -> tuple[str, ...]:

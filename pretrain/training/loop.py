@@ -87,7 +87,7 @@ def _optimise(
 ) -> tuple[dict[str, Tensor], Tensor, float]:
     """Do optimiser step `step` on this rank's micro-batches; return (losses and metrics, gradient norm, rate)."""
     config = run.config
-    micro_batches = [part.to(engine.device, engine.dtype) for part in parts]
+    micro_batches = [part.to(engine.device, engine.dtype, config.pixel_statistics) for part in parts]
     values = accumulate_gradients(engine, micro_batches, StepContext.of(config.seed, step, engine.rank))
     rate, momentum = one_cycle(step, run.total_steps, config.optimizer)
     norm = engine.step(rate, momentum)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pretrain.config import PretrainConfig
+from pretrain.data.shards.shard_records import ShardRecord
+from pretrain.training.run_record import ShardChange
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,9 @@ class PreparedRun:
     """Optimiser steps from the start of the data to the end of the run."""
     config_hash: str
     """Hash of everything that decides what is learned (see `setup.learning_hash`)."""
+    shards: tuple[ShardRecord, ...]
+    """Every shard with its samples, sha256 and witness, in the order in which they are numbered."""
+    shares: tuple[int, ...] | None
+    """Of each dataset of a mixture its samples in every block of the order; None without weights."""
+    changes: tuple[ShardChange, ...] = ()
+    """What changed in the data since the run began, and was accepted by the user."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Sequence
@@ -13,58 +12,86 @@ import torch
 
 from data_filters.errors import InputError
 from pipelines.common.config import hash_of, output_settings
-from pipelines.common.files import absolute, write_json
-from pipelines.common.lock_file import is_lock
+from pipelines.common.files import absolute
 from pipelines.common.paths import require_local
 from pretrain.config import PretrainConfig
 from pretrain.data.batch_reader import BatchReader
-from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
+from pretrain.data.datasets import Source, open_data, open_reader, plan_batches, reopen_data
 from pretrain.data.samples.tokenizer import load_tokenizer
+from pretrain.data.shards.shard_records import ShardRecord, record_shards, version_of
 from pretrain.tasks import get_task
 from pretrain.tasks.task import Task
 from pretrain.training.checkpoint import list_checkpoints
-from pretrain.training.initial_weights import load_initial_weights
+from pretrain.training.initial_weights import load_initial_weights, newest_checkpoint
 from pretrain.training.prepared_run import PreparedRun
+from pretrain.training.resuming import check_settings, data_changes, earlier_config
+from pretrain.training.run_record import RunRecord, read_run_record, write_run_record
 
 logger = logging.getLogger(__name__)
 
 
-def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) -> PreparedRun:
+def prepare_run(
+    config: PretrainConfig,
+    data: str | Sequence[str],
+    folder: str,
+    *,
+    accept_changed_data: bool = False,
+    verify: bool = False,
+) -> PreparedRun:
     """Check recipe, data and output folder against each other, and return the run that they make.
 
-    `data` is one `URI` or `URI=WEIGHT`, or several, which are mixed. Raises InputError when something does not fit: no
-    committed data; fewer samples than a batch; an output folder of another recipe; no phrases where an objective learns
-    from them; initial weights that are absent or of another shape; a first step that is not before the last.
+    `data` is one `URI` or `URI=WEIGHT`, or several, which are mixed. With `accept_changed_data` the run in `folder`
+    goes on though bytes of its shards changed, and its record says so. With `verify` every shard is read and compared
+    with its manifest and with the run's record.
+
+    Raises InputError when something does not fit: no committed data; a tar that is not what its manifest says; fewer
+    samples than a batch; an output folder of a run that learns with other settings or from other data; no phrases where
+    an objective learns from them; initial weights that are absent or of another shape; a first step that is not before
+    the last.
     """
     folder = require_local("output", folder)
     config = _with_absolute_start(config)
+    root = Path(folder).absolute()
+    record = read_run_record(root)
+    config = config.with_published_pixels(earlier_config(root, record) if record else None)
     load_tokenizer(config.tokenizer)
     # Absolute, because workers may run in another folder.
     data = tuple(absolute(uri) for uri in ([data] if isinstance(data, str) else data))
-    source = open_data(config, data)
+    known = record.shards if record else ()
+    source = open_data(config, data, known)
+    shares = None if (found := source.shares()) is None else tuple(found)
+    if record:
+        check_settings(root, record, config, shares)
     _check_phrases(config, source)
     plan = plan_batches(config, source, config.workers.count)
     for remark in source.remarks():
         logger.warning("%s", remark)
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
-    run = PreparedRun(config, data, str(Path(folder).absolute()), steps, learning_hash(config, source))
-    _check_output(run)
+    shards = tuple(record_shards(source.found(), known, read_all=verify))
+    run = PreparedRun(
+        config=config,
+        data=data,
+        folder=str(root),
+        total_steps=steps,
+        config_hash=learning_hash(config, shards, shares),
+        shards=shards,
+        shares=shares,
+        changes=data_changes(root, record, shards, steps, accept_changed_data) if record else (),
+    )
     _check_start(run)
     return run
 
 
 def write_run_config(run: PreparedRun) -> None:
-    """Write RUN/config.json: every value of the recipe, the data with its sha256s, and the hash for resuming."""
-    folder = Path(run.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    document = {
-        "config": run.config.model_dump(mode="json"),
-        "data": ", ".join(run.data),
-        "shards": open_data(run.config, run.data).record(),
-        "total_steps": run.total_steps,
-        "config_hash": run.config_hash,
-    }
-    write_json(folder / "config.json", document, ensure_ascii=True, end="")
+    """Write RUN/config.json: every value of the recipe, the data with its sha256s, and the hash of both."""
+    record = RunRecord(
+        config=run.config.model_dump(mode="json"),
+        shards=run.shards,
+        shares=run.shares,
+        total_steps=run.total_steps,
+        changes=run.changes,
+    )
+    write_run_record(Path(run.folder), record, run.data, run.config_hash)
 
 
 # Any, here and below: only the task knows the type of its features.
@@ -85,12 +112,15 @@ def build_first_module(run: PreparedRun) -> Task[Any]:
 
 def build_reader(run: PreparedRun, rank: int, ranks: int) -> BatchReader:
     """Open the stream of batches of worker `rank` of `ranks`."""
-    return open_reader(run.config, open_data(run.config, run.data), rank, ranks)
+    return open_reader(run.config, reopen_data(run.config, run.data, run.shards), rank, ranks)
 
 
-def learning_hash(config: PretrainConfig, source: Source) -> str:
-    """Return a hash, 16 hex digits, of what decides the result: the recipe's output settings and the data's sha256s."""
-    return hash_of(output_settings(config) | {"data_sha256": source.identity()})
+def learning_hash(config: PretrainConfig, shards: Sequence[ShardRecord], shares: Sequence[int] | None) -> str:
+    """Return a hash, 16 hex digits, of what decides the result: the recipe's output settings and the data's bytes."""
+    identity: list[object] = [shard["sha256"] or version_of(shard["witness"]) for shard in shards]
+    if shares is not None:
+        identity = [identity, list(shares)]
+    return hash_of(output_settings(config) | {"data_sha256": identity})
 
 
 def _first_module(run: PreparedRun) -> tuple[Task[Any], str]:
@@ -112,7 +142,8 @@ def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
 def _check_start(run: PreparedRun) -> None:
     """Raise InputError when `start.step` is not before the last step, or the initial weights do not fit.
 
-    Logs a warning when some of the weights are not loaded, or parts of the module keep fresh weights.
+    Logs a warning when `start.weights` names a run and not one checkpoint, when some of the weights are not loaded, or
+    when parts of the module keep fresh weights. A run that has a checkpoint of its own no longer reads `start`.
     """
     step = run.config.start.step
     if step >= run.total_steps:
@@ -120,10 +151,19 @@ def _check_start(run: PreparedRun) -> None:
             f"start.step is {step}, the run has {run.total_steps} steps; allowed are steps before the last; "
             "lower start.step or raise schedule.steps"
         )
-    if run.config.start.weights:
-        _, remark = _first_module(run)
-        if remark:
-            logger.warning("%s", remark)
+    weights = run.config.start.weights
+    if weights is None or list_checkpoints(Path(run.folder)):
+        return
+    if (loaded := newest_checkpoint(weights)) != Path(weights):
+        logger.warning(
+            "start.weights %s: its newest checkpoint, %s, is loaded; start.step is %d",
+            weights,
+            loaded.name,
+            step,
+        )
+    _, remark = _first_module(run)
+    if remark:
+        logger.warning("%s", remark)
 
 
 def _check_phrases(config: PretrainConfig, source: Source) -> None:
@@ -139,22 +179,4 @@ def _check_phrases(config: PretrainConfig, source: Source) -> None:
         raise InputError(
             f"{' and '.join(needing)} need phrases, the first samples of {source.uri} hold none; "
             f"curate with phrases, or leave the objective out"
-        )
-
-
-def _check_output(run: PreparedRun) -> None:
-    """Raise InputError when the output folder is a file, holds something else, or holds another run."""
-    folder = Path(run.folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output {folder} is a file; give a folder")
-    record = folder / "config.json"
-    if not record.exists():
-        if folder.exists() and any(not is_lock(path.name) for path in folder.iterdir()):
-            raise InputError(f"output {folder} is not empty and holds no run; give a new folder")
-        return
-    other = json.loads(record.read_text())["config_hash"]
-    if other != run.config_hash:
-        raise InputError(
-            f"output {folder} holds a run of config {other}, this is config {run.config_hash}; "
-            f"give a new folder, or the recipe and data of that run to resume it"
         )

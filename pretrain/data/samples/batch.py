@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from pretrain.data.samples.captions import CaptionEncoder
-from pretrain.data.samples.images import MEAN, STD
 from pretrain.data.samples.phrase_tokens import align_phrases
+from pretrain.pixel_statistics import STANDARD, PixelStatistics
 
 Span = tuple[int, int]  # characters of a caption, half open
 
@@ -22,8 +22,8 @@ class Batch:
     """One micro-batch of one worker. B pairs, L tokens (the longest caption here), P slots for phrases.
 
     Pixels come from a reader as bytes, a quarter of the memory and of the copy to a device; `to` converts them to
-    numbers from -1 to 1. P is `data.max_phrases` in every batch of a run, so that shapes do not depend on the number
-    of phrases; a batch made without phrases has no slot.
+    the numbers that the image tower takes. P is `data.max_phrases` in every batch of a run, so that shapes do not
+    depend on the number of phrases; a batch made without phrases has no slot.
     """
 
     keys: list[str]
@@ -43,8 +43,8 @@ class Batch:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
-        """Copy to `device`, with pixels from -1 to 1 as `dtype`.
+    def to(self, device: torch.device, dtype: torch.dtype, statistics: PixelStatistics = STANDARD) -> Batch:
+        """Copy to `device`, with pixels normalised by `statistics` as `dtype`.
 
         Copies from pinned memory run while the device computes.
         """
@@ -53,7 +53,7 @@ class Batch:
             return tensor.to(device, dtype if tensor.is_floating_point() else None, non_blocking=True)
 
         batch = self._each_tensor(moved)
-        return replace(batch, pixel_values=normalised(batch.pixel_values, dtype))
+        return replace(batch, pixel_values=normalised(batch.pixel_values, dtype, statistics))
 
     def pin(self) -> Batch:
         """Copy to page-locked memory (CUDA only)."""
@@ -70,11 +70,15 @@ class Batch:
         )
 
 
-def normalised(pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bytes as numbers from -1 to 1, computed in fp32 and returned as `dtype`; other numbers as they are."""
+def normalised(pixels: Tensor, dtype: torch.dtype, statistics: PixelStatistics = STANDARD) -> Tensor:
+    """Bytes [..., 3, H, W] normalised in fp32 and returned as `dtype`; other numbers as they are."""
     if pixels.dtype != torch.uint8:
         return pixels
-    return pixels.float().div_(255.0).sub_(MEAN).div_(STD).to(dtype)
+    shares = pixels.float().div_(255.0)
+    if statistics == STANDARD:
+        return shares.sub_(0.5).div_(0.5).to(dtype)
+    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in statistics)
+    return shares.sub_(mean).div_(std).to(dtype)
 
 
 def collate(

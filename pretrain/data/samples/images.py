@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-MEAN = STD = 0.5  # of the stock ViT image processor: pixels from -1 to 1
 SIDES = re.compile(r"\b(left|right)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random resized crop (share of the area, aspect ratio), and mirroring.
+    """Ranges of the random resized crop (share of the area, aspect ratio), mirroring, and the filter of resizing.
 
-    With `scale` None the image is not cropped.
+    With `scale` None the image is not cropped. `resample` is a name of `PIL.Image.Resampling`, in small letters.
     """
 
     scale: tuple[float, float] | None
     ratio: tuple[float, float] = (0.75, 4 / 3)
     flip: bool = False
+    resample: str = "bicubic"
 
 
 def crop(
@@ -30,11 +30,11 @@ def crop(
 ) -> np.ndarray:
     """Crop to [3, size, size] uint8 pixels.
 
-    A crop drawn from `generator` is resized to size × size (bicubic). The image is mirrored only where the caption
+    A crop drawn from `generator` is resized to size × size. The image is mirrored only where the caption
     names neither left nor right, since mirroring would make such a caption false.
     """
     box = _crop_box(image.size, augmentation, generator)
-    resized = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    resized = image.resize((size, size), Image.Resampling[augmentation.resample.upper()], box=box)
     mirrored = augmentation.flip and generator.random() < 0.5 and not SIDES.search(caption)
     values = np.asarray(resized)
     if mirrored:

@@ -107,5 +107,6 @@ class BadSamples:
         if count > max(10, self.max_fraction * seen):
             raise InputError(
                 f"{count} of {seen} samples cannot be read, the last {where}: {error}; allowed is "
-                f"data.max_bad_fraction = {self.max_fraction}; mend the data or raise it"
+                f"data.max_bad_fraction = {self.max_fraction}; raise it, or mend the data and "
+                "start again with --accept-changed-data"
             ) from error

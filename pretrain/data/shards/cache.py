@@ -29,15 +29,20 @@ ABANDONED = 3600  # seconds after which an unfinished copy is removed
 
 @dataclass(frozen=True)
 class Remote:
-    """A shard to fetch: its URI, and the sha256 that its manifest names ("" when there is no manifest)."""
+    """A shard to fetch: its URI, and the sha256 that its manifest names.
+
+    Without a manifest `sha256` is "", and `version` tells two files under the same URI apart.
+    """
 
     uri: str
     sha256: str = ""
+    version: str = ""
 
     @property
     def name(self) -> str:
-        """File name of the local copy. The sha256 is part of it, so that new data under an old URI is another copy."""
-        return hashlib.sha256(f"{self.uri} {self.sha256}".encode()).hexdigest()[:32] + ".tar"
+        """File name of the local copy: new data under an old URI is another copy."""
+        key = f"{self.uri} {self.sha256 or self.version}"
+        return hashlib.sha256(key.encode()).hexdigest()[:32] + ".tar"
 
 
 class ShardCache:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,16 @@ from pretrain.data.shards.index import ShardIndex, load_index, read_sample
 
 GIB = 2**30
 OPEN_INDEXES = 64  # shards whose index is in memory
+
+
+@dataclass(frozen=True)
+class FoundShard:
+    """A shard to read from. `sha256` and `size` (bytes) are those of its manifest; without a manifest "" and None."""
+
+    uri: str
+    samples: int
+    sha256: str = ""
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,23 +108,22 @@ class ShardSource:
         )
         return MixedOrder(orders, shares_of([dataset.weight or 0 for dataset in self.datasets]), seed)
 
-    def record(self) -> list[dict[str, str | int]]:
-        """Every shard with its number of samples and its sha256, for the run's own records."""
-        return [asdict(shard) for shard in self.shards]
+    def found(self) -> list[FoundShard]:
+        """Every shard, in the order in which they are numbered."""
+        return [FoundShard(shard.uri, shard.samples, shard.sha256, shard.size) for shard in self.shards]
 
-    def identity(self) -> Sequence[object]:
-        """What determines the samples that are read, as JSON: sha256s, and the shares of a mixture."""
-        hashes = [shard.sha256 for shard in self.shards]
+    def shares(self) -> list[int] | None:
+        """Of each dataset of a mixture its samples in every block of the order; None without weights."""
         if self.datasets[0].weight is None:
-            return hashes
-        return [hashes, list(shares_of([dataset.weight or 0 for dataset in self.datasets]))]
+            return None
+        return list(shares_of([dataset.weight or 0 for dataset in self.datasets]))
 
     def remarks(self) -> list[str]:
         """Lines that a user should see before a run: how often each dataset of a mixture is read."""
-        if self.datasets[0].weight is None:
+        shares = self.shares()
+        if shares is None:
             return []
         total = sum(dataset.samples for dataset in self.datasets)
-        shares = shares_of([dataset.weight or 0 for dataset in self.datasets])
         return [
             f"{dataset.uri}: {share / BLOCK:.1%} of every batch, {share / BLOCK * total / dataset.samples:.2f} passes "
             f"over its {dataset.samples} samples per epoch"

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import IO, Any
 
 import webdataset
@@ -33,7 +33,8 @@ from pretrain.data.samples.preparation import UNREADABLE, BadSamples, Pair, Prep
 from pretrain.data.shards.cache import Remote, ShardCache
 from pretrain.data.shards.source import is_local
 from pretrain.data.webdataset.finite_stream import FiniteStream
-from pretrain.data.webdataset.tar_folder import StreamPlan, TarFolder
+from pretrain.data.webdataset.sample_counts import SampleCounts
+from pretrain.data.webdataset.tar_folder import PlainTar, StreamPlan, TarFolder
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +68,11 @@ class StreamReader:
     prefetch: int = 4
     max_bad_fraction: float = 0.01
     bad_samples: BadSamples = field(init=False)
+    counts: SampleCounts = field(init=False)
 
     def __post_init__(self) -> None:
         self.bad_samples = BadSamples(self.max_bad_fraction)
+        self.counts = SampleCounts(self.max_bad_fraction)
 
     @property
     def bad(self) -> int:
@@ -127,16 +130,27 @@ class StreamReader:
     def raw_samples(self, epoch: int) -> Iterator[RawSample]:
         """This rank's samples of an epoch, shuffled, not decoded."""
         stages: list[Any] = [  # webdataset has no type for a stage
-            webdataset.SimpleShardList([uri for uri, _ in self.source.shards][self.rank :: self.ranks]),
+            webdataset.SimpleShardList([tar.uri for tar in self.source.shards][self.rank :: self.ranks]),
             self._opened,
             lambda opened: tar_file_expander(opened, handler=self._broken, select_files=_is_used),
             lambda files: group_by_keys(files, handler=self._broken),
+            self._counted,
         ]
         if self.buffer > 1:
             # Seeded by seed, epoch and rank alone, so that a restart reads the same order again.
             generator = random.Random(f"{self.seed} {epoch} {self.rank}")
             stages.append(webdataset.shuffle(self.buffer, initial=self.buffer, rng=generator))
         return iter(webdataset.DataPipeline(*stages))
+
+    def _counted(self, samples: Iterable[RawSample]) -> Iterator[RawSample]:
+        """webdataset's stage that compares how many samples a remote tar holds with what the plan took for it."""
+        for url, of_one_tar in groupby(samples, key=lambda sample: str(sample["__url__"])):
+            count = 0
+            for sample in of_one_tar:
+                count += 1
+                yield sample
+            if not is_local(url):
+                self.counts.compare(url, self._tars[url].samples, count)
 
     def _opened(self, shards: Iterable[dict[str, str]]) -> Iterator[dict[str, str | FiniteStream]]:
         """webdataset's stage that opens tars; one that cannot be opened is counted as broken."""
@@ -151,8 +165,15 @@ class StreamReader:
     def _open(self, url: str, next_urls: list[str]) -> IO[bytes]:
         if is_local(url):
             return open(filesystem(url)[1], "rb")
-        self._cache.expect([Remote(next_url) for next_url in next_urls])
-        return self._cache.path(Remote(url)).open("rb")
+        self._cache.expect([self._remote(next_url) for next_url in next_urls])
+        return self._cache.path(self._remote(url)).open("rb")
+
+    def _remote(self, url: str) -> Remote:
+        return Remote(url, version=self._tars[url].version)
+
+    @cached_property
+    def _tars(self) -> dict[str, PlainTar]:
+        return {tar.uri: tar for tar in self.source.shards}
 
     @cached_property
     def _cache(self) -> ShardCache:

@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from data_filters.errors import InputError
+from pipelines.common.files import read_json, write_json
 from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
@@ -143,18 +144,31 @@ class DeepSpeedEngine:
     def save(self, folder: Path) -> None:
         """Write the sharded state of module and optimiser into `folder`. Every rank must call it."""
         self.engine.save_checkpoint(str(folder), tag="engine", save_latest=False)
+        if self.rank == 0:
+            write_json(folder / LAYOUT, {"zero_stage": self.engine.zero_optimization_stage()})
 
     def load(self, folder: Path, ranks: int) -> None:
-        """Restore what `save` wrote on `ranks` ranks; on another number of ranks, from a universal checkpoint.
+        """Restore what `save` wrote on `ranks` ranks.
 
-        Raises InputError when the folder holds no state of this engine. Every rank must call it.
+        On another number of ranks, or when stages 1 and 2 change places, a universal checkpoint is made of it first.
+        Raises InputError when the folder holds no state of this engine, or one of a ZeRO stage with other files. Every
+        rank must call it.
         """
         if not (folder / "engine").is_dir():
             raise InputError(
                 f"checkpoint {folder} holds no DeepSpeed state; resume with --local, or delete that folder"
             )
         stage = self.engine.zero_optimization_stage()
-        if stage == 0 or ranks == self.ranks:
+        layout = read_json(
+            folder / LAYOUT
+        )  # older checkpoints have none: their stage was part of a run's identity
+        written = stage if layout is None else int(layout["zero_stage"])
+        if written != stage and {written, stage} != {1, 2}:
+            raise InputError(
+                f"checkpoint {folder} was written with engine.zero_stage {written}, this run has {stage}; allowed is "
+                f"that stage 1 becomes 2 or 2 becomes 1; set engine.zero_stage={written} to resume it"
+            )
+        if written == stage and (stage == 0 or ranks == self.ranks):
             self.engine.load_checkpoint(str(folder), tag="engine")
             return
         if self.rank == 0:
@@ -180,6 +194,7 @@ class DeepSpeedEngine:
 
 
 UNIVERSAL = "universal"
+LAYOUT = "layout.json"
 
 
 def write_universal(checkpoint: Path, processes: int = 1) -> Path:

@@ -1,24 +1,11 @@
 """Sections of a pretraining recipe: what they work out, and what they refuse across fields."""
 
-import math
-
 import pytest
 
 from data_filters.errors import InputError
 from pipelines.common.explain import validate
-from pretrain.config import ImageTowerConfig, ModelConfig, ScheduleConfig
+from pretrain.config import ScheduleConfig
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
-
-
-def test_the_map_follows_from_patches_and_stages():
-    swin = ImageTowerConfig(image_size=224, patch_size=4, depths=(2, 2, 6, 2))
-    assert (swin.cell_size, swin.grid) == (32, (7, 7))
-    vit = ImageTowerConfig(kind="vit", image_size=112, patch_size=16, depths=(3,), heads=(4,), width=64)
-    assert (vit.cell_size, vit.grid) == (16, (7, 7))
-
-
-def test_the_temperature_is_bounded_in_the_units_of_its_parameter():
-    assert ModelConfig(max_logit_scale=50.0).log_max_logit_scale == pytest.approx(math.log(50.0))
 
 
 def test_checkpoints_are_due_at_multiples_and_at_the_steps_named():

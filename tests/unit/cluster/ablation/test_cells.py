@@ -11,9 +11,17 @@ import pytest
 from cluster.ablation.cells import Cell, cell_folder, check_folder, evaluation_identity, short_hash
 from cluster.ablation.plan import Evaluation
 from data_filters.errors import InputError
+from pretrain.training.run_record import RunRecord, write_run_record
 
 
-def cell(folder: Path, start: Path | None = None, identity: str = "a") -> Cell:
+def cell(
+    folder: Path,
+    start: Path | None = None,
+    identity: str = "a",
+    config: dict | None = None,
+    branch: dict | None = None,
+    shards: tuple = (),
+) -> Cell:
     evaluation = {
         "name": "retrieval",
         "task": "retrieval",
@@ -28,12 +36,12 @@ def cell(folder: Path, start: Path | None = None, identity: str = "a") -> Cell:
         "seed": 1,
         "identity": identity,
         "steps": 4,
-        "start": None,
-        "config": {},
+        "start": branch,
+        "config": config or {},
         "data": [],
         "evaluations": [evaluation],
     }
-    return Cell("r", 1, folder, job, start)
+    return Cell("r", 1, folder, job, start, shards)
 
 
 def write(path: Path, value: object) -> None:
@@ -66,11 +74,26 @@ def test_a_branch_waits_for_its_checkpoint_unless_it_is_trained(tmp_path):
 def test_a_claimed_folder_refuses_another_training_and_another_evaluation(tmp_path):
     cell(tmp_path).claim()
     check_folder([cell(tmp_path)])
-    with pytest.raises(InputError, match="was started with hash a; row r now has hash b"):
-        check_folder([cell(tmp_path, identity="b")])
+    with pytest.raises(
+        InputError, match="row r is now: data.flip is false there, true here, seed is 0 there, 3 here"
+    ):
+        check_folder([cell(tmp_path, identity="b", config={"seed": 3, "data": {"flip": True}})])
+    with pytest.raises(InputError, match='start is null there, {"row": "a", "steps": 2} here'):
+        check_folder([cell(tmp_path, identity="b", branch={"row": "a", "steps": 2})])
     write(tmp_path / "evaluation" / "retrieval.json", {"identity": "f"})
     with pytest.raises(InputError, match="holds evaluation retrieval as f, in this plan it is e"):
         check_folder([cell(tmp_path)])
+
+
+def test_another_hash_of_the_same_settings_and_data_is_the_same_training(tmp_path):
+    """As when a version counts fewer keys as something that is learned, or the folder was moved."""
+    shard = {"uri": "/d/0.tar", "samples": 3, "sha256": "aa", "witness": None}
+    cell(tmp_path, config={"start": {"weights": "/old/rows/a", "step": 2}}).claim()
+    write_run_record(tmp_path / "run", RunRecord({}, (shard,), None, 4, ()), ["/d"], "a")
+    moved = {"name": "other", "start": {"weights": "/new/rows/a", "step": 2}}
+    check_folder([cell(tmp_path, identity="b", config=moved, shards=(shard,))])
+    with pytest.raises(InputError, match="0.tar has other bytes"):
+        check_folder([cell(tmp_path, identity="b", config=moved, shards=({**shard, "sha256": "bb"},))])
 
 
 def test_an_evaluation_is_known_by_all_but_its_name_and_title(tmp_path):

@@ -88,7 +88,7 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
                 "--set",
                 "data.batch_size=4",
             ),
-            "holds a run of config feedfacefeedface",
+            "config.json is not understood",
         ),
         (
             (

@@ -5,7 +5,7 @@ import torch
 from transformers import SwinConfig, VisionTextDualEncoderConfig, VisionTextDualEncoderModel, ViTConfig
 
 from data_filters.errors import InputError
-from pretrain.config import ModelConfig
+from pretrain.model_config import ModelConfig
 from pretrain.models.dual_encoder import DualEncoder, map_shape
 
 TEXT = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32}

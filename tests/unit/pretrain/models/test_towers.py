@@ -5,7 +5,7 @@ import torch
 from transformers import BertConfig, BertModel, SwinModel, ViTModel
 
 from data_filters.errors import InputError
-from pretrain.config import ImageTowerConfig, TextTowerConfig
+from pretrain.model_config import ImageTowerConfig, TextTowerConfig
 from pretrain.models.towers import build_image_tower, build_text_tower
 
 SWIN = {

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from pretrain.config import ModelConfig
+from pretrain.model_config import ModelConfig
 from pretrain.models.dual_encoder import DualEncoder
 
 

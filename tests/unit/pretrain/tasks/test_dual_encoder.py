@@ -2,8 +2,8 @@
 
 import torch
 
-from pretrain.config import ImageTowerConfig
 from pretrain.data.samples.batch import Batch
+from pretrain.model_config import ImageTowerConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask, random_coalitions
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 

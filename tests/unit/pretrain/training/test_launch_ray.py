@@ -13,7 +13,10 @@ def test_a_run_equals_its_copy_on_a_worker(tmp_path):
     data = sixteen_pairs(tmp_path / "curated")
     prepared = small_run(data, tmp_path / "run", {}, objectives={"contrastive": {}, "unsil": {}})
     values = launch_ray._portable(prepared)
-    assert launch_ray._read_portable(json.loads(json.dumps(values)) | {"data": prepared.data}) == prepared
+    tuples = {
+        name: getattr(prepared, name) for name in ("data", "shards", "changes")
+    }  # JSON makes lists of them
+    assert launch_ray._read_portable(json.loads(json.dumps(values)) | tuples) == prepared
 
 
 def test_a_fault_is_written_whole_with_its_kind(tmp_path):

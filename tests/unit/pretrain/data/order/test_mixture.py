@@ -175,7 +175,8 @@ def test_the_remarks_say_how_often_each_is_read(two):
 
 
 def test_other_weights_are_other_data(two):
-    same, other = (open_source(f"{two[0]}={weight}", f"{two[1]}=1").identity() for weight in (1, 2))
+    same, other = (open_source(f"{two[0]}={weight}", f"{two[1]}=1").shares() for weight in (1, 2))
     assert same != other
+    assert same == open_source(f"{two[0]}=2", f"{two[1]}=2").shares()
     plan = BatchPlan(open_source(f"{two[0]}=1", f"{two[1]}=1").order(0, 16), 8)
     assert plan.steps_per_epoch == 10

@@ -26,8 +26,9 @@ def test_shards_are_those_of_the_manifests_dataset_after_dataset(two):
     manifests = [json.loads((Path(uri) / "manifests" / "all.json").read_text()) for uri in two]
     outputs = [output for manifest in manifests for output in manifest["outputs"]]
     assert source.shard_sizes == tuple(output["samples"] for output in outputs) == (2, 3, 4)
-    assert [record["sha256"] for record in source.record()] == [output["sha256"] for output in outputs]
-    assert source.identity() == [output["sha256"] for output in outputs]
+    assert [shard.sha256 for shard in source.found()] == [output["sha256"] for output in outputs]
+    assert [shard.samples for shard in source.found()] == [2, 3, 4]
+    assert source.shares() is None
     assert source.uri == f"{two[0]}, {two[1]}"
     assert source.remarks() == []
 
