@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image
 
@@ -38,22 +36,3 @@ class Scene:
     image: Image.Image
     objects: tuple[TrueObject, ...]
     expressions: tuple[Expression, ...]
-
-
-def read_objects(metadata: Mapping[str, Any], width: int, height: int) -> tuple[TrueObject, ...] | None:
-    """The objects of a sample's JSON, boxes scaled to an image of `width` × `height` px.
-
-    They stand under `objects` [{name, box}] or, in COCO's words, under `boxes` [{category, bbox, iscrowd}]. None:
-    not annotated. Empty tuple: annotated, no object.
-    """
-    across, down = width / (metadata.get("width") or width), height / (metadata.get("height") or height)
-    if isinstance(metadata.get("objects"), list):
-        rows = [(row["name"], row["box"], False) for row in metadata["objects"]]
-    elif isinstance(metadata.get("boxes"), list):
-        rows = [(row["category"], row["bbox"], bool(row.get("iscrowd"))) for row in metadata["boxes"]]
-    else:
-        return None
-    return tuple(
-        TrueObject(str(name), (box[0] * across, box[1] * down, box[2] * across, box[3] * down), crowd)
-        for name, box, crowd in rows
-    )

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field
 
 from data_filters.errors import InputError
+from data_filters.sample import BrokenSample
 from pretrain.evaluation.data.phrase_objects import CaptionedImage, read_phrases
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.localisation import choose_proposer
@@ -226,9 +227,10 @@ def _phrased(
     for place, picture in enumerate(evaluation.gallery(stream)):
         try:
             sample = read_phrases(picture, PHRASES)
-        except ValueError:  # the phrases are of another caption
-            stream.skipped["broken_phrases"] += 1
+        except BrokenSample as broken:
+            stream.skipped[broken.reason] += 1
             continue
+        stream.skipped.update(sample.unusable)
         if sample.phrases:
             yield place, sample
         else:
