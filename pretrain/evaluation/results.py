@@ -25,7 +25,7 @@ def claim_output(output: str, identity: Mapping[str, Any]) -> None:
         raise InputError(f"output {output!r} is a file; give a folder")
     file = folder / METRICS
     if not file.is_file():
-        # An interrupted evaluation leaves examples and detections without metrics.json, which is written last.
+        # Examples and detections without metrics.json are another version's, which wrote them first.
         if folder.is_dir() and any(not path.name.lstrip(".").startswith(_FILES) for path in folder.iterdir()):
             raise InputError(
                 f"output {output!r} is not empty and holds no {METRICS}; give a new or empty folder"
@@ -45,5 +45,5 @@ def claim_output(output: str, identity: Mapping[str, Any]) -> None:
 
 
 def write_metrics(output: str, metrics: Mapping[str, Any]) -> None:
-    """Write `metrics.json`, last of all: under a temporary name, then renamed."""
+    """Write `metrics.json`, before any example: under a temporary name, then renamed."""
     write_json(Path(output) / METRICS, metrics, indent=2)
