@@ -17,7 +17,7 @@ from cluster.ablation.records import JOB, RESULT, Job, Result
 from data_filters.errors import InputError
 from pipelines.common.files import join, read_json, write_json
 from pretrain.config import PretrainConfig
-from pretrain.evaluation.runner import check_options
+from pretrain.evaluation.runner import check_data
 from pretrain.training.setup import prepare_run
 
 
@@ -68,14 +68,16 @@ class Cell:
         write_json(self.folder / JOB, self.job)
 
 
-def check_rows(ablation_plan: AblationPlan, data: str, output: Path) -> dict[str, PlannedRow]:
-    """Check every row of the ablation plan against the data and the other rows.
+def check_rows(
+    ablation_plan: AblationPlan, data: str, output: Path, rows: Sequence[str] | None = None
+) -> dict[str, PlannedRow]:
+    """Check rows of the ablation plan (None: all), and those that they start from, against the data and each other.
 
     Raises InputError when a recipe does not fit the data, when rows train unequally long, when a row differs in model
     or order of samples from the one that it starts from, or starts after its last step.
     """
     checked: dict[str, PlannedRow] = {}
-    for name in ablation_plan.in_order():
+    for name in ablation_plan.in_order(rows):
         config = ablation_plan.config_of(name)
         try:
             planned = prepare_run(config, data, str(output / "rows" / name / "unused"))
@@ -149,9 +151,7 @@ def _cell(ablation_plan: AblationPlan, row: PlannedRow, world: str, output: Path
                 "task": evaluation.task,
                 "split": evaluation.split,
                 "title": evaluation.title,
-                "data": f"{world}/{evaluation.split}"
-                if "://" in world
-                else str(Path(world) / evaluation.split),
+                "data": data_of(evaluation, world),
                 "options": evaluation.options,
                 "identity": evaluation_identity(evaluation, world),
             }
@@ -182,15 +182,26 @@ def check_folder(cells: Sequence[Cell]) -> None:
                 )
 
 
-def check_evaluations(plan: AblationPlan) -> None:
-    """Check task and options of every evaluation, before hours of training. Raises InputError naming the row."""
+def check_evaluations(plan: AblationPlan, rows: Sequence[str], world: str) -> None:
+    """Check task, options and data of every evaluation of the rows, before hours of training.
+
+    Raises InputError naming the row and the evaluation.
+    """
     # Rows share the plan's evaluations; each is checked once.
-    distinct = {id(shared): (row, shared) for row in plan.rows for shared in plan.evaluations_of(row)}
+    distinct: dict[int, tuple[str, Evaluation]] = {}
+    for row in rows:
+        for shared in plan.evaluations_of(row):
+            distinct.setdefault(id(shared), (row, shared))
     for row, evaluation in distinct.values():
         try:
-            check_options(evaluation.task, evaluation.options)
+            check_data(evaluation.task, data_of(evaluation, world), evaluation.options)
         except InputError as error:
             raise InputError(f"row {row}, evaluation {evaluation.name}: {error}") from error
+
+
+def data_of(evaluation: Evaluation, world: str) -> str:
+    """The folder or URI that an evaluation reads."""
+    return f"{world}/{evaluation.split}" if "://" in world else str(Path(world) / evaluation.split)
 
 
 def evaluation_identity(evaluation: Evaluation, world: str) -> str:

@@ -106,6 +106,14 @@ def check_options(
     return validate(model, dict(options or {}), f"task {task}")
 
 
+def check_data(task: str, data: str, options: EvaluationOptions | Mapping[str, object] | None = None) -> None:
+    """Check options and data of a task before there is an export, see `EvaluationTask.check_data`.
+
+    Raises InputError on an unknown task, a bad option, data that are not there or do not suffice.
+    """
+    get_task(task).check_data(data, check_options(task, options))
+
+
 def headline_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The few numbers of a result that a console shows, by name; none for a task that is not known."""
     task = TASKS.get(str(metrics.get("task")))

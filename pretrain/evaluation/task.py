@@ -106,6 +106,13 @@ class EvaluationTask(ABC, Generic[Options, Measured]):
         """Names of the entries of `metrics.json` that can hold a setting, each once."""
         return list(dict.fromkeys(self.recorded_as.get(name, name) for name in self.options.model_fields))
 
+    def check_data(self, data: str, options: Options) -> None:
+        """Raise InputError where data and options cannot go together, as far as that shows without a model or pixels.
+
+        An ablation asks before it trains for hours; `measure` finds out the rest.
+        """
+        return
+
     @abstractmethod
     def measure(self, evaluation: Evaluation[Options]) -> Measured:
         """Go through the data. Raises InputError where they do not suffice."""

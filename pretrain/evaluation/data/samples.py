@@ -11,7 +11,16 @@ from typing import Any
 from PIL import Image
 
 from data_filters.errors import InputError
-from data_filters.sample import BrokenSample, Sample, metadata_member, parse_metadata, sample_from_members
+from data_filters.sample import (
+    CAPTION_EXTENSION,
+    IMAGE_EXTENSIONS,
+    METADATA_EXTENSION,
+    BrokenSample,
+    Sample,
+    metadata_member,
+    parse_metadata,
+    sample_from_members,
+)
 from pipelines.shards.listing import Kind
 from pipelines.shards.listing import find_shards as listed
 from pipelines.shards.reader import iterate, read_index, read_members, walk
@@ -103,6 +112,16 @@ def members_of(shard: str) -> Iterator[Member]:
         yield from walk(shard)
     except BrokenShard as broken:
         logger.warning("%s; the members after it are left out", broken)
+
+
+def count_pairs(data: str) -> int:
+    """How many samples have an image and a member that can hold a caption; nothing but the shards' index is read."""
+    parts: dict[tuple[str, str], set[str]] = {}
+    for shard in find_shards(data):
+        for member in members_of(shard):
+            parts.setdefault((shard, member.key), set()).add(member.extension.lower())
+    texts = {CAPTION_EXTENSION, METADATA_EXTENSION}
+    return sum(bool(found & texts) and not found.isdisjoint(IMAGE_EXTENSIONS) for found in parts.values())
 
 
 def iterate_metadata(shards: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample
 from pretrain.evaluation.data.phrase_objects import CaptionedImage, read_phrases
-from pretrain.evaluation.data.samples import SampleStream
+from pretrain.evaluation.data.samples import SampleStream, find_shards
 from pretrain.evaluation.localisation import choose_proposer
 from pretrain.evaluation.localisation.alignment import (
     AlignmentSettings,
@@ -146,6 +146,10 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
             "keys": list(options.keys),
             "options": listed(options.for_proposals()),
         }
+
+    def check_data(self, data: str, options: AlignmentOptions) -> None:
+        """Refuse data that are not there."""
+        find_shards(data)
 
     def measure(self, evaluation: Evaluation[AlignmentOptions]) -> AlignedSamples:
         """Align the samples that are shown or can be scored. Raises InputError where none can be shown."""

@@ -69,6 +69,10 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
         templates = list(choose_templates(evaluation.options.templates))
         return {**super().settings(evaluation), "templates": templates}
 
+    def check_data(self, data: str, options: ClassificationOptions) -> None:
+        """Refuse data without a class, and names that do not fit the classes."""
+        LabelledStream(data, options.classes)
+
     def measure(self, evaluation: Evaluation[ClassificationOptions]) -> ClassifiedImages:
         """Rank the classes for every image. Raises InputError where there is no labelled image."""
         options, encoder = evaluation.options, evaluation.encoder

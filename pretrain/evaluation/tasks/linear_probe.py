@@ -81,6 +81,11 @@ class LinearProbe(EvaluationTask[LinearProbeOptions, SplitFeatures]):
     recorded_as: ClassVar = {"classes": "class_names"}  # `classes` is the number of classes
     fitted = ("inverse_regularisation",)
 
+    def check_data(self, data: str, options: LinearProbeOptions) -> None:
+        """Refuse data without a class, and names that do not fit the classes."""
+        for uri in dict.fromkeys(find_splits(data, options.train)):
+            LabelledStream(uri, options.classes)
+
     def measure(self, evaluation: Evaluation[LinearProbeOptions]) -> SplitFeatures:
         """Embed all images. Raises InputError where a split is empty or no test class was trained."""
         train_data, test_data = find_splits(evaluation.data, evaluation.options.train)

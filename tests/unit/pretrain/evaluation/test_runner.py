@@ -12,6 +12,7 @@ from pipelines.common.explain import from_assignments
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.options import EvaluationOptions
 from pretrain.evaluation.runner import (
+    check_data,
     check_options,
     headline_numbers,
     options_of,
@@ -172,6 +173,28 @@ def test_options_of_another_task_are_refused():
         InputError, match="options are DetectionOptions; task retrieval takes RetrievalOptions"
     ):
         check_options("retrieval", DetectionOptions())
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "said"),
+    [
+        ("retrieval", {"gallery": 16}, "has 15 pairs, gallery asks for 16"),
+        ("classification", {}, "names no class"),
+        ("linear-probe", {}, "names no class"),
+        ("detection", {}, "names no object"),
+        ("detection", {"images": "here"}, "images is 'here', but data"),
+        ("grounding", {"split": "val"}, "split is 'val', but data"),
+    ],
+)
+def test_data_that_do_not_serve_are_refused_before_there_is_an_export(shards, task, options, said):
+    with pytest.raises(InputError, match=said):
+        check_data(task, shards, options)
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_data_that_are_not_there_are_refused_before_there_is_an_export(task, tmp_path):
+    with pytest.raises(InputError, match="is not there"):
+        check_data(task, str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("task", list(TASKS))

@@ -11,6 +11,7 @@ from pipelines.shards.writer import write_shard
 from pretrain.evaluation.data.samples import (
     SampleStream,
     captions_of,
+    count_pairs,
     find_shards,
     iterate_metadata,
     members_of,
@@ -58,6 +59,15 @@ def test_an_index_that_cannot_be_read_is_not_used(shards):
     Path(shards, "00000.index.parquet").write_bytes(b"PAR1 no more")
     assert list(iterate_metadata([f"{shards}/00000.tar"])) == [{"class": 3}]
     assert [member.key for member in members_of(f"{shards}/00000.tar")] == ["b"]
+
+
+def test_pairs_are_counted_without_reading_them(shards):
+    assert count_pairs(shards) == 15  # blank captions are noticed when they are read
+    write_shard(
+        Path(shards) / "00000.tar",
+        [("a", {"json": b"{}"}), ("b", {"JPG": b""}), ("c", {"png": b"", "txt": b""})],
+    )
+    assert count_pairs(f"{shards}/00000.tar") == 1
 
 
 def test_only_what_a_manifest_names_is_read(shards):
