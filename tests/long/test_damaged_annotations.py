@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from data_filters.sample import BrokenSample
 from pretrain.evaluation.data.labelled_images import LabelledStream
 from pretrain.evaluation.data.phrase_objects import read_phrases
 from pretrain.evaluation.data.samples import SampleStream
+from pretrain.evaluation.data.scene import Scene
 from pretrain.evaluation.data.scenes import SceneStream
 
 pytestmark = pytest.mark.long
@@ -87,12 +90,32 @@ def plain(data: bytes) -> Any:
         return None
 
 
+ENTRY = re.compile(
+    r"(images|annotations|categories)\[\d+\]|category [\d'-]|entry \d|name of '[xyz]'|'[xyz]' and '[xyz]'"  # an entry
+    r"|no list '|lacks '|lists \d names|no expression|in COCO's format but|is a \w+; give"  # a part or the whole
+    r"|is empty|is no JSON|nested too deeply"  # no JSON at all
+)
+
+
 def check_refusal(error: InputError, seed: int, *files: str) -> None:
-    """The line names one of the files; its length is what a person reads."""
+    """The line names one of the files, and what is wrong in it; its length is what a person reads."""
     line = str(error)
     assert "\n" not in line, (seed, line)
     assert len(line) < 1500, (seed, line)
     assert any(file in line for file in files), (seed, line)
+    assert ENTRY.search(line), (seed, line)
+
+
+def check_boxes(scenes: list[Scene], seed: int) -> None:
+    """Every box is four finite numbers with an area, and overlaps its image."""
+    for scene in scenes:
+        for known in scene.objects:
+            left, top, width, height = known.box
+            assert all(math.isfinite(number) for number in known.box), (seed, known)
+            assert min(width, height) > 0, (seed, known)
+            assert left < scene.image.width and top < scene.image.height, (seed, known)  # noqa: PT018
+            assert left + width > 0 and top + height > 0, (seed, known)  # noqa: PT018
+            assert known.name.strip(), (seed, known)
 
 
 def total(counts: Counter[str], reasons: set[str]) -> int:
@@ -163,6 +186,7 @@ def test_coco_instances(folder, repetitions):
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r} on {data[:2000]!r}") from error
         read += 1
+        check_boxes(scenes, seed)
         seen = plain(data)
         images = {record["id"]: record for record in seen["images"]}
         assert len(scenes) + total(stream.skipped, OF_IMAGES) == len(images), seed
@@ -234,6 +258,7 @@ def test_scenes_of_shards(tmp_path, repetitions):
             assert stream.skipped.total() == 1, (seed, stream.skipped)
             continue
         read += 1
+        check_boxes(scenes, seed)
         (scene,), seen = scenes, plain(data)
         assert len(scene.objects) + total(stream.skipped, OF_OBJECTS) == len(seen["objects"]), seed
         referring = seen.get("referring") or []

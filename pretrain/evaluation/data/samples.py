@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import fsspec
 from PIL import Image
 
 from data_filters.errors import InputError
@@ -164,6 +165,8 @@ def find_shards(uri: str) -> list[str]:
         raise InputError(f"data is {uri!r}, whose manifests name no shard; let `loupe curate` finish first")
     if listing.kind is Kind.FOLDER:
         raise InputError(f"data is {uri!r}, which holds no .tar; give a folder of shards (raw or curated)")
+    fs, path = fsspec.url_to_fs(uri)
+    what = "a file that is no .tar" if fs.isfile(path) else "not there"
     raise InputError(
-        f"data is {uri!r}, which is not there; give a folder of shards (raw or curated) or one .tar"
+        f"data is {uri!r}, which is {what}; give a folder of shards (raw or curated) or one .tar"
     )

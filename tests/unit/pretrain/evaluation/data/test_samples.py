@@ -100,7 +100,12 @@ def test_broken_images_and_cut_tars_are_passed_over_and_counted(shards):
 
 
 def test_paths_without_shards_are_one_clear_line(tmp_path):
-    for path, said in [(tmp_path / "absent", "not there"), (tmp_path, r"holds no \.tar")]:
+    (tmp_path / "captions.json").write_text("{}")
+    for path, said in [
+        (tmp_path / "absent", "not there"),
+        (tmp_path, r"holds no \.tar"),
+        (tmp_path / "captions.json", r"is a file that is no \.tar"),
+    ]:
         with pytest.raises(InputError, match=said):
             SampleStream(str(path))
 
