@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeGuard
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 PIPED_WIDTH = 160  # characters of a table's line where standard output is no terminal
 PLAIN_SECONDS = 10.0  # between two lines where standard error is no terminal
@@ -85,7 +87,8 @@ def table(values: Mapping[str, object], title: str | None = None) -> None:
     """Nested results as rows `name  value`, on standard output."""
     rows = Table(title=title, show_header=False, box=None, pad_edge=False)
     for name, value in _flat("", values):
-        rows.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        # As texts: rich would take brackets of a path for its own markup.
+        rows.add_row(Text(name), Text(_plain(value)))
     _output().print(rows)
 
 
@@ -97,7 +100,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         numbers = bool(cells) and all(cell[0].isdigit() for cell in cells)
         grid.add_column(title, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(Text, row))
     _output().print(grid)
 
 
@@ -108,10 +111,29 @@ def _output() -> Console:
 
 
 def _flat(prefix: str, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Yield (dotted name, value) of nested values."""
+    """Yield (dotted name, value) of nested values; entries of a list of mappings are named by their number, from 1."""
     for name, value in values.items():
         full = f"{prefix}.{name}" if prefix else str(name)
-        if isinstance(value, dict):
+        if _is_list(value) and any(isinstance(entry, Mapping) for entry in value):
+            value = {str(number): entry for number, entry in enumerate(value, 1)}
+        if isinstance(value, Mapping) and value:
             yield from _flat(full, value)
         else:
             yield full, value
+
+
+def _plain(value: object) -> str:
+    """A value as a person writes it: no brackets, quotes or names of Python."""
+    if value is None or (isinstance(value, Mapping) and not value):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if _is_list(value):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)
+
+
+def _is_list(value: object) -> TypeGuard[Collection[object]]:
+    return isinstance(value, list | tuple | set | frozenset)

@@ -18,7 +18,7 @@ from data_filters.errors import InputError
 from pipelines.common.files import join, read_json, write_json
 from pretrain.config import PretrainConfig
 from pretrain.data.shards.shard_records import ShardRecord
-from pretrain.evaluation.runner import check_options
+from pretrain.evaluation.runner import check_data
 from pretrain.tasks import read_config
 from pretrain.training.resuming import changed_settings, changed_shards, named_settings, named_shards
 from pretrain.training.run_record import read_run_record
@@ -74,14 +74,16 @@ class Cell:
         write_json(self.folder / JOB, self.job)
 
 
-def check_rows(ablation_plan: AblationPlan, data: str, output: Path) -> dict[str, PlannedRow]:
-    """Check every row of the ablation plan against the data and the other rows.
+def check_rows(
+    ablation_plan: AblationPlan, data: str, output: Path, rows: Sequence[str] | None = None
+) -> dict[str, PlannedRow]:
+    """Check rows of the ablation plan (None: all), and those that they start from, against the data and each other.
 
     Raises InputError when a recipe does not fit the data, when rows train unequally long, when a row differs in model
     or order of samples from the one that it starts from, or starts after its last step.
     """
     checked: dict[str, PlannedRow] = {}
-    for name in ablation_plan.in_order():
+    for name in ablation_plan.in_order(rows):
         config = ablation_plan.config_of(name)
         try:
             planned = prepare_run(config, data, str(output / "rows" / name / "unused"))
@@ -157,9 +159,7 @@ def _cell(ablation_plan: AblationPlan, row: PlannedRow, world: str, output: Path
                 "task": evaluation.task,
                 "split": evaluation.split,
                 "title": evaluation.title,
-                "data": f"{world}/{evaluation.split}"
-                if "://" in world
-                else str(Path(world) / evaluation.split),
+                "data": data_of(evaluation, world),
                 "options": evaluation.options,
                 "identity": evaluation_identity(evaluation, world),
             }
@@ -213,15 +213,26 @@ def _changes(cell: Cell, earlier: Job) -> list[str]:
     return changes
 
 
-def check_evaluations(plan: AblationPlan) -> None:
-    """Check task and options of every evaluation, before hours of training. Raises InputError naming the row."""
+def check_evaluations(plan: AblationPlan, rows: Sequence[str], world: str) -> None:
+    """Check task, options and data of every evaluation of the rows, before hours of training.
+
+    Raises InputError naming the row and the evaluation.
+    """
     # Rows share the plan's evaluations; each is checked once.
-    distinct = {id(shared): (row, shared) for row in plan.rows for shared in plan.evaluations_of(row)}
+    distinct: dict[int, tuple[str, Evaluation]] = {}
+    for row in rows:
+        for shared in plan.evaluations_of(row):
+            distinct.setdefault(id(shared), (row, shared))
     for row, evaluation in distinct.values():
         try:
-            check_options(evaluation.task, evaluation.options)
+            check_data(evaluation.task, data_of(evaluation, world), evaluation.options)
         except InputError as error:
             raise InputError(f"row {row}, evaluation {evaluation.name}: {error}") from error
+
+
+def data_of(evaluation: Evaluation, world: str) -> str:
+    """The folder or URI that an evaluation reads."""
+    return f"{world}/{evaluation.split}" if "://" in world else str(Path(world) / evaluation.split)
 
 
 def evaluation_identity(evaluation: Evaluation, world: str) -> str:

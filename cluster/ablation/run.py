@@ -64,17 +64,20 @@ def run_ablation(
         Path(require_local("output", output)),
         world if "://" in world else str(Path(world).absolute()),
     )
-    evaluations = [other for row in ablation_plan.rows for other in ablation_plan.evaluations_of(row)]
+    # Rows that are neither wanted nor in the folder may be unfinished plans.
+    there = [row for row in ablation_plan.rows if (folder / "rows" / row).is_dir()]
+    concerned = ablation_plan.in_order([*ablation_plan.in_order(rows), *there])
+    evaluations = [other for row in concerned for other in ablation_plan.evaluations_of(row)]
     for split in sorted({evaluation.split for evaluation in evaluations}):
         if "://" not in world and not (Path(world) / split).is_dir():
             raise InputError(
                 f"world is {world!r}, which has no folder {split}; give the output of `loupe world`"
             )
-    check_evaluations(ablation_plan)
-    checked = check_rows(ablation_plan, data, folder)
+    check_evaluations(ablation_plan, concerned, world)
+    checked = check_rows(ablation_plan, data, folder, concerned)
     seeds = list(dict.fromkeys(seeds))
     all_seeds = sorted({*seeds, *_seeds_in(folder)})
-    all_cells = make_cells(ablation_plan, checked, world, folder, list(ablation_plan.rows), all_seeds)
+    all_cells = make_cells(ablation_plan, checked, world, folder, concerned, all_seeds)
     check_folder(all_cells)
     cells = make_cells(ablation_plan, checked, world, folder, ablation_plan.in_order(rows), seeds)
 

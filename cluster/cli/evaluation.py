@@ -13,7 +13,9 @@ from cluster.cli.results import print_result
 
 def evaluate(
     export: Annotated[str, typer.Argument(help="folder that loupe export wrote")],
-    data: Annotated[str, typer.Option(help="folder or URI of shards, raw or curated")],
+    data: Annotated[
+        str, typer.Option(help="folder or URI of shards, of labelled images, or JSON of COCO or RefCOCO")
+    ],
     output: Folder,
     task: Annotated[str, typer.Option(help="{evaluation_tasks}")] = "retrieval",
     gallery: Annotated[int | None, typer.Option(help="only the first N images")] = None,

@@ -67,6 +67,6 @@ def ablate(
     )
     if as_json:
         print_json(table_as_json(outcome.table) | {"failed": outcome.failed})
-    else:
+    elif outcome.table.lines:
         typer.echo(as_markdown(outcome.table))
     outcome.check()

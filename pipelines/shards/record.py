@@ -142,6 +142,6 @@ def _phrase(listed: object) -> Phrase:
     try:
         if isinstance(listed, Mapping) and isinstance(listed["text"], str):
             return Phrase(listed["text"], int(listed["start"]), int(listed["end"]))
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected text, start and end") from error
     raise RecordError(f"{LOUPE}.phrases holds {listed!r}; expected text, start and end")

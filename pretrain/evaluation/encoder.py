@@ -31,17 +31,15 @@ class ExportedEncoder:
 
     def __init__(self, export: str, device: str | None = None) -> None:
         """`device` None: `default_device`. Raises InputError when the folder or the device cannot be opened."""
-        if not (Path(export) / "config.json").is_file():
-            raise InputError(
-                f"export is {export!r}, which has no config.json; give the folder of `loupe export`"
-            )
+        _check_folder(export)
         self.device = open_device(default_device() if device is None else device)
         try:
             with quiet_loading():
                 model = AutoModel.from_pretrained(export)
             self.tokenizer = AutoTokenizer.from_pretrained(export)
             self.processor = AutoImageProcessor.from_pretrained(export)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:
+            # transformers, safetensors and torch raise many types on files that are cut or of another model.
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(
                 f"export {export!r} cannot be opened ({reason}); export the run again"
@@ -87,6 +85,25 @@ class ExportedEncoder:
 
     def _processed(self, images: Sequence[Image.Image]) -> BatchFeature:
         return self.processor(images=list(images), return_tensors="pt").to(self.device)
+
+
+def _check_folder(export: str) -> None:
+    """Raise InputError, which says what the folder is instead, unless it looks like a model's folder."""
+    folder = Path(export)
+    if (folder / "checkpoints").is_dir() and not (folder / "preprocessor_config.json").is_file():
+        raise InputError(
+            f"export is {export!r}, which is a run; export it first: loupe export {export} --output DIR"
+        )
+    if (folder / "config.json").is_file() and not (folder / "open_clip_config.json").is_file():
+        return
+    for file, format in {"onnx.json": "an ONNX", "open_clip_config.json": "an open_clip"}.items():
+        if (folder / file).is_file():
+            raise InputError(
+                f"export is {export!r}, which is {format} export; only exports in the format of Hugging Face can be "
+                "evaluated: give one (`loupe export --format huggingface`)"
+            )
+    what = "has no config.json" if folder.is_dir() else "is a file" if folder.exists() else "is not there"
+    raise InputError(f"export is {export!r}, which {what}; give the folder of `loupe export`")
 
 
 def default_device() -> str:

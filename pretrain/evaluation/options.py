@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
 # Options of the tasks import `one_of` from here.
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
@@ -13,6 +13,8 @@ from pipelines.common.config import one_of as one_of
 
 class EvaluationOptions(Section):
     """What every evaluation can be told. A task's own options extend it."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     gallery: int | None = Field(None, ge=1, description="number of images, the first of the data; null: all")
     batch_size: int = Field(
@@ -23,6 +25,14 @@ class EvaluationOptions(Section):
         description="cpu, cuda or cuda:N; null: cuda where the machine has it, else cpu",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_booleans(cls, value: object) -> object:
+        """No option is a switch: true for a number would be read as 1."""
+        if isinstance(value, bool):
+            raise ValueError("true and false are no value of this option")
+        return value
 
 
 class ExampleOptions(EvaluationOptions):

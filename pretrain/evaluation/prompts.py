@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -31,6 +32,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 }
 """Sets of templates by name; `{}` is the class name."""
 
+_ARTICLE = re.compile(r"\b[aA]n? (?=\{\})")
+_VOWEL_SOUND = re.compile(
+    r"(?!(?:eu|ewe|onc?e\b|u[fk]|ubi|uni(?![dmn])|ur[ai]|us[aeu]|ut[eio]))[aeiou]|hour|heir|honest|hono",
+    re.IGNORECASE,
+)
+
 CHUNK = 256  # prompts per forward pass
 
 
@@ -53,10 +60,13 @@ def choose_templates(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def prompt(template: str, name: str) -> str:
-    """The template with the name in it; "a" before a vowel becomes "an"."""
-    if name[:1].lower() in set("aeiou"):
-        for article in ("a", "A"):
-            template = template.replace(f"{article} {{}}", f"{article}n {{}}")
+    """The template with the name in it; the word "a" or "an" directly before it is the one that the name needs.
+
+    Which one is judged by the first letters: a vowel, but not as "you" or "one" (a university, a one-way street), or a
+    silent h (an hour). Abbreviations that are spelled out (an X-ray) are not known.
+    """
+    article = "an" if _VOWEL_SOUND.match(name) else "a"
+    template = _ARTICLE.sub(lambda found: found[0][0] + article[1:] + " ", template)
     return template.replace("{}", name)
 
 

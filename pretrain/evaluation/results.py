@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from data_filters.errors import InputError
 from pipelines.common.files import write_json
 
 METRICS = "metrics.json"
-_FILES = ("examples", "detections", "ground_truth")
+_FILES = ("metrics", "examples", "detections", "ground_truth")
 
 
 def claim_output(output: str, identity: Mapping[str, Any]) -> None:
@@ -23,9 +24,14 @@ def claim_output(output: str, identity: Mapping[str, Any]) -> None:
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output {output!r} is a file; give a folder")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(
+            f"output {output!r} cannot be written, since {str(nearest)!r} is no folder to write into"
+        )
     file = folder / METRICS
     if not file.is_file():
-        # An interrupted evaluation leaves examples and detections without metrics.json, which is written last.
+        # What an interrupted evaluation leaves: half a metrics.json, or examples of versions that wrote them first.
         if folder.is_dir() and any(not path.name.lstrip(".").startswith(_FILES) for path in folder.iterdir()):
             raise InputError(
                 f"output {output!r} is not empty and holds no {METRICS}; give a new or empty folder"
@@ -45,5 +51,5 @@ def claim_output(output: str, identity: Mapping[str, Any]) -> None:
 
 
 def write_metrics(output: str, metrics: Mapping[str, Any]) -> None:
-    """Write `metrics.json`, last of all: under a temporary name, then renamed."""
+    """Write `metrics.json`, before any example: under a temporary name, then renamed."""
     write_json(Path(output) / METRICS, metrics, indent=2)

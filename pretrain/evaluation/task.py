@@ -47,8 +47,19 @@ class Evaluation(Generic[Options]):
         return self.encoder
 
     def gallery(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The first `options.gallery` items, or all; progress is reported after each."""
-        return with_progress(items, self.progress, self.options.gallery)
+        """The first `options.gallery` items, or all; progress is reported after each.
+
+        At the end of data that have fewer, the difference is counted (`count_shortage`).
+        """
+        done = 0
+        for done, item in enumerate(with_progress(items, self.progress, self.options.gallery), 1):  # noqa: B007
+            yield item
+        self.count_shortage(done)
+
+    def count_shortage(self, images: int) -> None:
+        """Count as skipped (`short_of_gallery`) what `options.gallery` asks for beyond the data's `images`."""
+        if self.options.gallery is not None and images < self.options.gallery:
+            self.skipped["short_of_gallery"] += self.options.gallery - images
 
     def report(self, done: int, total: int | None) -> None:
         """Report that `done` images of `total` (None: unknown) have been evaluated."""
@@ -94,6 +105,13 @@ class EvaluationTask(ABC, Generic[Options, Measured]):
     def setting_names(self) -> list[str]:
         """Names of the entries of `metrics.json` that can hold a setting, each once."""
         return list(dict.fromkeys(self.recorded_as.get(name, name) for name in self.options.model_fields))
+
+    def check_data(self, data: str, options: Options) -> None:
+        """Raise InputError where data and options cannot go together, as far as that shows without a model or pixels.
+
+        An ablation asks before it trains for hours; `measure` finds out the rest.
+        """
+        return
 
     @abstractmethod
     def measure(self, evaluation: Evaluation[Options]) -> Measured:

@@ -4,16 +4,15 @@
   keys are the files' names without ending;
 - referring expressions in RefCOCO's fields as JSON: a list of {image_id, ann_id, split, sentences: [{sent}]} that
   refers to an `instances.json` beside it.
+
+What is read of the JSON, and what is refused, stands in `coco_tables.py`.
 """
 
 from __future__ import annotations
 
-import json
 import posixpath
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import fsspec
 from PIL import Image
@@ -21,13 +20,13 @@ from PIL import Image
 from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
-from pipelines.shards.reader import read_index, read_members
+from pipelines.shards.reader import read_members
 from pipelines.shards.tar_format import BrokenShard, Member
-from pretrain.evaluation.data.samples import find_shards, reason_of
-from pretrain.evaluation.data.scene import Expression, Scene, read_objects, sides_swapped
-
-Refs = dict[int, list[tuple[int, str]]]
-"""Referring expressions by image id: (annotation id, text)."""
+from pretrain.evaluation.data.coco_tables import CocoTables, Entry, Id
+from pretrain.evaluation.data.foreign_json import identity_of, text_of
+from pretrain.evaluation.data.known_objects import read_objects
+from pretrain.evaluation.data.samples import find_shards, members_of, reason_of
+from pretrain.evaluation.data.scene import Expression, Scene
 
 
 class ImageFiles:
@@ -37,124 +36,92 @@ class ImageFiles:
         """Raises InputError when `folder` is no folder."""
         self.folder = folder.rstrip("/")
         self.fs, self.path = fsspec.url_to_fs(self.folder)
-        self.members: dict[str, tuple[str, Member]] = {}
+        self.members: dict[str, tuple[str, Member] | None] = {}
+        """Images in shards by the last part of their key; None where several images share it."""
         if not self.fs.isdir(self.path):
             raise InputError(f"images is {folder!r}, which is no folder; give one with image files or shards")
         if any(name.endswith(".tar") for name in self.fs.ls(self.path, detail=False)):
             for shard in find_shards(self.folder):
-                for member in read_index(shard):
+                for member in members_of(shard):
                     if member.extension.lower() in IMAGE_EXTENSIONS:
-                        self.members[member.key] = (shard, member)
+                        stem = posixpath.basename(member.key)
+                        self.members[stem] = None if stem in self.members else (shard, member)
 
-    def open(self, name: str) -> Image.Image | None:
-        """The image of that file name, or None when there is none. Raises BrokenSample, BrokenShard or OSError."""
+    def open(self, name: str) -> Image.Image:
+        """The image of that file name, upright.
+
+        Raises BrokenSample: `no_image`, `unsafe_name` for a name that leads out of the folder, `ambiguous_image` where
+        shards hold several of that name, and as decoding does; BrokenShard or OSError where it cannot be read.
+        """
+        if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+            raise BrokenSample("unsafe_name", f"file_name is {name!r}, which leads out of {self.folder!r}")
         file = posixpath.join(self.path, name)
         if self.fs.isfile(file):
             return decode(self.fs.cat_file(file))
-        place = self.members.get(posixpath.splitext(posixpath.basename(name))[0])
+        stem = posixpath.splitext(posixpath.basename(name))[0]
+        place = self.members.get(stem)
         if place is None:
-            return None
+            if stem in self.members:
+                raise BrokenSample("ambiguous_image", f"several images have the key {stem!r}")
+            raise BrokenSample("no_image", f"file_name is {name!r}, which is not in {self.folder!r}")
         shard, member = place
         return decode(read_members(shard, [member])[0])
 
 
-@dataclass
-class CocoTables:
-    """COCO's tables, joined by id: images, names of categories, annotations and referring expressions by image."""
+class CocoScenes:
+    """The scenes of COCO's tables, in the order of the file; `skipped` counts by reason what is passed over.
 
-    images: list[dict[str, Any]]
-    names: dict[int, str]
-    annotations: dict[int, list[dict[str, Any]]]
-    refs: Refs
-    files: ImageFiles
+    Images: `no_image`, `broken_image`, `unsafe_name`, `ambiguous_image`, `no_file_name`, `broken_size`. Objects: see
+    `known_objects.KnownObjects`. Expressions: `unknown_annotation`, and `no_target`, whose object has no usable box.
+    Either: `unknown_image`, which the file does not list.
+    """
+
+    def __init__(self, tables: CocoTables, files: ImageFiles) -> None:
+        self.tables, self.files = tables, files
 
     def scenes(self, skipped: Counter[str]) -> Iterator[Scene]:
-        """Every image that can be read, as a scene; `skipped` counts the others by reason."""
-        for record in self.images:
+        """Every image that can be read, as a scene."""
+        skipped.update(self.tables.unusable)
+        for identity, record in self.tables.images.items():
             try:
-                image = self.files.open(record["file_name"])
+                name = text_of(record.get("file_name"))
+                if name is None:
+                    raise BrokenSample("no_file_name", f"image {identity!r} has no file_name")
+                image = self.files.open(name)
+                scene, unusable = self._scene(identity, record, name, image)
             except (BrokenSample, BrokenShard, OSError) as error:
                 skipped[reason_of(error)] += 1
                 continue
-            if image is None:
-                skipped["no_image"] += 1
-                continue
-            if sides_swapped(record, *image.size):
-                skipped["sides_swapped"] += 1
-                continue
-            yield self._scene(record, image)
+            skipped.update(unusable)
+            yield scene
 
-    def _scene(self, record: dict[str, Any], image: Image.Image) -> Scene:
-        annotations = self.annotations.get(record["id"], [])
-        boxes = [
-            {
-                **annotation,
-                "category": self.names.get(annotation["category_id"], str(annotation["category_id"])),
-            }
-            for annotation in annotations
-        ]
-        metadata = {"width": record.get("width"), "height": record.get("height"), "boxes": boxes}
-        number = {annotation["id"]: place for place, annotation in enumerate(annotations)}
-        expressions = tuple(
-            Expression(text, number[annotation])
-            for annotation, text in self.refs.get(record["id"], [])
-            if annotation in number
+    def _scene(
+        self, identity: Id, record: Entry, name: str, image: Image.Image
+    ) -> tuple[Scene, Counter[str]]:
+        """The scene, and by reason its objects and expressions that are left out."""
+        annotations = self.tables.annotations.get(identity, [])
+        boxes = [{**annotation, "category": self._name_of(annotation)} for annotation in annotations]
+        known = read_objects(
+            {"width": record.get("width"), "height": record.get("height"), "boxes": boxes}, *image.size
         )
-        objects = read_objects(metadata, *image.size) or ()
-        return Scene(posixpath.splitext(record["file_name"])[0], image, objects, expressions)
+        assert known is not None
+        unusable = Counter[str]()
+        if self.tables.references is None:
+            unusable.update(known.unusable)
+        numbers = {identity_of(annotation.get("id")): number for number, annotation in enumerate(annotations)}
+        expressions = []
+        for reference in (self.tables.references or {}).get(identity, ()):
+            number = numbers.get(reference.annotation)
+            place = None if number is None else known.places.get(number)
+            if place is None:
+                unusable["unknown_annotation" if number is None else "no_target"] += 1
+            else:
+                expressions.append(Expression(reference.text, place))
+        return Scene(posixpath.splitext(name)[0], image, known.objects, tuple(expressions)), unusable
 
-
-def read_coco(data: str, images: str | None = None, split: str | None = None) -> CocoTables:
-    """The tables of a JSON file; `images` is the folder of its images, `split` one of RefCOCO's.
-
-    Raises InputError when the file is in neither format or has no such split.
-    """
-    document = _read_json(data)
-    folder = posixpath.dirname(data) or "."
-    refs: Refs = {}
-    if isinstance(document, list):
-        refs = _read_refs(document, data, split)
-        document = _read_json(posixpath.join(folder, "instances.json"))
-    try:
-        records, categories = document["images"], document["categories"]
-        annotations: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for annotation in document["annotations"]:
-            annotations[annotation["image_id"]].append(annotation)
-        by_id = sorted(categories, key=lambda category: category["id"])
-        names = {category["id"]: category["name"] for category in by_id}
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"data {data!r} is not in COCO's format ({error!r}); it has images, annotations and categories"
-        ) from error
-    if refs:
-        records = [record for record in records if record["id"] in refs]
-    return CocoTables(records, names, annotations, refs, ImageFiles(images or folder))
-
-
-def _read_refs(document: list[Any], data: str, split: str | None) -> Refs:
-    refs: Refs = defaultdict(list)
-    try:
-        splits = sorted({str(ref.get("split")) for ref in document})
-        if split is not None and split not in splits:
-            raise InputError(f"split is {split!r}; {data!r} has {', '.join(splits)}")
-        for ref in document:
-            if split is None or ref.get("split") == split:
-                texts = [sentence.get("sent") or sentence["raw"] for sentence in ref["sentences"]]
-                refs[ref["image_id"]] += [(ref["ann_id"], text) for text in texts]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"data {data!r} is a list, but not of {{image_id, ann_id, sentences: [{{sent}}]}} ({error!r}); "
-            "give RefCOCO's refs as JSON"
-        ) from error
-    return refs
-
-
-# JSON of unknown shape: `read_coco` finds out whether it is COCO's.
-def _read_json(uri: str) -> Any:
-    try:
-        with fsspec.open(uri, "rb") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise InputError(f"data is {uri!r}, which is not there; give shards or a COCO-format .json") from None
-    except ValueError as error:
-        raise InputError(f"data {uri!r} is no JSON ({error}); give shards or a COCO-format .json") from error
+    def _name_of(self, annotation: Entry) -> object:
+        """The category's name; where none is needed (referring expressions) and none is known, its id."""
+        category = identity_of(annotation.get("category_id"))
+        if category is None:
+            return "object"
+        return self.tables.names.get(category, str(category))

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from PIL import Image
 from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
+from pretrain.evaluation.data.class_names import class_number, name_classes
+from pretrain.evaluation.data.foreign_json import text_of, whole_number_of
 from pretrain.evaluation.data.samples import SampleStream, find_shards, iterate_metadata, reason_of
 
 
@@ -32,16 +33,19 @@ class LabelledImage:
 
 
 class LabelledStream:
-    """Yields labelled images in a fixed order; `skipped` counts by reason those without a class or unreadable."""
+    """Yields labelled images in a fixed order; `skipped` counts by reason what is passed over.
+
+    Images without a class (`no_class`) or unreadable; of folders also those without an image (`empty_folder`) and files
+    that are no image by their names (`other_file`); hidden ones are not looked at.
+    """
 
     def __init__(self, data: str, classes: str | None = None) -> None:
-        """`classes`: a JSON file, {class as the data has it: name}, or a list of names for classes that are numbers.
+        """`classes`: a JSON file with names for the classes, see `class_names.name_classes`.
 
-        Raises InputError when there is nothing to read.
+        Raises InputError when there is nothing to read, and for names that do not fit the classes.
         """
         self.data, self.skipped = data, Counter[str]()
-        self._given_names = _read_classes(classes)
-        self.folders = _class_folders(data)
+        self.folders, self._passed_over = _class_folders(data)
         self._classes = list(self.folders) if self.folders else _classes_of_shards(data)
         if not self._classes:
             raise InputError(
@@ -49,24 +53,14 @@ class LabelledStream:
                 "a single object"
             )
         self._label = {name: label for label, name in enumerate(self._classes)}
-
-    @property
-    def names(self) -> list[str]:
+        self.names = name_classes(self._classes, classes, data)
         """The classes' names, in the order of the classes as the data has them, sorted."""
-        return [self._name(name) for name in self._classes]
 
     def __iter__(self) -> Iterator[LabelledImage]:
         yield from self._from_folders() if self.folders else self._from_shards()
 
-    def _name(self, name: str) -> str:
-        given = self._given_names
-        if isinstance(given, list) and name.isdigit() and int(name) < len(given):
-            return given[int(name)]
-        if isinstance(given, dict):
-            return given.get(name, name)
-        return name.replace("_", " ")
-
     def _from_folders(self) -> Iterator[LabelledImage]:
+        self.skipped.update(self._passed_over)
         fs, path = fsspec.url_to_fs(self.data)
         for name, files in self.folders.items():
             for file in files:
@@ -75,13 +69,13 @@ class LabelledStream:
                 except (BrokenSample, OSError) as error:
                     self.skipped[reason_of(error)] += 1
                     continue
-                yield LabelledImage(f"{name}/{file}", image, self._label[name])
+                yield LabelledImage(_shown(f"{name}/{file}"), image, self._label[name])
 
     def _from_shards(self) -> Iterator[LabelledImage]:
         stream = SampleStream(self.data, captioned=False)
         for picture in stream:
             name = class_of(picture.metadata)
-            if name is None:
+            if name is None or name not in self._label:
                 self.skipped["no_class"] += 1
             else:
                 yield LabelledImage(picture.key, picture.image, self._label[name])
@@ -89,52 +83,58 @@ class LabelledStream:
 
 
 def class_of(metadata: dict[str, Any]) -> str | None:
-    """The class that a sample's JSON names, or None: several objects are no class."""
+    """The class that a sample's JSON names by a text or a number from 0 up, or None: several objects are no class."""
     name = metadata.get("class")
-    if isinstance(name, str | int) and not isinstance(name, bool):
-        return str(name)
-    objects = metadata.get("objects")
-    if isinstance(objects, list) and len(objects) == 1 and isinstance(objects[0], dict):
-        return objects[0].get("name")
-    return None
+    if name is None:
+        objects = metadata.get("objects")
+        if isinstance(objects, list) and len(objects) == 1 and isinstance(objects[0], dict):
+            name = objects[0].get("name")
+    number = whole_number_of(name)
+    if number is None:
+        return text_of(name)
+    return str(number) if number >= 0 else None  # -1 stands for "no label" in many data sets
 
 
-def _class_folders(data: str) -> dict[str, list[str]]:
-    """{class: its image files}, sorted; empty when `data` holds no folders of images."""
+def _class_folders(data: str) -> tuple[dict[str, list[str]], Counter[str]]:
+    """({class: its image files}, sorted; what was passed over); empty when `data` holds no folders of images.
+
+    Raises InputError for a folder whose name is not UTF-8, which no tokenizer reads.
+    """
     fs, path = fsspec.url_to_fs(data)
+    classes: dict[str, list[str]] = {}
+    passed_over = Counter[str]()
     if not fs.isdir(path):
-        return {}
-    classes = {}
+        return classes, passed_over
     for folder in sorted(fs.ls(path, detail=False)):
-        if not fs.isdir(folder):
+        name = posixpath.basename(folder.rstrip("/"))
+        if name.startswith(".") or not fs.isdir(folder):
             continue
-        names = sorted(posixpath.basename(name) for name in fs.ls(folder, detail=False))
-        images = [name for name in names if name.lower().rsplit(".", 1)[-1] in IMAGE_EXTENSIONS]
-        if images:
-            classes[posixpath.basename(folder.rstrip("/"))] = images
-    return classes
+        files = sorted(posixpath.basename(file) for file in fs.ls(folder, detail=False))
+        files = [file for file in files if not file.startswith(".")]
+        images = [file for file in files if file.lower().rsplit(".", 1)[-1] in IMAGE_EXTENSIONS]
+        if not images:
+            passed_over["empty_folder"] += 1
+            continue
+        if text_of(name) is None:
+            raise InputError(
+                f"data {data!r} has the class folder {_shown(name)!r}, whose name is not UTF-8; rename it"
+            )
+        passed_over["other_file"] += len(files) - len(images)
+        classes[name] = images
+    return classes, +passed_over
+
+
+def _shown(name: str) -> str:
+    """A file's name as UTF-8 can hold it: bytes that it cannot hold are replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _classes_of_shards(data: str) -> list[str]:
     """All classes of the shards' JSON: numbers by value, then names; the images are not read."""
     named = {class_of(metadata) for metadata in iterate_metadata(find_shards(data))}
-    classes = [name for name in named if name is not None]
-    return sorted(classes, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    return sorted((name for name in named if name is not None), key=_order)
 
 
-def _read_classes(classes: str | None) -> dict[str, str] | list[str] | None:
-    """Names from a JSON file: by class, or as a list for classes that are numbers."""
-    if classes is None:
-        return None
-    try:
-        with fsspec.open(classes, "rb") as file:
-            value = json.load(file)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"classes is {classes!r}, which cannot be read ({error}); give a JSON file with {{class: name}} or a list"
-        ) from error
-    if not isinstance(value, dict | list):
-        raise InputError(
-            f"classes {classes!r} is a {type(value).__name__}; give {{class: name}} or a list of names"
-        )
-    return value
+def _order(name: str) -> tuple[bool, int, str]:
+    number = class_number(name)
+    return number is None, number or 0, name

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from data_filters.sample import Sample
+from data_filters.sample import BrokenSample, Sample
 from pretrain.data.samples.batch import Span
 from pretrain.data.samples.phrases import phrase_spans
+from pretrain.evaluation.data.foreign_json import whole_number_of
+from pretrain.evaluation.data.known_objects import KnownObjects, read_objects
 from pretrain.evaluation.data.samples import Picture
-from pretrain.evaluation.data.scene import read_objects
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
@@ -41,7 +43,10 @@ class Phrase:
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """One image, one caption, its phrases; `boxes` are (left, top, width, height) of its objects in px."""
+    """One image, one caption, its phrases; `boxes` are (left, top, width, height) of its objects in px.
+
+    `unusable` counts by reason the objects that are left out.
+    """
 
     key: str
     image: Image.Image
@@ -49,6 +54,7 @@ class CaptionedImage:
     phrases: tuple[Phrase, ...]
     source: str  # where the phrases are from: "phrases", "mentions" or "words"
     boxes: Float[np.ndarray, "T 4"]
+    unusable: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def names_objects(self) -> bool:
@@ -66,28 +72,37 @@ def read_phrases(picture: Picture, most: int) -> CaptionedImage:
     A phrase names the object of the one mention that it contains or lies in. Without mentions it names all objects of
     the one category (`boxes`, COCO) whose name stands in it, in the singular or with an s.
 
-    Raises ValueError when the phrases are not those of this caption.
+    Objects without a usable box count as absent; `unusable` says how many, by reason.
+
+    Raises BrokenSample when the phrases (`broken_phrases`) or the mentions (`broken_mentions`) are not those of this
+    caption and these objects, or `broken_size` as `read_objects` does.
     """
     caption, metadata = picture.captions[0], picture.metadata
-    mentions = [
-        (int(mention["start"]), int(mention["end"]), int(mention["object"]))
-        for mention in metadata.get("mentions") or ()
-    ]
-    spans = phrase_spans(Sample(picture.key, None, None, caption, metadata))
+    known = read_objects(metadata, *picture.image.size) or KnownObjects((), {}, Counter())
+    mentions = _mentions(picture, known)
+    try:
+        spans = phrase_spans(Sample(picture.key, None, None, caption, metadata))
+    except ValueError as error:
+        raise BrokenSample("broken_phrases", str(error)) from error
     source = "phrases"
     if not spans:
         spans, source = [(start, end) for start, end, _ in mentions], "mentions"
     if not spans:
         spans, source = [span for span in word_spans(caption) if not _is_function(caption, span)], "words"
-    objects = read_objects(metadata, *picture.image.size) or ()
-    names = [true_object.name for true_object in objects]
-    boxes = np.array([true_object.box for true_object in objects], float).reshape(-1, 4)
+    names = [true_object.name for true_object in known.objects]
+    boxes = np.array([true_object.box for true_object in known.objects], float).reshape(-1, 4)
     phrases = []
     for span in spans[:most]:
         text = caption[slice(*span)]
         named = _mentioned(span, mentions) if mentions else _named(text, names)
+        # A mention of an object without a usable box names nothing that could be pointed at.
+        named = (
+            tuple(known.places[number] for number in named if number in known.places) if mentions else named
+        )
         phrases.append(Phrase(text, span, named))
-    return CaptionedImage(picture.key, picture.image, caption, tuple(phrases), source, boxes)
+    return CaptionedImage(
+        picture.key, picture.image, caption, tuple(phrases), source, boxes, dict(known.unusable)
+    )
 
 
 def word_spans(caption: str) -> list[Span]:
@@ -102,6 +117,27 @@ def content_words(caption: str, most: int) -> list[Span]:
         if not _is_function(caption, span):
             spans.setdefault(caption[slice(*span)].lower(), span)
     return list(spans.values())[:most]
+
+
+def _mentions(picture: Picture, known: KnownObjects) -> list[tuple[int, int, int]]:
+    """(start, end, number of the object in the data) of each mention. Raises BrokenSample (`broken_mentions`)."""
+    caption, listed = picture.captions[0], picture.metadata.get("mentions") or []
+    objects = len(known.objects) + known.unusable.total()
+    mentions = []
+    for entry in listed if isinstance(listed, list) else [listed]:
+        given = entry if isinstance(entry, dict) else {}
+        start, end, number = (whole_number_of(given.get(name)) for name in ("start", "end", "object"))
+        if start is None or end is None or number is None:
+            raise BrokenSample(
+                "broken_mentions", f"mention {entry!r}; expected numbers start, end and object"
+            )
+        if not 0 <= start < end <= len(caption) or not 0 <= number < objects:
+            raise BrokenSample(
+                "broken_mentions",
+                f"mention {entry!r} in a caption of {len(caption)} characters, with {objects} objects",
+            )
+        mentions.append((start, end, number))
+    return mentions
 
 
 def _is_function(caption: str, span: Span) -> bool:

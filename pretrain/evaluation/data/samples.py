@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import fsspec
 from PIL import Image
 
 from data_filters.decode import decode
 from data_filters.errors import InputError
-from data_filters.sample import BrokenSample, Sample, sample_from_members
+from data_filters.sample import (
+    CAPTION_EXTENSION,
+    IMAGE_EXTENSIONS,
+    METADATA_EXTENSION,
+    BrokenSample,
+    Sample,
+    metadata_member,
+    parse_metadata,
+    sample_from_members,
+)
 from pipelines.shards.listing import Kind
 from pipelines.shards.listing import find_shards as listed
-from pipelines.shards.reader import iterate, read_index, read_members
-from pipelines.shards.tar_format import BrokenShard
+from pipelines.shards.reader import iterate, read_index, read_members, walk
+from pipelines.shards.tar_format import BrokenShard, Member
+from pretrain.evaluation.data.foreign_json import text_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +47,7 @@ class SampleStream:
     """Yields the samples below a URI in a fixed order: shards by name, samples in the order of the tar.
 
     Samples that cannot be read are passed over; `skipped` counts them by reason. With `captioned`, images without a
-    caption are passed over as well.
+    caption are passed over as well, and `broken_caption` counts what an image's list of captions holds beside texts.
     """
 
     uri: str
@@ -73,6 +83,9 @@ class SampleStream:
         except BrokenSample as broken:
             self.skipped[broken.reason] += 1
             return None
+        unusable = len(_listed_captions(sample)) - len(captions)
+        if self.captioned and unusable:
+            self.skipped["broken_caption"] += unusable
         return Picture(key, image, captions, sample.metadata or {})
 
 
@@ -85,23 +98,63 @@ def reason_of(error: Exception) -> str:
 
 def captions_of(sample: Sample) -> tuple[str, ...]:
     """`captions` of the sample's JSON when it lists any, else its one caption; blank ones do not count."""
+    return tuple(text for text in map(text_of, _listed_captions(sample)) if text is not None)
+
+
+def _listed_captions(sample: Sample) -> list[object]:
     captions = (sample.metadata or {}).get("captions")
-    if not isinstance(captions, list):
-        captions = [sample.caption]
-    return tuple(text for text in captions if isinstance(text, str) and text.strip())
+    return captions if isinstance(captions, list) else [sample.caption]
+
+
+def members_of(shard: str) -> Iterator[Member]:
+    """The members of a shard up to its first damage, from its index where that can be read."""
+    try:
+        yield from read_index(shard)
+        return
+    except (ValueError, OSError):  # BrokenShard, and what pyarrow raises, are of these
+        pass
+    try:
+        yield from walk(shard)
+    except BrokenShard as broken:
+        logger.warning("%s; the members after it are left out", broken)
+
+
+def count_pairs(data: str) -> int:
+    """How many samples have an image and a member that can hold a caption; nothing but the shards' index is read."""
+    parts: dict[tuple[str, str], set[str]] = {}
+    for shard in find_shards(data):
+        for member in members_of(shard):
+            parts.setdefault((shard, member.key), set()).add(member.extension.lower())
+    texts = {CAPTION_EXTENSION, METADATA_EXTENSION}
+    return sum(bool(found & texts) and not found.isdisjoint(IMAGE_EXTENSIONS) for found in parts.values())
 
 
 def iterate_metadata(shards: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The JSON object of every sample that has one; the images are not read."""
+    """The JSON object of every sample that has one; of whole shards the images are not read."""
     for shard in shards:
-        members = [member for member in read_index(shard) if member.extension == "json"]
-        for text in read_members(shard, members):
+        for text in _metadata_of(shard):
             try:
-                metadata = json.loads(text)
-            except ValueError:
+                yield parse_metadata(text)
+            except BrokenSample:
                 continue
-            if isinstance(metadata, dict):
-                yield metadata
+
+
+def _metadata_of(shard: str) -> list[bytes]:
+    """The JSON of a shard's samples; of a damaged shard those that `SampleStream` reads."""
+    try:
+        members = [member for member in read_index(shard) if metadata_member([member.extension])]
+        return read_members(shard, members)
+    except (ValueError, OSError):
+        pass
+    texts = []
+    try:
+        for _, members_by_name in iterate(shard):
+            name = metadata_member(members_by_name)
+            if name is not None:
+                texts.append(members_by_name[name])
+    except BrokenShard:
+        pass
+    return texts
 
 
 def find_shards(uri: str) -> list[str]:
@@ -116,6 +169,8 @@ def find_shards(uri: str) -> list[str]:
         raise InputError(f"data is {uri!r}, whose manifests name no shard; let `loupe curate` finish first")
     if listing.kind is Kind.FOLDER:
         raise InputError(f"data is {uri!r}, which holds no .tar; give a folder of shards (raw or curated)")
+    fs, path = fsspec.url_to_fs(uri)
+    what = "a file that is no .tar" if fs.isfile(path) else "not there"
     raise InputError(
-        f"data is {uri!r}, which is not there; give a folder of shards (raw or curated) or one .tar"
+        f"data is {uri!r}, which is {what}; give a folder of shards (raw or curated) or one .tar"
     )

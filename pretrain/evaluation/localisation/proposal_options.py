@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section, output_settings
 from pipelines.common.explain import validate
+from pipelines.common.yaml_line import yaml_line
 from pretrain.evaluation.options import one_of
 
 BOX_KINDS = ("spread", "hull")
@@ -48,4 +49,4 @@ def proposal_options(given: Mapping[str, object]) -> ProposalOptions:
 
 def listed(options: ProposalOptions) -> list[str]:
     """The options that decide the boxes, each as `name=value`: what a result records of them."""
-    return [f"{name}={getattr(options, name)}" for name in output_settings(options)]
+    return [f"{name}={yaml_line(value)}" for name, value in output_settings(options).items()]

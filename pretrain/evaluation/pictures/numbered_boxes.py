@@ -70,7 +70,9 @@ def draw_cells(image: Image.Image, numbers: Int[np.ndarray, "rows columns"], sid
         if number < 0:
             continue
         left, top = column * across, row * down
-        pen.rectangle((left, top, left + across - 1, top + down - 1), fill=(*_color(int(number)), 130))
+        # A cell of a narrow picture may be smaller than a pixel.
+        right, bottom = max(left, left + across - 1), max(top, top + down - 1)
+        pen.rectangle((left, top, right, bottom), fill=(*_color(int(number)), 130))
         pen.text(
             (left + across / 2, top + down / 2),
             str(number + 1),

@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field
 
 from data_filters.errors import InputError
+from data_filters.sample import BrokenSample
 from pretrain.evaluation.data.phrase_objects import CaptionedImage, read_phrases
-from pretrain.evaluation.data.samples import SampleStream
+from pretrain.evaluation.data.samples import SampleStream, find_shards
 from pretrain.evaluation.localisation import choose_proposer
 from pretrain.evaluation.localisation.alignment import (
     AlignmentSettings,
@@ -146,6 +147,10 @@ class Alignment(EvaluationTask[AlignmentOptions, AlignedSamples]):
             "options": listed(options.for_proposals()),
         }
 
+    def check_data(self, data: str, options: AlignmentOptions) -> None:
+        """Refuse data that are not there."""
+        find_shards(data)
+
     def measure(self, evaluation: Evaluation[AlignmentOptions]) -> AlignedSamples:
         """Align the samples that are shown or can be scored. Raises InputError where none can be shown."""
         options, encoder = evaluation.options, evaluation.token_encoder
@@ -226,9 +231,10 @@ def _phrased(
     for place, picture in enumerate(evaluation.gallery(stream)):
         try:
             sample = read_phrases(picture, PHRASES)
-        except ValueError:  # the phrases are of another caption
-            stream.skipped["broken_phrases"] += 1
+        except BrokenSample as broken:
+            stream.skipped[broken.reason] += 1
             continue
+        stream.skipped.update(sample.unusable)
         if sample.phrases:
             yield place, sample
         else:

@@ -25,7 +25,10 @@ SHOWN = 5
 
 Templates = Annotated[str | tuple[str, ...], accepted_by(choose_templates)]
 TEMPLATES_HELP = f"prompts of a class: {', '.join(TEMPLATES)}, or texts with one {{}} for the name"
-CLASSES_HELP = "JSON file with {class as the data has it: name}, or a list of names; null: names of the data"
+CLASSES_HELP = (
+    "JSON file with {class as the data has it: name} of all classes, or a list of names in the order of the sorted "
+    "classes (of classes that are numbers: by number); null: names of the data"
+)
 
 
 class ClassificationOptions(ExampleOptions):
@@ -66,6 +69,10 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
         templates = list(choose_templates(evaluation.options.templates))
         return {**super().settings(evaluation), "templates": templates}
 
+    def check_data(self, data: str, options: ClassificationOptions) -> None:
+        """Refuse data without a class, and names that do not fit the classes."""
+        LabelledStream(data, options.classes)
+
     def measure(self, evaluation: Evaluation[ClassificationOptions]) -> ClassifiedImages:
         """Rank the classes for every image. Raises InputError where there is no labelled image."""
         options, encoder = evaluation.options, evaluation.encoder
@@ -91,6 +98,7 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
                 f"data {evaluation.data!r} has no readable image with a class (passed over: {dict(stream.skipped)})"
             )
         evaluation.skipped.update(stream.skipped)
+        evaluation.count_shortage(done)
         return classified
 
     def summary(self, evaluation: Evaluation[ClassificationOptions], measured: ClassifiedImages) -> Metrics:

@@ -93,6 +93,10 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
             "image_folder": options.images,
         }
 
+    def check_data(self, data: str, options: DetectionOptions) -> None:
+        """Refuse data that name no object."""
+        SceneStream(data, images=options.images).names()
+
     def measure(self, evaluation: Evaluation[DetectionOptions]) -> DetectedScenes:
         """Detect on every image with known boxes. Raises InputError where no object is known."""
         options, encoder = evaluation.options, evaluation.token_encoder

@@ -73,6 +73,10 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
             "image_folder": options.images,
         }
 
+    def check_data(self, data: str, options: GroundingOptions) -> None:
+        """Refuse data that are not there, and a split that they do not have."""
+        SceneStream(data, images=options.images, split=options.split)
+
     def measure(self, evaluation: Evaluation[GroundingOptions]) -> GroundedScenes:
         """Find a box for every expression. Raises InputError where there is none."""
         options, encoder = evaluation.options, evaluation.token_encoder

@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from data_filters.errors import InputError
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.evaluation.data.gallery import Gallery, embed_gallery
+from pretrain.evaluation.data.samples import count_pairs
 from pretrain.evaluation.data.token_gallery import TokenGallery, embed_token_gallery
 from pretrain.evaluation.metrics.recall import recall
 from pretrain.evaluation.options import ExampleOptions, one_of
@@ -73,6 +75,15 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
         if evaluation.options.scoring == GLOBAL:
             del settings["token_share"]
         return settings
+
+    def check_data(self, data: str, options: RetrievalOptions) -> None:
+        """Refuse a gallery of more images than the data can have pairs."""
+        pairs = count_pairs(data)
+        if pairs < (options.gallery or 1):
+            raise InputError(
+                f"data {data!r} has {pairs} pairs, gallery asks for {options.gallery or 'at least 1'}; give more "
+                "data or a smaller gallery"
+            )
 
     def measure(self, evaluation: Evaluation[RetrievalOptions]) -> Gallery | TokenGallery:
         """Embed the gallery. Raises InputError where the data have fewer images than it asks for."""

@@ -49,6 +49,36 @@ def test_a_table_has_dotted_names(capsys):
     assert rows == [["a.b", "0.1235"], ["a.c.d", "text"], ["e", "3"]]
 
 
+def test_values_are_plain_text(capsys):
+    table(
+        {
+            "templates": ["a {}", "the {}"],
+            "skipped": {},
+            "grid": (2, 2),
+            "keys": [],
+            "gallery": None,
+            "region_head": True,
+            "rows": [{"name": "clip", "score": 0.5}, {"name": "filip"}],
+            "scores": [0.123456, 1],
+            "data": "my/set [red] :boat:",
+        }
+    )
+    rows = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [[part.strip() for part in row] for row in rows] == [
+        ["templates", "a {}, the {}"],
+        ["skipped", "none"],
+        ["grid", "2, 2"],
+        ["keys", "none"],
+        ["gallery", "none"],
+        ["region_head", "yes"],
+        ["rows.1.name", "clip"],
+        ["rows.1.score", "0.5"],
+        ["rows.2.name", "filip"],
+        ["scores", "0.1235, 1"],
+        ["data", "my/set [red] :boat:"],
+    ]
+
+
 def test_columns_of_numbers_end_at_the_same_place(capsys):
     print_table(
         ["filter", "rule", "judged"],

@@ -8,51 +8,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from random_export import random_export
 from safetensors.torch import save_file
 
 from pipelines.shards.writer import write_shard
-from pretrain.data.samples.tokenizer import load_tokenizer
-from pretrain.export.hugging_face import export_run
-from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator
-from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
-CONFIG = DualEncoderConfig.model_validate(
-    {
-        "name": "tiny",
-        "model": {
-            "image": {
-                "kind": "vit",
-                "image_size": 16,
-                "patch_size": 8,
-                "width": 16,
-                "depths": [1],
-                "heads": [2],
-            },
-            "text": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 16, "max_tokens": 12},
-            "projection_dim": 16,
-        },
-    }
-)
 WORDS = ["red", "umbrella", "dog", "car", "blue", "tree", "cup", "clock", "fish", "boat"]
 
 
 @pytest.fixture(scope="session")
 def export(tmp_path_factory) -> str:
     """A stock export of a run with random weights."""
-    run = tmp_path_factory.mktemp("run")
-    torch.manual_seed(0)
-    encoder = DualEncoder(CONFIG.model, len(load_tokenizer("loupe")))
-    folder = run / "checkpoints" / "step-00000001"
-    folder.mkdir(parents=True)
-    weights = {f"dual_encoder.{name}": tensor.contiguous() for name, tensor in encoder.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
-    (folder / "state.json").write_text("{}")
-    document = {"config": CONFIG.model_dump(mode="json"), "config_hash": "abc", "data": "here"}
-    (run / "config.json").write_text(json.dumps(document))
-    output = run / "export"
-    export_run(str(run), str(output))
-    return str(output)
+    return random_export(tmp_path_factory.mktemp("run"))
 
 
 def picture_bytes(seed: int) -> bytes:

@@ -120,17 +120,17 @@ def test_an_ablation_from_start_to_table(world, tmp_path):
     # One more evaluation of the backbone and one that must fail; what is done stays as it is.
     done = ("rows/*/seed-5/export/*", "rows/*/seed-5/evaluation/retrieval.json")
     before = times(tmp_path, *done)
-    wrong = NO_HEAD | {"task": "retrieval", "title": "too many", "options": {"gallery": 9}}
+    wrong = NO_HEAD | {"task": "retrieval", "title": "elsewhere", "options": {"device": "abacus"}}
     more = {
         "backbone": PLAN["rows"]["backbone"] | {"evaluations": [GROUNDING]},
         "tsa": PLAN["rows"]["tsa"] | {"evaluations": [wrong]},
     }
     outcome = ablate(plan(rows=more), world, tmp_path, jobs=2)
-    with pytest.raises(RuntimeError, match=r"1 failed \(tsa, seed 5: data .* has 8 readable pairs"):
+    with pytest.raises(RuntimeError, match=r"1 failed \(tsa, seed 5: device is 'abacus'"):
         outcome.check()
     assert times(tmp_path, *done) == before
     assert "grounding@0.5" in (tmp_path / "ablation.md").read_text()
-    assert "has 8 readable pairs" in (tmp_path / "ablation.html").read_text()
+    assert "device is &#39;abacus&#39;" in (tmp_path / "ablation.html").read_text()
 
     # The branch as a kill after its third step leaves it: it goes on from there.
     last = tsa / "run" / "checkpoints" / "step-00000004"
@@ -195,6 +195,13 @@ def test_cells_come_seed_by_seed_each_after_its_start_and_wait_for_it(world, tmp
     assert tsa.can_start()
 
 
+def test_rows_that_are_not_wanted_may_be_unfinished(world, tmp_path):
+    unfinished = plan(**row("tsa", overrides={"objectives": {"tsa": {}}}))
+    assert list(check_rows(unfinished, str(world / "train"), tmp_path, ["backbone"])) == ["backbone"]
+    with pytest.raises(InputError, match="row tsa: "):
+        ablate(unfinished, world, tmp_path / "out", rows=["tsa"])
+
+
 def test_titles_and_new_rows_and_machine_settings_change_no_identity(world, tmp_path):
     for cell in cells_of(plan(), world, tmp_path):
         cell.claim()
@@ -236,6 +243,16 @@ def test_titles_and_new_rows_and_machine_settings_change_no_identity(world, tmp_
             "row backbone, evaluation regions: .*proposals is 'nonsense'; allowed are regions, pixel",
         ),
         ({"evaluations": [{"name": "a", "task": "retrieval", "split": "test9"}]}, {}, "has no folder test9"),
+        (
+            {"evaluations": [{"name": "a", "task": "retrieval", "options": {"gallery": 9}}]},
+            {},
+            "row backbone, evaluation a: data '.*test' has 8 pairs, gallery asks for 9; give more data",
+        ),
+        (
+            {"evaluations": [GROUNDING | {"options": {"split": "val"}}]},
+            {},
+            "row backbone, evaluation grounding: split is 'val', but data '.*unseen' are shards",
+        ),
         ({}, {"rows": ["tsb"]}, "--rows has 'tsb'"),
         ({}, {"jobs": 0}, "jobs is 0"),
     ],

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -54,4 +56,40 @@ def test_devices():
     assert open_device("cpu") == torch.device("cpu")
     with pytest.raises(InputError, match="device is 'abacus'") as raised:
         open_device("abacus")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["onnx.json", "image.onnx"], "which is an ONNX export; only exports in the format of Hugging Face"),
+        (["open_clip_config.json"], "which is an open_clip export"),
+        # An open_clip export holds the text tower's config.json as well.
+        (["open_clip_config.json", "config.json"], "which is an open_clip export"),
+        (
+            ["config.json", "checkpoints/step-1/model.safetensors"],
+            "which is a run; export it first: loupe export",
+        ),
+        (["model.safetensors"], "which has no config.json"),
+        ([], "which is not there"),
+    ],
+)
+def test_folders_that_are_something_else_are_named(tmp_path, files, said):
+    for file in files:
+        path = tmp_path / "it" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    with pytest.raises(InputError, match=said):
+        ExportedEncoder(str(tmp_path / "it"))
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "config.json", "tokenizer.json", "preprocessor_config.json"]
+)
+def test_files_that_are_cut_are_one_clear_line(export, tmp_path, file):
+    shutil.copytree(export, tmp_path / "it")
+    data = (tmp_path / "it" / file).read_bytes()
+    (tmp_path / "it" / file).write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="cannot be opened .*; export the run again") as raised:
+        ExportedEncoder(str(tmp_path / "it"))
     assert "\n" not in str(raised.value)

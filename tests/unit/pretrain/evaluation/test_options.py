@@ -38,3 +38,19 @@ def test_a_value_is_kept_as_it_was_given():
 def test_machine_settings_decide_no_result():
     assert output_settings(EvaluationOptions(batch_size=3, device="cpu")) == {"gallery": None}
     assert output_settings(ExampleOptions(examples=1, gallery=4)) == {"gallery": 4}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"gallery": True}, "true and false are no value of this option"),
+        ({"batch_size": 0}, "greater than or equal to 1"),
+        ({"examples": -1}, "greater than or equal to 0"),
+        ({"gallery": 1.5}, "valid integer"),
+        ({"gallery": float("inf")}, "finite number"),
+        ({"device": 0}, "valid string"),
+    ],
+)
+def test_values_of_another_type_are_refused(values, said):
+    with pytest.raises(ValidationError, match=said):
+        ExampleOptions(**values)

@@ -15,10 +15,31 @@ from pretrain.evaluation.prompts import TEMPLATES, choose_templates, class_embed
         ("the {}", "apple", "the apple"),
         ("a red {}", "apple", "a red apple"),
         ("{}", "eye", "eye"),
+        ("a photo of an extra {}", "umbrella", "a photo of an extra umbrella"),
+        ("a photo of an extra {}", "dog", "a photo of an extra dog"),
+        ("una foto de una {}", "oreja", "una foto de una oreja"),
+        ("an {} or a cup", "dog", "a dog or a cup"),
+        ("a {}, not the banana", "apple", "an apple, not the banana"),
+        ("a {}", "Umbrella", "an Umbrella"),
     ],
 )
 def test_a_name_stands_in_its_sentence(template, name, expected):
     assert prompt(template, name) == expected
+
+
+ARTICLES = {
+    "a": "dog university unicorn uniform unit European ewe one-way_street once-over user utensil ukulele UFO urinal "
+    "home",
+    "an": "apple hour hourglass heirloom honest_man umbrella uncle undershirt unidentified_object uninhabited_house "
+    "onion oven eagle igloo urn usher otter",
+}
+
+
+@pytest.mark.parametrize("article", ARTICLES)
+def test_the_article_is_that_of_the_name(article):
+    for name in ARTICLES[article].split():
+        assert prompt("a {}", name) == f"{article} {name}"
+        assert prompt("An {}", name) == f"{article.capitalize()} {name}"
 
 
 def test_a_class_is_the_mean_of_its_prompts(export):

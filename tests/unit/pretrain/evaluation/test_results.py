@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_the_same_evaluation_may_be_repeated_and_another_is_refused(tmp_path):
 
 
 def test_other_files_are_left_alone_and_those_of_an_interrupted_evaluation_are_not_others(tmp_path):
-    for name in ("examples.json", "detections.json", "ground_truth.json", ".examples.json.partial"):
+    for name in ("examples.json", "detections.json", "ground_truth.json", ".metrics.json.partial"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "examples").mkdir()
     claim_output(str(tmp_path), {"task": "a"})
@@ -36,6 +37,19 @@ def test_a_file_and_broken_metrics_are_one_clear_line(tmp_path):
         (tmp_path / "metrics.json").write_text(content)
         with pytest.raises(InputError, match="is not understood"):
             claim_output(str(tmp_path), {"task": "a"})
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written, since '.*file' is no folder to write into"):
+        claim_output(str(tmp_path / "file" / "out"), {})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_without_permission_is_refused_before_any_work(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="cannot be written"):
+        claim_output(str(tmp_path / "out"), {})
 
 
 def test_metrics_are_written_whole(tmp_path):

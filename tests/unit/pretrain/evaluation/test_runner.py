@@ -12,6 +12,7 @@ from pipelines.common.explain import from_assignments
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.options import EvaluationOptions
 from pretrain.evaluation.runner import (
+    check_data,
     check_options,
     headline_numbers,
     options_of,
@@ -101,6 +102,29 @@ def test_a_toy_task_has_its_column_in_an_ablation_and_its_help_on_the_command(
         assert name in words
 
 
+def test_examples_that_fail_are_a_warning_and_the_metrics_stand(
+    brightness, export, shards, tmp_path, monkeypatch, caplog
+):
+    def fail(self, evaluation, measured, output):
+        assert (tmp_path / "out" / "metrics.json").exists()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Brightness, "write_examples", fail)
+    metrics = run_evaluation("brightness", export, shards, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert line.startswith(
+        "examples were not written (OSError: [Errno 28] No space left on device); the numbers are"
+    )
+
+
+def test_a_gallery_beyond_the_data_is_recorded(brightness, export, shards):
+    assert run_evaluation("brightness", export, shards, options={"gallery": 20})["skipped"] == {
+        "no_caption": 2,
+        "short_of_gallery": 7,
+    }
+
+
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_task_refuses_bad_options_in_one_line(task):
     for options, said in [
@@ -108,6 +132,9 @@ def test_every_task_refuses_bad_options_in_one_line(task):
         ({"gallery": -1}, "gallery is -1"),
         ({"batch_siz": 3}, "unknown key batch_siz; did you mean batch_size"),
         ({"gallery": "few"}, "gallery is 'few'"),
+        ({"gallery": True}, "gallery is True; true and false are no value"),
+        ({3: 1}, "task .*: "),
+        ([("gallery", 3)], "options are a list; task .* or a mapping"),
     ]:
         with pytest.raises(InputError, match=said) as raised:
             check_options(task, options)
@@ -122,6 +149,18 @@ def test_every_task_refuses_bad_options_in_one_line(task):
         ("retrieval", "calibration=cosine", "unknown key calibration"),
         ("grounding", "embedding=whole", "embedding is 'whole'; allowed are alone, dropped, patches"),
         ("linear-probe", "examples=3", "unknown key examples"),
+        ("linear-probe", "refinements=-1", "refinements is -1"),
+        ("linear-probe", "features=pixels", "features is 'pixels'; allowed are pooled, embedding"),
+        ("alignment", "budget=many", "budget is 'many'"),
+        ("alignment", "budget=1", "budget is 1; input should be greater than or equal to"),
+        ("alignment", "scale=.inf", "scale is inf; input should be a finite number"),
+        ("alignment", "scale=.nan", "scale is nan"),
+        ("alignment", "keys=12", "keys is 12; keys has 12, a number; put it in quotes"),
+        ("detection", "level=1.5", "level is 1.5"),
+        ("detection", "suppress_above=-0.1", "suppress_above is -0.1"),
+        ("detection", "templates=[a dog]", "allowed are name, article"),
+        ("grounding", "split=3", "split is 3; input should be a valid string"),
+        ("classification", "classes=[tench, goldfish]", "classes is .* valid string"),
     ],
 )
 def test_set_is_explained_for_the_task_it_is_for(task, assignment, said):
@@ -134,6 +173,28 @@ def test_options_of_another_task_are_refused():
         InputError, match="options are DetectionOptions; task retrieval takes RetrievalOptions"
     ):
         check_options("retrieval", DetectionOptions())
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "said"),
+    [
+        ("retrieval", {"gallery": 16}, "has 15 pairs, gallery asks for 16"),
+        ("classification", {}, "names no class"),
+        ("linear-probe", {}, "names no class"),
+        ("detection", {}, "names no object"),
+        ("detection", {"images": "here"}, "images is 'here', but data"),
+        ("grounding", {"split": "val"}, "split is 'val', but data"),
+    ],
+)
+def test_data_that_do_not_serve_are_refused_before_there_is_an_export(shards, task, options, said):
+    with pytest.raises(InputError, match=said):
+        check_data(task, shards, options)
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_data_that_are_not_there_are_refused_before_there_is_an_export(task, tmp_path):
+    with pytest.raises(InputError, match="is not there"):
+        check_data(task, str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("task", list(TASKS))

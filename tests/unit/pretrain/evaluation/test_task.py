@@ -43,3 +43,10 @@ def test_progress_is_reported_after_an_item_was_used():
         events.append(item)
     evaluation.report(5, None)
     assert events == ["a", (1, 2), "b", (2, 2), (5, None)]
+
+
+@pytest.mark.parametrize(("gallery", "skipped"), [(None, {}), (2, {}), (3, {}), (5, {"short_of_gallery": 2})])
+def test_what_a_gallery_asks_for_beyond_the_data_is_counted(gallery, skipped):
+    evaluation = Evaluation("export", "data", EvaluationOptions(gallery=gallery), encoder=None)
+    assert len(list(evaluation.gallery("abc"))) == min(gallery or 3, 3)
+    assert evaluation.skipped == skipped

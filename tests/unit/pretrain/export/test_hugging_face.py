@@ -1,7 +1,9 @@
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ TEXTS = ["a large red umbrella to the left of a small blue dog", "a dog"]
 # Runs where neither this project's rooms nor their path can be imported.
 STRANGER = """
 import sys
+import warnings
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("pretrain", "data_filters", "pipelines", "cluster"):
@@ -138,6 +141,32 @@ def test_the_stock_zero_shot_pipeline_runs(run_and_encoder, tmp_path, picture):
     with torch.no_grad():
         expected = model(**texts, **image).logits_per_image.softmax(-1)[0]
     np.testing.assert_allclose([scores[label] for label in labels], expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/evaluate.md"])
+def test_the_example_of_the_documentation_runs_without_a_warning(run_and_encoder, tmp_path, picture, page):
+    run, _ = run_and_encoder
+    export_run(str(run), str(tmp_path / "export"))
+    blocks = (Path(__file__).parents[4] / page).read_text().split("```python\n")[1:]
+    (code,) = (block.split("```")[0] for block in blocks if "transformers" in block.split("```")[0])
+    assert code.count("my/export") == 2
+    code = code.replace("my/export", str(tmp_path / "export")).replace("photo.jpg", str(picture))
+    *lines, last = code.strip().splitlines()
+    seen: list[logging.LogRecord] = []
+    watch = logging.Handler(logging.WARNING)
+    watch.emit = seen.append
+    logging.getLogger("transformers").addHandler(watch)
+    names: dict[str, object] = {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            exec("\n".join(lines), names)
+            found = eval(last, names)
+    finally:
+        logging.getLogger("transformers").removeHandler(watch)
+    assert [record.getMessage() for record in seen] == []
+    assert found.shape == (1, 2)
+    assert float(found.sum().detach()) == pytest.approx(1)
 
 
 def test_a_checkpoint_can_be_named(run_and_encoder, tmp_path):

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 
 import pytest
 from PIL import Image
@@ -32,7 +33,8 @@ def test_folders_are_classes(tmp_path):
         ("red_car/a.jpeg", 1),
         ("red_car/b.JPG", 1),
     ]
-    (tmp_path / "names.json").write_text(json.dumps({"red_car": "crimson vehicle"}))
+    assert stream.skipped == {"empty_folder": 2}
+    (tmp_path / "names.json").write_text(json.dumps({"red_car": "crimson vehicle", "cup": "cup"}))
     assert LabelledStream(str(tmp_path), str(tmp_path / "names.json")).names == ["cup", "crimson vehicle"]
 
 
@@ -55,6 +57,14 @@ def test_numbers_are_sorted_as_numbers(tmp_path):
         ({"objects": [{"name": "cup"}]}, "cup"),
         ({"objects": [{"name": "cup"}, {"name": "dog"}]}, None),
         ({"objects": []}, None),
+        ({"class": 3.0}, "3"),
+        ({"class": 3.5}, None),
+        ({"class": -1}, None),
+        ({"class": " "}, None),
+        ({"class": ["dog"]}, None),
+        ({"objects": [{"name": ["cup"]}]}, None),
+        ({"objects": [{"name": "\ud800"}]}, None),
+        ({"objects": ["cup"]}, None),
         ({"caption": "a dog"}, None),
     ],
 )
@@ -70,3 +80,41 @@ def test_names_that_are_no_table(tmp_path):
         LabelledStream(str(tmp_path), str(tmp_path / "names.json"))
     with pytest.raises(InputError, match="is not there"):
         LabelledStream(str(tmp_path / "nowhere"))
+
+
+def test_files_that_are_no_images_are_counted_and_hidden_ones_are_not_looked_at(tmp_path):
+    (tmp_path / "cup").mkdir()
+    (tmp_path / ".git").mkdir()
+    for name in ("x.jpg", "y.jpg", "notes.txt", "z.bmp", ".DS_Store"):
+        (tmp_path / "cup" / name).write_bytes(jpeg("red"))
+    (tmp_path / "cup" / "y.jpg").write_bytes(b"no picture")
+    stream = LabelledStream(str(tmp_path))
+    assert [one.key for one in stream] == ["cup/x.jpg"]
+    assert stream.skipped == {"other_file": 2, "broken_image": 1}
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    (tmp_path / "cup").mkdir()
+    file = os.path.join(os.fsencode(tmp_path), b"cup", b"caf\xe9.jpg")
+    with open(file, "wb") as out:
+        out.write(jpeg("red"))
+    (one,) = LabelledStream(str(tmp_path))
+    assert one.key == "cup/caf\ufffd.jpg"
+    os.rename(tmp_path / "cup", os.path.join(os.fsencode(tmp_path), b"caf\xe9"))
+    with pytest.raises(InputError, match="the class folder 'caf\ufffd', whose name is not UTF-8"):
+        LabelledStream(str(tmp_path))
+
+
+def test_metadata_in_capital_letters_and_a_cut_shard(tmp_path):
+    samples = [
+        (f"{n:03d}", {"jpg": jpeg("red"), "JSON": json.dumps({"class": n % 2}).encode()}) for n in range(6)
+    ]
+    write_shard(tmp_path / "0.tar", samples)
+    whole = (tmp_path / "0.tar").read_bytes()
+    (tmp_path / "0.tar").write_bytes(whole[: len(whole) * 3 // 4])
+    (tmp_path / "0.index.parquet").unlink(missing_ok=True)
+    stream = LabelledStream(str(tmp_path))
+    found = [one.key for one in stream]
+    assert stream.names == ["0", "1"]
+    assert 2 <= len(found) < 6
+    assert stream.skipped == {"broken_shard": 1}

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_filters.sample import BrokenSample
 from pretrain.evaluation.data.phrase_objects import content_words, read_phrases
 from pretrain.evaluation.data.samples import Picture
 
@@ -86,3 +87,29 @@ def test_content_words_are_told_once():
 def test_phrases_of_another_caption_are_refused():
     with pytest.raises(ValueError, match="is not at characters"):
         read_phrases(sample(loupe={"phrases": [{"text": "a cat", "start": 0, "end": 5}]}), 12)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"mentions": [{"start": 2, "end": 9}]}, "broken_mentions"),
+        ({"mentions": [{"object": "1", "start": 2, "end": 9}]}, "broken_mentions"),
+        ({"mentions": [{"object": 2, "start": 2, "end": 9}]}, "broken_mentions"),
+        ({"mentions": [{"object": 1, "start": 2, "end": 900}]}, "broken_mentions"),
+        ({"mentions": "red cup"}, "broken_mentions"),
+        ({"loupe": {"phrases": [{"text": "cat", "start": 2, "end": 5}]}}, "broken_phrases"),
+        ({"width": "40"}, "broken_size"),
+    ],
+)
+def test_what_does_not_fit_the_caption_is_named(metadata, reason):
+    with pytest.raises(BrokenSample) as raised:
+        read_phrases(sample(objects=OBJECTS, **metadata), 12)
+    assert raised.value.reason == reason
+
+
+def test_a_mention_of_an_object_without_a_box_names_nothing():
+    objects = [{"name": "tray", "box": None}, OBJECTS[1]]
+    found = read_phrases(sample(mentions=MENTIONS, objects=objects), 12)
+    assert [one.objects for one in found.phrases] == [(0,), ()]
+    assert found.unusable == {"no_box": 1}
+    np.testing.assert_array_equal(found.boxes, [[2, 1, 3, 3]])

@@ -122,6 +122,52 @@ def test_bad_json_is_one_clear_line(tmp_path, content, said):
         SceneStream(str(tmp_path / "y.json"))
 
 
+def test_options_that_shards_have_no_use_for_are_refused(scenes):
+    for options, said in (({"images": "here"}, "images is 'here'"), ({"split": "val"}, "split is 'val'")):
+        with pytest.raises(InputError, match=f"{said}, but data '.*' are shards, which have no use for it"):
+            SceneStream(scenes, **options)
+
+
+@pytest.mark.parametrize(
+    ("referring", "reason"),
+    [
+        ([{"text": "the cat", "object": 1}], "unknown_object"),
+        ([{"text": "the cat", "object": -1}], "unknown_object"),
+        ([{"text": "", "object": 0}], "broken_expression"),
+        ([{"text": "the cat", "object": "0"}], "broken_expression"),
+        ([{"text": "the cat"}], "broken_expression"),
+        (["the cat"], "broken_expression"),
+        ("the cat", "broken_expression"),
+    ],
+)
+def test_expressions_of_no_object_are_counted(tmp_path, referring, reason):
+    metadata = {"boxes": [{"bbox": [8, 6, 40, 30], "category": "cat"}], "referring": referring}
+    write_shard(tmp_path / "0.tar", [("a", {"png": png(tmp_path), "json": json.dumps(metadata).encode()})])
+    stream = SceneStream(str(tmp_path))
+    (scene,) = stream
+    assert scene.expressions == ()
+    assert stream.skipped == {reason: 1}
+
+
+def test_expressions_follow_their_objects_when_one_before_them_is_left_out(tmp_path):
+    boxes = [{"bbox": None, "category": "dog"}, {"bbox": [8, 6, 30, 10], "category": "cat"}]
+    referring = [{"text": "the dog", "object": 0}, {"text": "the cat", "object": 1}]
+    text = json.dumps({"boxes": boxes, "referring": referring}).encode()
+    write_shard(tmp_path / "0.tar", [("a", {"png": png(tmp_path), "json": text})])
+    stream = SceneStream(str(tmp_path))
+    (scene,) = stream
+    assert scene.expressions == (Expression("the cat", 0),)
+    assert stream.skipped == {"no_box": 1, "no_target": 1}
+    assert stream.names() == ["cat", "dog"]
+
+
+def test_categories_of_one_name_are_one_class(coco):
+    document = json.loads((coco / "instances.json").read_text())
+    document["categories"].append({"id": 4, "name": "dog"})
+    (coco / "instances.json").write_text(json.dumps(document))
+    assert SceneStream(str(coco / "instances.json")).names() == ["zebra", "dog"]
+
+
 def test_real_photographs_say_the_same_in_both_formats(shared_data):
     shard = {s.key: s for s in SceneStream(str(shared_data / "coco"))}
     json_format = {s.key: s for s in SceneStream(str(shared_data / "coco" / "instances.json"))}

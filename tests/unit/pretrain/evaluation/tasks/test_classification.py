@@ -117,7 +117,7 @@ def test_a_scene_of_one_object_is_of_its_class(export, scenes):
 def test_user_errors(export, shards, folders, tmp_path):
     with pytest.raises(InputError, match="names no class"):
         evaluate(export, shards)
-    with pytest.raises(InputError, match="which cannot be read"):
+    with pytest.raises(InputError, match="which is not there"):
         evaluate(export, str(folders), classes=str(tmp_path / "none.json"))
     with pytest.raises(InputError, match="batch_size is 0"):
         evaluate(export, str(folders), batch_size=0)
