@@ -20,7 +20,7 @@ from pretrain.data.datasets import Source, open_data, open_reader, plan_batches
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.tasks import get_task
 from pretrain.tasks.task import Task
-from pretrain.training.checkpoint import list_checkpoints
+from pretrain.training.checkpoint import find_newest, list_checkpoints
 from pretrain.training.initial_weights import load_initial_weights
 from pretrain.training.prepared_run import PreparedRun
 
@@ -32,7 +32,8 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
 
     `data` is one `URI` or `URI=WEIGHT`, or several, which are mixed. Raises InputError when something does not fit: no
     committed data; fewer samples than a batch; an output folder of another recipe; no phrases where an objective learns
-    from them; initial weights that are absent or of another shape; a first step that is not before the last.
+    from them; initial weights that are absent or of another shape; checkpoints that are
+    all damaged; a first step that is not before the last.
     """
     config = _with_absolute_start(config)
     load_tokenizer(config.tokenizer)
@@ -46,6 +47,7 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
     run = PreparedRun(config, data, str(Path(folder).absolute()), steps, learning_hash(config, source))
     _check_output(run)
+    find_newest(Path(run.folder)).warn()
     _check_start(run)
     return run
 
