@@ -85,3 +85,13 @@ def decided_by_first_rank(decide: Callable[[], Decision]) -> Decision:
     if answer[1] is not None:
         raise InputError(answer[1])
     return answer[0]  # type: ignore[no-any-return]
+
+
+def mean_over_ranks(value: Tensor) -> Tensor:
+    """Return the mean of a number over all ranks, without gradient; on one rank `value` itself."""
+    ranks = world()[1]
+    if ranks == 1:
+        return value
+    total = value.detach().float()
+    dist.all_reduce(total)
+    return total / ranks

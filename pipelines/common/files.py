@@ -107,6 +107,14 @@ def sync_folder(path: Uri) -> None:
         sync_file(path)
 
 
+def sync_tree(folder: Uri) -> None:
+    """Wait until the disk holds every file and folder below a local folder, and the folder itself."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_file(os.path.join(parent, name))
+        sync_folder(parent)
+
+
 def partial_name(path: str) -> str:
     """A temporary name for `path` while it is written: hidden, in the same folder, different at every call."""
     folder, name = posixpath.split(path)

@@ -18,12 +18,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from data_filters.errors import InputError
-from pipelines.common.files import sync_folder
+from pipelines.common.files import sync_folder, sync_tree
 from pretrain.ranks import barrier
-from pretrain.training.checkpoint_files import STATE, WEIGHTS, fault_of, list_files, sync_tree
+from pretrain.training.checkpoint_files import STATE, WEIGHTS, fault_of, list_files
 from pretrain.training.engine import Engine
 
-FOLDER = "checkpoints"
+FOLDER, NAMES = "checkpoints", "step-[0-9]*[0-9]"
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class CheckpointWriter:
         removable = [
             folder
             for folder in list_checkpoints(self.run)
-            if folder not in self._damaged and _step_of(folder) not in self.always
+            if folder not in self._damaged and step_of(folder) not in self.always
         ]
         for old in removable[: -self.keep]:
             shutil.rmtree(old)
@@ -128,14 +128,14 @@ class Found:
             logger.warning("%s; %s is used instead", _faults(self.damaged), self.newest.name)
 
 
-def find_newest(run: Path) -> Found:
-    """Verify a run's checkpoints from the newest on, until one can be trusted.
+def find_newest(run: Path, *, only_weights: bool = False) -> Found:
+    """Verify a run's checkpoints from the newest on, until one can be trusted (`only_weights`: see `fault_of`).
 
     Raises InputError when there are checkpoints and all are damaged: a run must not start from nothing unasked.
     """
     damaged: dict[Path, str] = {}
-    for folder in sorted((run / FOLDER).glob("step-*"), reverse=True):
-        fault = fault_of(folder)
+    for folder in sorted((run / FOLDER).glob(NAMES), reverse=True):
+        fault = fault_of(folder, only_weights=only_weights)
         if fault is None:
             return Found(folder, damaged)
         damaged[folder] = fault
@@ -166,14 +166,14 @@ def read_state(folder: Path) -> State:
     return State(**{name: value for name, value in document.items() if name != "files"})
 
 
-def list_checkpoints(run: Path) -> list[Path]:
-    """Return the folders of a run's complete checkpoints, oldest first; they are not verified."""
-    return sorted(folder for folder in (run / FOLDER).glob("step-*") if (folder / STATE).is_file())
-
-
-def _step_of(folder: Path) -> int:
+def step_of(folder: Path) -> int:
     """Return the number of steps in a checkpoint's name."""
     return int(folder.name.removeprefix("step-"))
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """Return the folders of a run's complete checkpoints, oldest first; they are not verified."""
+    return sorted(folder for folder in (run / FOLDER).glob(NAMES) if (folder / STATE).is_file())
 
 
 def _faults(damaged: dict[Path, str]) -> str:

@@ -14,8 +14,6 @@ from pathlib import Path
 import xxhash
 from safetensors import SafetensorError, safe_open
 
-from pipelines.common.files import sync_file, sync_folder
-
 STATE, WEIGHTS = "state.json", "model.safetensors"
 _CHUNK = 1 << 22
 
@@ -29,20 +27,12 @@ def list_files(folder: Path) -> Listing:
     return {path.relative_to(folder).as_posix(): (path.stat().st_size, _hash(path)) for path in files}
 
 
-def sync_tree(folder: Path) -> None:
-    """Make the operating system write every file and folder below a folder, and the folder itself, to the disk."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir():
-            sync_folder(path)
-        else:
-            sync_file(path)
-    sync_folder(folder)
-
-
-def fault_of(folder: Path) -> str | None:
+def fault_of(folder: Path, *, only_weights: bool = False) -> str | None:
     """Return what is wrong with a checkpoint in a few words, or None when it can be trusted.
 
-    Every listed file is read once. Files that are not listed (a converted copy of the state) are not looked at.
+    With `only_weights` only `state.json` and `model.safetensors` are looked at: enough for an export and for
+    `start.weights`, also where the engine's state was left behind. Every listed file is read once. Files that are not listed (a
+    converted copy of the state) are not looked at.
     """
     try:
         state = json.loads((folder / STATE).read_text())
@@ -53,7 +43,9 @@ def fault_of(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return f"{STATE} cannot be read"
     if listing is None:
-        return _fault_without_listing(folder)
+        return _fault_without_listing(folder, only_weights)
+    if only_weights:
+        listing = {WEIGHTS: listing[WEIGHTS]}
     for name, (size, digest) in listing.items():
         path = folder / name
         if not path.is_file():
@@ -69,13 +61,15 @@ def fault_of(folder: Path) -> str | None:
     return None
 
 
-def _fault_without_listing(folder: Path) -> str | None:
+def _fault_without_listing(folder: Path, only_weights: bool) -> str | None:
     """Return the first file of an earlier version's checkpoint that cannot be opened, or None."""
     try:
         with safe_open(folder / WEIGHTS, "pt") as weights:
             weights.keys()
     except (SafetensorError, OSError):
         return f"{WEIGHTS} is missing" if not (folder / WEIGHTS).exists() else f"{WEIGHTS} is cut or empty"
+    if only_weights:
+        return None
     # torch.save writes a zip archive, whose directory stands at its end.
     states = [*folder.glob("*.pt"), *(folder / "engine").glob("*.pt")]
     if not states:

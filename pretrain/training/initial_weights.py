@@ -12,7 +12,6 @@ from torch import Tensor
 from data_filters.errors import InputError
 from pretrain.tasks.task import Task
 from pretrain.training.checkpoint import find_newest
-from pretrain.training.checkpoint_files import fault_of
 
 
 def newest_checkpoint(weights: str) -> Path:
@@ -22,10 +21,8 @@ def newest_checkpoint(weights: str) -> Path:
     """
     folder = Path(weights).expanduser()
     if (folder / "state.json").is_file():
-        if fault := fault_of(folder):
-            raise InputError(f"start.weights {weights!r} is damaged ({fault}); name another checkpoint")
         return folder
-    found = find_newest(folder)
+    found = find_newest(folder, only_weights=True)
     found.warn()
     if found.newest is None:
         raise InputError(

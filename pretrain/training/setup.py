@@ -23,6 +23,7 @@ from pretrain.tasks.task import Task
 from pretrain.training.checkpoint import find_newest, list_checkpoints
 from pretrain.training.initial_weights import load_initial_weights
 from pretrain.training.prepared_run import PreparedRun
+from pretrain.training.stored_parts import store_parts, with_stored_tokenizer, with_stored_towers
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
     all damaged; a first step that is not before the last.
     """
     config = _with_absolute_start(config)
-    load_tokenizer(config.tokenizer)
+    load_tokenizer(with_stored_tokenizer(config, Path(folder)).tokenizer)
     # Absolute, because workers may run in another folder.
     data = tuple(absolute(uri) for uri in ([data] if isinstance(data, str) else data))
     source = open_data(config, data)
@@ -53,7 +54,10 @@ def prepare_run(config: PretrainConfig, data: str | Sequence[str], folder: str) 
 
 
 def write_run_config(run: PreparedRun) -> None:
-    """Write RUN/config.json: every value of the recipe, the data with its sha256s, and the hash for resuming."""
+    """Write RUN/config.json: every value of the recipe, the data with its sha256s, and the hash for resuming.
+
+    Writes RUN/parts too: what a checkpoint does not hold of published towers and tokenizers.
+    """
     folder = Path(run.folder)
     folder.mkdir(parents=True, exist_ok=True)
     document = {
@@ -64,6 +68,7 @@ def write_run_config(run: PreparedRun) -> None:
         "config_hash": run.config_hash,
     }
     write_json(folder / "config.json", document, ensure_ascii=True, end="")
+    store_parts(run.config, folder)
 
 
 # Any, here and below: only the task knows the type of its features.
@@ -76,7 +81,8 @@ def build_module(config: PretrainConfig) -> Task[Any]:
 def build_first_module(run: PreparedRun) -> Task[Any]:
     """Build the module for the run's first step, with the weights of `start` when the recipe names them.
 
-    When the run has a checkpoint, `start` is not read: the engine loads the checkpoint instead.
+    When the run has a checkpoint, neither `start` nor published towers are read: the engine loads
+    the checkpoint instead.
     """
     module, _ = _first_module(run)
     return module
@@ -84,7 +90,9 @@ def build_first_module(run: PreparedRun) -> Task[Any]:
 
 def build_reader(run: PreparedRun, rank: int, ranks: int) -> BatchReader:
     """Open the stream of batches of worker `rank` of `ranks`."""
-    return open_reader(run.config, open_data(run.config, run.data), rank, ranks)
+    return open_reader(
+        with_stored_tokenizer(run.config, Path(run.folder)), open_data(run.config, run.data), rank, ranks
+    )
 
 
 def learning_hash(config: PretrainConfig, source: Source) -> str:
@@ -94,10 +102,11 @@ def learning_hash(config: PretrainConfig, source: Source) -> str:
 
 def _first_module(run: PreparedRun) -> tuple[Task[Any], str]:
     """Return the module of `build_first_module`, and the remark of `load_initial_weights`."""
-    module, weights = build_module(run.config), run.config.start.weights
-    if weights and not list_checkpoints(Path(run.folder)):
-        return module, load_initial_weights(module, weights)
-    return module, ""
+    folder, weights = Path(run.folder), run.config.start.weights
+    resumes = bool(list_checkpoints(folder))
+    config = with_stored_tokenizer(run.config, folder)
+    module = build_module(with_stored_towers(config, folder) if resumes else config)
+    return module, load_initial_weights(module, weights) if weights and not resumes else ""
 
 
 def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
