@@ -31,13 +31,17 @@ def fault_of(folder: Path, *, only_weights: bool = False) -> str | None:
     """Return what is wrong with a checkpoint in a few words, or None when it can be trusted.
 
     With `only_weights` only `state.json` and `model.safetensors` are looked at: enough for an export and for
-    `start.weights`, also where the engine's state was left behind. Every listed file is read once. Files that are not listed (a
-    converted copy of the state) are not looked at.
+    `start.weights`, also where the engine's state was left behind. Every listed file is read once. Files that are not
+    listed (a converted copy of the state) are not looked at.
     """
     try:
         state = json.loads((folder / STATE).read_text())
         listing = state.get("files")
-        int(state["step"]), int(state["ranks"]), str(state["config_hash"])
+        if listing is not None:
+            listing = {name: (int(size), str(digest)) for name, (size, digest) in listing.items()}
+            listing[WEIGHTS]  # KeyError: the list is not one of a checkpoint
+        if not only_weights:  # what resuming reads
+            int(state["step"]), int(state["ranks"]), str(state["config_hash"])
     except FileNotFoundError:
         return f"{STATE} is missing"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
