@@ -105,7 +105,8 @@ def _published(name: str, field: str, kinds: tuple[str, ...]) -> PreTrainedModel
     try:
         if stored.is_file():
             values = json.loads(stored.read_text(encoding="utf-8"))
-            tower = AutoModel.from_config(AutoConfig.for_model(**values))
+            # In evaluation mode, as `from_pretrained` returns a tower: a resumed run must do what it did before.
+            tower = AutoModel.from_config(AutoConfig.for_model(**values)).eval()
         else:
             tower = AutoModel.from_pretrained(name)
     except (OSError, ValueError) as error:

@@ -73,7 +73,8 @@ def test_the_run_goes_on_from_the_one_before(data, good, tmp_path, caplog, damag
     prepared = small_run(data, run, SCHEDULE, model=TINY)
     warnings = [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()]
     assert len(warnings) == 1
-    assert str(newest) in warnings[0] and "step-00000008" in warnings[0]
+    assert str(newest) in warnings[0]
+    assert "step-00000008" in warnings[0]
     assert newest.is_dir()  # it is replaced only when another is complete
     run_local(prepared, lambda _: None)
     assert [folder.name for folder in sorted((run / "checkpoints").iterdir())] == [
@@ -97,7 +98,9 @@ def test_with_no_whole_checkpoint_the_run_is_refused_and_nothing_is_lost(data, g
     with pytest.raises(InputError) as raised:
         small_run(data, run, SCHEDULE, model=TINY)
     message = str(raised.value)
-    assert "step-00000008" in message and str(newest) in message and "\n" not in message
+    assert "step-00000008" in message
+    assert str(newest) in message
+    assert "\n" not in message
     assert sorted(path for path in run.rglob("*")) == before
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a checkpoint is noticed: files that are cut, empty, changed or missing, with a list and without."""
+"""What is wrong with a checkpoint is noticed: cut, empty, changed and missing files, with a list and without."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,9 @@ def test_a_listed_file_that_differs_is_named(tmp_path, name, damage, said):
     folder = checkpoint(tmp_path / "damaged")
     damage(folder / name)
     fault = fault_of(folder)
-    assert fault and fault.startswith(name) and said in fault
+    assert fault
+    assert fault.startswith(name)
+    assert said in fault
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "engine/shard_0.pt"])

@@ -10,7 +10,9 @@ def test_lines_from_the_first_step_on_and_a_cut_line_are_dropped(tmp_path):
     with (tmp_path / "keys" / "rank-1-of-2.jsonl").open("a") as file:
         file.write('{"step": 1, "ke')
     with (tmp_path / "keys" / "rank-0-of-3.jsonl").open("a") as file:
-        file.write('{"step": 1, "keys": []}')  # whole, but its end was not written: it would merge with the next
+        file.write(
+            '{"step": 1, "keys": []}'
+        )  # whole, but its end was not written: it would merge with the next
     drop_keys_from(tmp_path, 2)
     for rank, ranks in ((0, 2), (1, 2), (0, 3)):
         append_keys(tmp_path, rank, ranks, 2, [])

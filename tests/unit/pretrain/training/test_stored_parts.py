@@ -5,16 +5,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 from small_runs import sixteen_pairs, small_run
 from transformers import BertConfig, BertModel, SwinConfig, SwinModel
 
 from data_filters.errors import InputError
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export import get_format
-from pretrain.training.checkpoint import list_checkpoints, read_state
+from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.launch_local import run_local
 
-SHORT = {"steps": 2, "log_every": 1, "checkpoint_every": 2}
+SHORT = {"steps": 4, "log_every": 1, "checkpoint_every": 2, "keep_checkpoints": 2}
 
 
 @pytest.fixture
@@ -22,7 +23,9 @@ def published(tmp_path, monkeypatch) -> Path:
     """A folder with ./swin, ./bert and ./words, which is the current one: recipes name them by relative paths."""
     place = tmp_path / "place"
     place.mkdir()
-    swin = SwinConfig(image_size=32, patch_size=4, embed_dim=8, depths=[1, 1], num_heads=[1, 1], window_size=4)
+    swin = SwinConfig(
+        image_size=32, patch_size=4, embed_dim=8, depths=[1, 1], num_heads=[1, 1], window_size=4
+    )
     SwinModel(swin).save_pretrained(place / "swin")
     bert = BertConfig(
         vocab_size=8000,
@@ -46,7 +49,7 @@ def recipe_parts() -> dict:
 
 @pytest.fixture
 def finished(published, tmp_path) -> tuple[str, Path]:
-    """(data, run) of two steps; the published folders are gone afterwards, and the current folder is another."""
+    """(data, run) of four steps; the published folders are gone afterwards, and the current folder is another."""
     data, run = sixteen_pairs(tmp_path / "data"), tmp_path / "run"
     run_local(small_run(data, run, SHORT, **recipe_parts()), lambda _: None)
     for name in ("swin", "bert", "words"):
@@ -62,12 +65,15 @@ def test_a_run_is_exported_and_resumed_without_the_published_folders(finished, t
     summary = get_format("huggingface")(str(moved), str(tmp_path / "export"), checkpoint=None)
     assert summary.max_difference == 0
     card = (tmp_path / "export" / "README.md").read_text()
-    assert "`./swin`" in card and "`./bert`" in card and "tokenizer `./words`" in card
+    assert "`./swin`" in card
+    assert "`./bert`" in card
+    assert "tokenizer `./words`" in card
 
-    longer = SHORT | {"steps": 4}
-    prepared = small_run(data, run, longer, **recipe_parts())
-    run_local(prepared, lambda _: None)
-    assert read_state(list_checkpoints(run)[-1]).step == 4
+    straight = load_file(list_checkpoints(run)[-1] / "model.safetensors")
+    shutil.rmtree(list_checkpoints(run)[-1])
+    run_local(small_run(data, run, SHORT, **recipe_parts()), lambda _: None)
+    resumed = load_file(list_checkpoints(run)[-1] / "model.safetensors")
+    assert all(resumed[name].equal(value) for name, value in straight.items())
     recipe = json.loads((run / "config.json").read_text())["config"]
     assert recipe["model"]["image"]["pretrained"] == "./swin"  # the run is still of that recipe
 
