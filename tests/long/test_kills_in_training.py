@@ -1,4 +1,4 @@
-"""A run that is killed at random moments and started again ends as one that nobody disturbed: same losses, same weights.
+"""A run that is killed at random moments and started again ends as an undisturbed one: same losses, same weights.
 
 Twelve of fifteen kills are of `loupe pretrain --local`, three of a run of two Ray workers, of which one worker or the
 whole session is killed. Moments are drawn from the seed in a failing test's name.
@@ -59,7 +59,7 @@ def finish(process: subprocess.Popen, run: Path) -> None:
 
 
 def kill(process: subprocess.Popen, whole: bool) -> None:
-    """SIGKILL to the process and all that it started, or to one training worker of it; those that are gone are passed."""
+    """SIGKILL to the process and all that it started, or to one of its training workers."""
     family = psutil.Process(process.pid).children(recursive=True)
     workers = [child for child in family if any("RayTrainWorker" in part for part in child.cmdline())]
     targets = [psutil.Process(process.pid), *family] if whole or not workers else workers[:1]
