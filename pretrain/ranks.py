@@ -84,7 +84,8 @@ def decided_by_first_rank(decide: Callable[[], Decision]) -> Decision:
     dist.broadcast_object_list(answer)
     if answer[1] is not None:
         raise InputError(answer[1])
-    return answer[0]  # type: ignore[no-any-return]
+    decision: Decision = answer[0]
+    return decision
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:
