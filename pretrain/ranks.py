@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from data_filters.errors import InputError
+
+Decision = TypeVar("Decision")
 
 
 def world() -> tuple[int, int]:
@@ -59,3 +64,35 @@ class _Gather(torch.autograd.Function):
         total = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total[ctx.rank * ctx.count : (ctx.rank + 1) * ctx.count]
+
+
+def decided_by_first_rank(decide: Callable[[], Decision]) -> Decision:
+    """Return on every rank what `decide` returns on rank 0, where alone it runs; the value must be picklable.
+
+    An InputError of rank 0 is raised on every rank.
+    """
+    rank, ranks = world()
+    if ranks == 1:
+        return decide()
+    # Any: the value and a message, of which one is None.
+    answer: list[Any] = [None, None]
+    if rank == 0:
+        try:
+            answer[0] = decide()
+        except InputError as error:
+            answer[1] = str(error)
+    dist.broadcast_object_list(answer)
+    if answer[1] is not None:
+        raise InputError(answer[1])
+    decision: Decision = answer[0]
+    return decision
+
+
+def mean_over_ranks(value: Tensor) -> Tensor:
+    """Return the mean of a number over all ranks, without gradient; on one rank `value` itself."""
+    ranks = world()[1]
+    if ranks == 1:
+        return value
+    total = value.detach().float()
+    dist.all_reduce(total)
+    return total / ranks

@@ -96,11 +96,10 @@ def _train(
 
 
 def _is_finished(run: PreparedRun) -> bool:
-    """Whether the newest checkpoint is that of the last step."""
-    from pretrain.training.checkpoint import list_checkpoints, read_state
+    """Whether the newest checkpoint that can be trusted is that of the last step."""
+    from pretrain.training.checkpoint import find_newest
 
-    checkpoints = list_checkpoints(Path(run.folder))
-    return bool(checkpoints) and read_state(checkpoints[-1]).step >= run.total_steps
+    return find_newest(Path(run.folder)).step >= run.total_steps
 
 
 def reshard(

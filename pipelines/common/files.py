@@ -1,5 +1,7 @@
 """Reads JSON and writes files whole: under a temporary name, then renamed, so that a reader never sees half a file.
 
+A local file is on the disk (fsync) before it has its name, so a power cut leaves the old file or the new one.
+
 A URI is anything that fsspec opens (`s3://bucket/key`, `memory://x`, a local path); local files go through the
 operating system directly. A URI's folders are made where they are missing.
 """
@@ -106,6 +108,29 @@ def write_parquet(uri: Uri, table: pa.Table, *, compression: str = "zstd") -> No
     write_bytes(uri, buffer.getvalue())
 
 
+def sync_file(path: Uri) -> None:
+    """Wait until the disk holds the bytes of a local file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Uri) -> None:
+    """Wait until the disk holds the names in a local folder, as after a rename; where no disk can, nothing happens."""
+    with contextlib.suppress(OSError):  # some network file systems refuse this for folders
+        sync_file(path)
+
+
+def sync_tree(folder: Uri) -> None:
+    """Wait until the disk holds every file and folder below a local folder, and the folder itself."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_file(os.path.join(parent, name))
+        sync_folder(parent)
+
+
 def partial_name(path: str) -> str:
     """A temporary name for `path` while it is written: hidden, in the same folder, different at every call."""
     folder, name = posixpath.split(path)
@@ -138,7 +163,10 @@ def _renamed_at_the_end(fs: AbstractFileSystem, path: str) -> Iterator[str]:
     try:
         yield temporary
         if isinstance(fs, LocalFileSystem):
+            # Without the first, a power cut after the rename may leave an empty file under the final name.
+            sync_file(temporary)
             os.replace(temporary, path)
+            sync_folder(os.path.dirname(path))
         else:
             fs.mv(temporary, path)
     except BaseException as error:

@@ -17,7 +17,6 @@ from torch import Tensor
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
 from pipelines.common.paths import require_local
-from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.model_card import CardTexts, write_model_card
 from pretrain.export.record import RECORD, read_record
 from pretrain.export.run_folder import (
@@ -120,7 +119,7 @@ def export_folder(
 
 def save_tokenizer(source: Source, folder: Path) -> None:
     """Write the run's tokenizer, with the length limit that captions had in training."""
-    tokenizer = load_tokenizer(source.run.config.tokenizer)
+    tokenizer = source.run.tokenizer()
     tokenizer.model_max_length = max_tokens(source)
     tokenizer.save_pretrained(folder)
 

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
-from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
     ExportSummary,
     Source,
@@ -203,6 +202,6 @@ def _description(source: Source, graphs: list[Graph]) -> dict[str, object]:
         },
         "text": {
             "max_tokens": max_tokens(source),
-            "padding_id": load_tokenizer(source.run.config.tokenizer).pad_token_id,
+            "padding_id": source.run.tokenizer().pad_token_id,
         },
     }

@@ -25,7 +25,6 @@ from transformers import AutoConfig, AutoModel, SwinConfig
 
 from data_filters.errors import InputError
 from pipelines.common.files import write_json
-from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.export.folder import (
     ExportSummary,
     Source,
@@ -90,7 +89,7 @@ def _write(source: Source, folder: Path, final: Path) -> Written:
         )
     # open_clip recognises padding by this number alone.
     text = type(encoder.text_model.config).from_dict(encoder.text_model.config.to_dict())
-    text.pad_token_id = load_tokenizer(source.run.config.tokenizer).pad_token_id
+    text.pad_token_id = source.run.tokenizer().pad_token_id
     text.save_pretrained(folder)
     save_tokenizer(source, folder)
     return Written(check_parity(encoder, folder))

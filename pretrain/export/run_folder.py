@@ -2,13 +2,13 @@
 
 - `RUN/config.json`: the resolved recipe under `config`, the hash of recipe and data under `config_hash`, the
   data's URI under `data`, and under `shards` the uri, sample count and sha256 of each shard.
+- `RUN/parts/`: shapes of published towers and a tokenizer that is not shipped, so that an export needs the run alone.
 - `RUN/checkpoints/step-00000100/model.safetensors`: fp32 weights of the whole module; beside it `state.json`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from data_filters.errors import InputError
 from pretrain.config import PretrainConfig
@@ -24,10 +25,11 @@ from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.tasks import TASKS, read_config
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
+from pretrain.training.checkpoint import find_newest, list_checkpoints, step_of
+from pretrain.training.checkpoint_files import WEIGHTS, fault_of
+from pretrain.training.stored_parts import with_stored_tokenizer, with_stored_towers
 
 ENCODER_PREFIX = "dual_encoder."
-WEIGHTS = "model.safetensors"
-_STEP = re.compile(r"step-(\d+)")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class DualEncoderRun(RunFolder):
     """A run whose task trains a dual encoder, which an export can write."""
 
     config: DualEncoderConfig
+
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """The run's tokenizer: the stored one, else the one that the recipe names."""
+        return load_tokenizer(with_stored_tokenizer(self.config, self.path).tokenizer)
 
 
 def read_run(run: str) -> RunFolder:
@@ -92,32 +98,29 @@ def open_run(run: str) -> DualEncoderRun:
 
 
 def find_checkpoint(run: RunFolder, name: str | None = None) -> Checkpoint:
-    """The checkpoint of that name (`step-00000100`, `100`), or the newest whole one.
+    """The checkpoint of that name (`step-00000100`, `100`), or the newest whose weights verify.
 
-    Raises InputError when there is none, naming those that exist.
+    Raises InputError when there is none, naming those that exist, and when the weights of the named one are damaged.
     """
-    folder = run.path / "checkpoints"
-    whole = {
-        int(match[1]): path
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if (match := _STEP.fullmatch(path.name))
-        and (path / WEIGHTS).is_file()
-        and (path / "state.json").is_file()
-    }
-    if not whole:
-        raise InputError(
-            f"run {str(run.path)!r} has no checkpoint yet; let `loupe pretrain` reach its first one"
-        )
     if name is None:
-        step = max(whole)
-        return Checkpoint(whole[step], step)
+        found = find_newest(run.path, only_weights=True)
+        found.warn()
+        if found.newest is None:
+            raise InputError(
+                f"run {str(run.path)!r} has no checkpoint yet; let `loupe pretrain` reach its first one"
+            )
+        return Checkpoint(found.newest, step_of(found.newest))
+    known = {step_of(folder): folder for folder in list_checkpoints(run.path)}
     wanted = name.removeprefix("step-")
-    if not wanted.isdigit() or int(wanted) not in whole:
-        names = ", ".join(whole[step].name for step in sorted(whole))
+    if not wanted.isdigit() or int(wanted) not in known:
+        names = ", ".join(folder.name for folder in known.values()) or "none yet"
         raise InputError(
             f"checkpoint is {name!r}; run {str(run.path)!r} has {names}; name one of them, or none"
         )
-    return Checkpoint(whole[int(wanted)], int(wanted))
+    folder = known[int(wanted)]
+    if fault := fault_of(folder, only_weights=True):
+        raise InputError(f"checkpoint {folder} is damaged ({fault}); export another with --checkpoint")
+    return Checkpoint(folder, int(wanted))
 
 
 def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -136,7 +139,8 @@ def restore_encoder(run: DualEncoderRun, weights: dict[str, Tensor]) -> DualEnco
 
     Raises InputError when the weights do not fit the run's recipe.
     """
-    encoder = DualEncoder(run.config.model, len(load_tokenizer(run.config.tokenizer)))
+    model = with_stored_towers(run.config, run.path).model
+    encoder = DualEncoder(model, len(run.tokenizer()))
     encoder_weights = {
         name.removeprefix(ENCODER_PREFIX): tensor.float()
         for name, tensor in weights.items()

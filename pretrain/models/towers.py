@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 from transformers import (
+    AutoConfig,
     AutoModel,
     BertConfig,
     BertModel,
@@ -15,6 +20,9 @@ from transformers import (
 
 from data_filters.errors import InputError
 from pretrain.model_config import ImageTowerConfig, TextTowerConfig
+
+ARCHITECTURE = "architecture.json"
+"""Name of the file with a published tower's architecture in the folder of a run (see `stored_parts`)."""
 
 
 def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
@@ -74,13 +82,40 @@ def build_text_tower(config: TextTowerConfig, vocabulary_size: int) -> PreTraine
     return BertModel(bert)
 
 
-def _published(name: str, field: str, kinds: tuple[str, ...]) -> PreTrainedModel:
-    """The tower at a local path or of a hub name; `field` is the recipe's key, for messages."""
+# Any: JSON values.
+def published_architecture(name: str, field: str) -> dict[str, Any]:
+    """Return the architecture of the tower at a local path or of a hub name, as JSON values; no weights are read.
+
+    Raises InputError when it cannot be loaded; `field` is the recipe's key, for the message.
+    """
     try:
-        tower = AutoModel.from_pretrained(name)
+        config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{field} is {name!r}: {reason}; give a local folder or a hub name") from error
+        raise _not_found(name, field, error) from error
+    values: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
+    return values
+
+
+def _published(name: str, field: str, kinds: tuple[str, ...]) -> PreTrainedModel:
+    """The tower at a local path or of a hub name; `field` is the recipe's key, for messages.
+
+    A folder that a run stored (`ARCHITECTURE` in it) gives a tower with random weights, for a checkpoint to be loaded.
+    """
+    stored = Path(name) / ARCHITECTURE
+    try:
+        if stored.is_file():
+            values = json.loads(stored.read_text(encoding="utf-8"))
+            # In evaluation mode, as `from_pretrained` returns a tower: a resumed run must do what it did before.
+            tower = AutoModel.from_config(AutoConfig.for_model(**values)).eval()
+        else:
+            tower = AutoModel.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise _not_found(name, field, error) from error
     if tower.config.model_type not in kinds:
         raise InputError(f"{field} is a {tower.config.model_type}; allowed are {', '.join(kinds)}")
     return tower
+
+
+def _not_found(name: str, field: str, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0]
+    return InputError(f"{field} is {name!r}: {reason}; give a local folder or a hub name")

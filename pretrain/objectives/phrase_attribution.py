@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
-from pretrain.objectives.shared.means import mean_per_item
+from pretrain.objectives.shared.means import mean_of_real, mean_per_item
 from pretrain.regions.boxes import overlap, to_corners
 from pretrain.regions.soft_mask import home_cell
 
@@ -167,7 +167,10 @@ def generalised_iou(a: Float[Tensor, "... 4"], b: Float[Tensor, "... 4"]) -> Flo
 
 
 def _alignment(distillation: Distillation, claimed: Bool[Tensor, "S N C"], temperature: float) -> Tensor:
-    """Return the symmetric InfoNCE loss of objects and phrases over all trusted phrases of the S images."""
+    """Return the symmetric InfoNCE loss of objects and phrases among all trusted phrases of the S images.
+
+    It is this rank's share of the mean over the trusted phrases of all ranks (see `mean_of_real`).
+    """
     weights = distillation.attributions.clamp(min=0).masked_fill(~claimed, 0).to(distillation.patches.dtype)
     objects = F.normalize(weights @ distillation.patches, dim=-1).flatten(0, 1)
     phrases = distillation.phrases.flatten(0, 1)
@@ -182,7 +185,7 @@ def _alignment(distillation: Distillation, claimed: Bool[Tensor, "S N C"], tempe
         )
         / 2
     )
-    return losses.masked_fill(~real, 0).sum() / real.sum().clamp(min=1)
+    return mean_of_real(losses, real)
 
 
 def _loss(inputs: ObjectiveInputs, options: PhraseAttributionOptions) -> dict[str, Tensor]:

@@ -11,24 +11,25 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.tasks.task import Task
-from pretrain.training.checkpoint import list_checkpoints
+from pretrain.training.checkpoint import find_newest
 
 
 def newest_checkpoint(weights: str) -> Path:
-    """Return the checkpoint folder that `weights` names: a folder in RUN/checkpoints, or RUN for its newest one.
+    """Return the checkpoint folder that `weights` names: a folder in RUN/checkpoints, or RUN for its newest whole one.
 
-    Raises InputError when there is none.
+    Raises InputError when there is none, or only damaged ones.
     """
     folder = Path(weights).expanduser()
     if (folder / "state.json").is_file():
         return folder
-    checkpoints = list_checkpoints(folder)
-    if not checkpoints:
+    found = find_newest(folder, only_weights=True)
+    found.warn()
+    if found.newest is None:
         raise InputError(
             f"start.weights is {weights!r}, which is no checkpoint and no run that has one; give the output folder "
             "of `loupe pretrain`, or a folder in its checkpoints/"
         )
-    return checkpoints[-1]
+    return found.newest
 
 
 # Any: the type of a task's features does not matter here.

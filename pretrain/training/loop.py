@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -13,10 +12,20 @@ from torch import Tensor
 from pretrain.config import PretrainConfig
 from pretrain.data.batch_reader import BatchReader
 from pretrain.data.samples.batch import Batch
+from pretrain.ranks import decided_by_first_rank
 from pretrain.step_context import StepContext
 from pretrain.training.accumulation import accumulate_gradients
-from pretrain.training.checkpoint import CheckpointWriter, State, list_checkpoints, load_checkpoint
+from pretrain.training.checkpoint import (
+    CheckpointWriter,
+    Found,
+    State,
+    find_newest,
+    load_checkpoint,
+    read_state,
+    remove_leftovers,
+)
 from pretrain.training.engine import Engine
+from pretrain.training.key_log import append_keys, drop_keys_from
 from pretrain.training.metrics import Meter, MetricsLog
 from pretrain.training.prepared_run import PreparedRun
 from pretrain.training.profiler import step_profiler
@@ -36,12 +45,12 @@ def train(
     names on all ranks. Raises FloatingPointError, on all ranks, when a loss or the gradient norm is not finite.
     """
     config, schedule, folder = run.config, run.config.schedule, Path(run.folder)
-    checkpoints = list_checkpoints(folder)
-    first = load_checkpoint(engine, checkpoints[-1]).step if checkpoints else config.start.step
+    found = decided_by_first_rank(lambda: _clean_start(folder, config.start.step))
+    first = load_checkpoint(engine, found.newest).step if found.newest else config.start.step
     with ExitStack() as stack:
         log = stack.enter_context(MetricsLog(folder, first)) if engine.rank == 0 else None
         saver = stack.enter_context(
-            CheckpointWriter(engine, folder, schedule.keep_checkpoints, schedule.keep_steps)
+            CheckpointWriter(engine, folder, schedule.keep_checkpoints, schedule.keep_steps, found.damaged)
         )
         profiler = (
             stack.enter_context(step_profiler(folder, engine.rank, engine.device))
@@ -65,7 +74,8 @@ def train(
             scalars |= {"train/gradient_norm": norm, "train/learning_rate": rate}
             meter.record(scalars, config.data.batch_size, waited)
             if schedule.log_keys:
-                _append_keys(folder, engine, step, [key for part in parts for key in part.keys])
+                keys = [key for part in parts for key in part.keys]
+                append_keys(folder, engine.rank, engine.ranks, step, keys)
 
             if done % schedule.log_every == 0 or last:
                 due |= flags.settle()
@@ -80,6 +90,14 @@ def train(
                 timer.restart()
             if profiler:
                 profiler.step()
+
+
+def _clean_start(folder: Path, start: int) -> Found:
+    """Find the checkpoint to go on from, and remove what a killed process left of later steps."""
+    found = find_newest(folder)
+    remove_leftovers(folder)
+    drop_keys_from(folder, read_state(found.newest).step if found.newest else start)
+    return found
 
 
 def _optimise(
@@ -119,11 +137,3 @@ def _watched(values: dict[str, Tensor], norm: Tensor, config: PretrainConfig) ->
     """
     losses = {name: value for name, value in values.items() if name.endswith("loss")}
     return losses if config.engine.precision == "fp16" else losses | {"gradient_norm": norm}
-
-
-def _append_keys(run: Path, engine: Engine, step: int, keys: list[str]) -> None:
-    """Append the sample keys of one step to RUN/keys/, one file per rank."""
-    path = run / "keys" / f"rank-{engine.rank}-of-{engine.ranks}.jsonl"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps({"step": step, "keys": keys}) + "\n")

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pipelines.common.files import write_text
 from pretrain.ranks import world
 
 
@@ -98,7 +99,8 @@ class Meter:
 class MetricsLog:
     """Writes RUN/metrics.jsonl and RUN/tensorboard; only one rank may open it.
 
-    On resume the lines after the checkpoint's step are dropped, so no step appears twice.
+    On resume the lines after the checkpoint's step are dropped, and one that a kill cut short, so no step appears
+    twice; the file is replaced in one move, so a kill during it loses nothing.
     """
 
     def __init__(self, run: Path, first_step: int) -> None:
@@ -106,7 +108,7 @@ class MetricsLog:
 
         self.path = run / "metrics.jsonl"
         kept = [line for line in read_metrics(run) if line["step"] <= first_step]
-        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step + 1)
 
     # Any: JSON values; `step` is an int, the metrics are floats.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data_filters.errors import InputError
 from pretrain.export.run_folder import read_run
-from pretrain.training.checkpoint import list_checkpoints, read_state
+from pretrain.training.checkpoint import find_newest, read_state
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,14 @@ def reshard_run(run: str, world_size: int) -> Resharded:
 
     A run that resumes with another number of workers also converts its checkpoint by itself, but in one process. The
     result can be loaded by any number of workers; `world_size` is only checked against the recipe. Raises InputError
-    when the run has no checkpoint or `world_size` × `data.accumulation` does not divide the batch.
+    when the run has no whole checkpoint or `world_size` × `data.accumulation` does not divide the batch.
     """
     config = read_run(run).config
-    checkpoints = list_checkpoints(Path(run))
-    if not checkpoints:
+    found = find_newest(Path(run))
+    found.warn()
+    newest = found.newest
+    if newest is None:
         raise InputError(f"run {run!r} has no checkpoint yet; let `loupe pretrain` reach its first one")
-    newest = checkpoints[-1]
     try:
         config.with_workers(world_size)
     except ValueError as error:

@@ -21,7 +21,6 @@ from pipelines.common.config import Difference, differences, output_settings
 from pretrain.config import PretrainConfig
 from pretrain.data.shards.shard_records import ShardRecord
 from pretrain.tasks import read_config
-from pretrain.training.checkpoint import list_checkpoints, read_state
 from pretrain.training.run_record import RunRecord, ShardChange
 
 logger = logging.getLogger(__name__)
@@ -81,14 +80,12 @@ def check_settings(
 
 
 def data_changes(
-    folder: Path, record: RunRecord, shards: Sequence[ShardRecord], steps: int, accepted: bool
+    folder: Path, record: RunRecord, shards: Sequence[ShardRecord], steps: int, done: int, accepted: bool
 ) -> tuple[ShardChange, ...]:
-    """Return every change of the data since the run began, those of now included.
+    """Return every change of the data since the run began, those of now, after `done` of `steps` steps, included.
 
     Raises InputError when shards changed and that is not `accepted`; otherwise logs a warning that names them.
     """
-    checkpoints = list_checkpoints(folder)
-    done = read_state(checkpoints[-1]).step if checkpoints else 0
     changes = changed_shards(record.shards, shards, done)
     if changes and not accepted:
         raise InputError(

@@ -21,11 +21,12 @@ from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.data.shards.shard_records import ShardRecord, record_shards, version_of
 from pretrain.tasks import get_task
 from pretrain.tasks.task import Task
-from pretrain.training.checkpoint import list_checkpoints
+from pretrain.training.checkpoint import find_newest, list_checkpoints
 from pretrain.training.initial_weights import load_initial_weights, newest_checkpoint
 from pretrain.training.prepared_run import PreparedRun
 from pretrain.training.resuming import check_settings, data_changes, earlier_config
 from pretrain.training.run_record import RunRecord, read_run_record, write_run_record
+from pretrain.training.stored_parts import store_parts, with_stored_tokenizer, with_stored_towers
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +47,15 @@ def prepare_run(
 
     Raises InputError when something does not fit: no committed data; a tar that is not what its manifest says; fewer
     samples than a batch; an output folder of a run that learns with other settings or from other data; no phrases where
-    an objective learns from them; initial weights that are absent or of another shape; a first step that is not before
-    the last.
+    an objective learns from them; initial weights that are absent or of another shape; checkpoints that are all
+    damaged; a first step that is not before the last.
     """
     folder = require_local("output", folder)
     config = _with_absolute_start(config)
     root = Path(folder).absolute()
     record = read_run_record(root)
     config = config.with_published_pixels(earlier_config(root, record) if record else None)
-    load_tokenizer(config.tokenizer)
+    load_tokenizer(with_stored_tokenizer(config, root).tokenizer)
     # Absolute, because workers may run in another folder.
     data = tuple(absolute(uri) for uri in ([data] if isinstance(data, str) else data))
     known = record.shards if record else ()
@@ -68,6 +69,8 @@ def prepare_run(
         logger.warning("%s", remark)
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
     shards = tuple(record_shards(source.found(), known, read_all=verify))
+    newest = find_newest(root)
+    newest.warn()
     run = PreparedRun(
         config=config,
         data=data,
@@ -76,14 +79,18 @@ def prepare_run(
         config_hash=learning_hash(config, shards, shares),
         shards=shards,
         shares=shares,
-        changes=data_changes(root, record, shards, steps, accept_changed_data) if record else (),
+        changes=data_changes(root, record, shards, steps, newest.step, accept_changed_data) if record else (),
     )
     _check_start(run)
     return run
 
 
 def write_run_config(run: PreparedRun) -> None:
-    """Write RUN/config.json: every value of the recipe, the data with its sha256s, and the hash of both."""
+    """Write RUN/config.json: every value of the recipe, the data with its sha256s, and the hash of both.
+
+    Writes RUN/parts too: what a checkpoint does not hold of published towers and tokenizers.
+    """
+    folder = Path(run.folder)
     record = RunRecord(
         config=run.config.model_dump(mode="json"),
         shards=run.shards,
@@ -91,7 +98,8 @@ def write_run_config(run: PreparedRun) -> None:
         total_steps=run.total_steps,
         changes=run.changes,
     )
-    write_run_record(Path(run.folder), record, run.data, run.config_hash)
+    write_run_record(folder, record, run.data, run.config_hash)
+    store_parts(run.config, folder)
 
 
 # Any, here and below: only the task knows the type of its features.
@@ -104,7 +112,8 @@ def build_module(config: PretrainConfig) -> Task[Any]:
 def build_first_module(run: PreparedRun) -> Task[Any]:
     """Build the module for the run's first step, with the weights of `start` when the recipe names them.
 
-    When the run has a checkpoint, `start` is not read: the engine loads the checkpoint instead.
+    When the run has a checkpoint, neither `start` nor published towers are read: the engine loads
+    the checkpoint instead.
     """
     module, _ = _first_module(run)
     return module
@@ -112,7 +121,12 @@ def build_first_module(run: PreparedRun) -> Task[Any]:
 
 def build_reader(run: PreparedRun, rank: int, ranks: int) -> BatchReader:
     """Open the stream of batches of worker `rank` of `ranks`."""
-    return open_reader(run.config, reopen_data(run.config, run.data, run.shards), rank, ranks)
+    return open_reader(
+        with_stored_tokenizer(run.config, Path(run.folder)),
+        reopen_data(run.config, run.data, run.shards),
+        rank,
+        ranks,
+    )
 
 
 def learning_hash(config: PretrainConfig, shards: Sequence[ShardRecord], shares: Sequence[int] | None) -> str:
@@ -125,10 +139,11 @@ def learning_hash(config: PretrainConfig, shards: Sequence[ShardRecord], shares:
 
 def _first_module(run: PreparedRun) -> tuple[Task[Any], str]:
     """Return the module of `build_first_module`, and the remark of `load_initial_weights`."""
-    module, weights = build_module(run.config), run.config.start.weights
-    if weights and not list_checkpoints(Path(run.folder)):
-        return module, load_initial_weights(module, weights)
-    return module, ""
+    folder, weights = Path(run.folder), run.config.start.weights
+    resumes = bool(list_checkpoints(folder))
+    config = with_stored_tokenizer(run.config, folder)
+    module = build_module(with_stored_towers(config, folder) if resumes else config)
+    return module, load_initial_weights(module, weights) if weights and not resumes else ""
 
 
 def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:

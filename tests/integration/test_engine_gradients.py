@@ -5,6 +5,7 @@ stochastic depth are on: the reference encodes each micro-batch with the same se
 """
 
 import os
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import multiprocessing as mp
 
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives import OBJECTIVES
+from pretrain.objectives.shared import means
 from pretrain.step_context import StepContext
 from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
@@ -171,17 +173,36 @@ def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
         total = total + bare_losses(alone, encoded, whole)
     alone.objectives = {name: options for name, options in objectives.items() if name not in GATHERED}
     if alone.objectives:
-        buffers = {key: value.clone() for key, value in alone.named_buffers()}
-        for rank in range(RANKS):
-            torch.manual_seed(seed(rank))
-            parts_of_rank = slice(rank * count, (rank + 1) * count)
-            values = alone.losses(
-                concatenate(encoded[parts_of_rank]), concatenate(whole[parts_of_rank]), context(rank)
-            )
-            total = total + values["loss"] / RANKS
-            restore(alone, buffers)
+        numbers_of_phrases: list[torch.Tensor] = []
+        if "phrase_attribution" in alone.objectives:  # its mean is over the trusted phrases of all ranks
+
+            def note(number: torch.Tensor) -> torch.Tensor:
+                numbers_of_phrases.append(number)
+                return number
+
+            with patch.object(means, "mean_over_ranks", note), torch.no_grad():
+                losses_of_ranks(alone, encoded, whole, count)
+            assert len(numbers_of_phrases) == RANKS
+        average = sum(numbers_of_phrases) / RANKS
+        with patch.object(means, "mean_over_ranks", lambda _number: average):
+            total = total + losses_of_ranks(alone, encoded, whole, count)
     total.backward()
     return total.item()
+
+
+def losses_of_ranks(alone: DualEncoderTask, encoded: list, whole: list, count: int) -> torch.Tensor:
+    """Return the mean of the ranks' losses, which are computed one after another from the same buffers."""
+    buffers = {key: value.clone() for key, value in alone.named_buffers()}
+    total = torch.zeros(())
+    for rank in range(RANKS):
+        torch.manual_seed(seed(rank))
+        parts_of_rank = slice(rank * count, (rank + 1) * count)
+        values = alone.losses(
+            concatenate(encoded[parts_of_rank]), concatenate(whole[parts_of_rank]), context(rank)
+        )
+        total = total + values["loss"] / RANKS
+        restore(alone, buffers)
+    return total
 
 
 def bare_losses(alone: DualEncoderTask, encoded: list, whole: list) -> torch.Tensor:

@@ -65,9 +65,14 @@ class DeepSpeedEngine:
     # Any: the engine does not know the type of the task's features.
     def __init__(self, module: Task[Any], config: PretrainConfig) -> None:
         optimizer = build_optimizer(module, config.optimizer)
+        # Stage 0 in bf16 and fp16 does a step on gradients of zero here, to make the optimiser's state. At a rate of 0
+        # it decays no weights; without its state, which torch makes again, it does not count as a step of Adam.
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0  # `step` sets each group's rate
         self.engine, *_ = deepspeed.initialize(
             model=module, optimizer=optimizer, config=deepspeed_settings(config), dist_init_required=False
         )
+        optimizer.state.clear()
         self.module = module
         self.device = torch.device(self.engine.device)
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()

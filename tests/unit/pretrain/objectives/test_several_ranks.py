@@ -14,6 +14,7 @@ import torch, torch.distributed as dist
 from torch.nn import functional as F
 from pretrain.objectives.hard_negative import hard_negative_loss
 from pretrain.objectives.late_interaction import late_interaction_loss
+from pretrain.objectives.shared.means import mean_of_real
 from pretrain.objectives.sigmoid import sigmoid_loss
 
 rank, ranks, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -22,6 +23,7 @@ if ranks > 1:
 torch.manual_seed(0)
 features = torch.randn(8, 6), torch.randn(8, 6), torch.randn(8, 5, 6), torch.randn(8, 4, 6)
 mask = torch.arange(4) < torch.tensor([4, 2, 1, 3, 4, 4, 2, 1])[:, None]
+late = torch.arange(8)[:, None] >= 4
 weight = torch.nn.Parameter(torch.eye(6) + 0.3 * torch.randn(6, 6))
 scale, bias = torch.nn.Parameter(torch.tensor([2.0])), torch.nn.Parameter(torch.tensor([-1.0]))
 share = slice(rank * 8 // ranks, (rank + 1) * 8 // ranks)
@@ -35,6 +37,11 @@ OBJECTIVES = {
     "sigmoid": lambda x, y, p, w: sigmoid_loss(x, y, scale, bias, chunk=3),
     "hard_negative_max": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="max"),
     "hard_negative_sum": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="sum"),
+    # 10 real words on one rank, 11 on the other; then 11 and none.
+    "mean_of_real": lambda x, y, p, w: {"_loss": mean_of_real((w - x[:, None])[..., 0].square(), mask[share])},
+    "mean_of_real_0": lambda x, y, p, w: {
+        "_loss": mean_of_real((w - x[:, None])[..., 0].square(), (mask & late)[share])
+    },
 }
 numbers_by_name = {}
 for name, objective in OBJECTIVES.items():
@@ -90,6 +97,8 @@ def numbers(tmp_path_factory):
         ("sigmoid", 1e-5),
         ("hard_negative_max", 1e-5),
         ("hard_negative_sum", 1e-5),
+        ("mean_of_real", 1e-5),
+        ("mean_of_real_0", 1e-5),
     ],
 )
 def test_gradients_of_two_ranks_are_those_of_the_whole_batch(name, tolerance, numbers):

@@ -1,0 +1,81 @@
+"""RUN/parts: shapes of published towers, and the tokenizer, so that a run's checkpoint can be opened without them.
+
+A recipe names published towers and tokenizers by a local path or a hub name. The weights of the towers are in the
+checkpoint; `parts/image/architecture.json`, `parts/text/architecture.json` and `parts/tokenizer/` hold the rest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TypeVar
+
+from pipelines.common.files import partial_name, sync_tree, write_json
+from pretrain.config import PretrainConfig
+from pretrain.data.samples.tokenizer import SHIPPED, load_tokenizer
+from pretrain.model_config import ImageTowerConfig, ModelConfig, TextTowerConfig
+from pretrain.models.towers import ARCHITECTURE, published_architecture
+
+FOLDER = "parts"
+
+
+def store_parts(config: PretrainConfig, run: Path) -> None:
+    """Write the architectures of published towers and the tokenizer into the run; what is stored stays as it is.
+
+    Raises InputError when one that is not stored cannot be loaded.
+    """
+    for name, tower in _published_towers(config).items():
+        file = run / FOLDER / name / ARCHITECTURE
+        if not file.is_file():
+            write_json(file, published_architecture(str(tower.pretrained), f"model.{name}.pretrained"))
+    _store_tokenizer(config.tokenizer, run / FOLDER / "tokenizer")
+
+
+Config = TypeVar("Config", bound=PretrainConfig)
+
+
+def with_stored_towers(config: Config, run: Path) -> Config:
+    """Return the recipe with the run's stored architectures in place of published towers, which then have no weights.
+
+    For a module into which a checkpoint is loaded. A tower that is not stored stays as it is.
+    """
+    stored = {
+        name: tower.model_copy(update={"pretrained": str(run.absolute() / FOLDER / name)})
+        for name, tower in _published_towers(config).items()
+        if (run / FOLDER / name / ARCHITECTURE).is_file()
+    }
+    if not stored:
+        return config
+    model: ModelConfig = config.model  # type: ignore[attr-defined]  # a config with published towers has it
+    return config.model_copy(update={"model": model.model_copy(update=stored)})
+
+
+def with_stored_tokenizer(config: Config, run: Path) -> Config:
+    """Return the recipe with the run's stored tokenizer in place of the one it names, where one is stored."""
+    folder = run.absolute() / FOLDER / "tokenizer"
+    if config.tokenizer == SHIPPED or not folder.is_dir():
+        return config
+    return config.model_copy(update={"tokenizer": str(folder)})
+
+
+def _published_towers(config: PretrainConfig) -> dict[str, ImageTowerConfig | TextTowerConfig]:
+    """Return the towers with published weights, by their key in `model`; tasks without towers have none."""
+    model = getattr(config, "model", None)
+    if not isinstance(model, ModelConfig):
+        return {}
+    towers: dict[str, ImageTowerConfig | TextTowerConfig] = {"image": model.image, "text": model.text}
+    return {name: tower for name, tower in towers.items() if tower.pretrained is not None}
+
+
+def _store_tokenizer(tokenizer: str, folder: Path) -> None:
+    """Write the files of a tokenizer that is not shipped into `folder`, unless they are there."""
+    if tokenizer == SHIPPED or folder.is_dir():
+        return
+    partial = Path(partial_name(str(folder)))
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        load_tokenizer(tokenizer).save_pretrained(str(partial))
+        sync_tree(partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
