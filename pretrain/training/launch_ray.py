@@ -115,11 +115,15 @@ def _worker(settings: dict[str, Any]) -> None:
     engine = DeepSpeedEngine(build_first_module(run), run.config)
     reader = build_reader(run, context.get_world_rank(), ranks)
     try:
-        train(engine, reader, run, ray.train.report)
+        # Nothing goes to ray.train.report: it blocks until Ray's next poll, up to 2 s for each logged step. The driver
+        # reads metrics.jsonl.
+        train(engine, reader, run, lambda metrics: None)
     except tuple(FAULTS.values()) as error:
         _write_fault(folder, error)
         if not isinstance(error, FloatingPointError):
             raise  # an InputError is of this rank only: the others wait in a collective until Ray ends them
+    finally:
+        engine.close()  # Ray destroys the process group, whose threads end only when nothing else holds it
 
 
 def _write_fault(run: Path, error: Exception) -> None:
