@@ -21,6 +21,7 @@ from data_filters.errors import InputError
 from pipelines.common.files import write_json
 from pretrain.config import WorkersConfig
 from pretrain.tasks import read_config
+from pretrain.training.interruption import ended_by_signals
 from pretrain.training.loop import train
 from pretrain.training.metrics import read_metrics
 from pretrain.training.prepared_run import PreparedRun
@@ -73,7 +74,8 @@ def run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None]
     )
     fault = Path(run.folder) / FAULT
     fault.unlink(missing_ok=True)
-    with _following(Path(run.folder), report):
+    # After ray.init, which sets a handler of its own.
+    with ended_by_signals(run.folder), _following(Path(run.folder), report):
         trainer.fit()
     if fault.exists():
         document = json.loads(fault.read_text())

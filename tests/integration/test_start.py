@@ -5,7 +5,6 @@ Loop and engine run as in the workers, but in spawned processes instead of Ray's
 
 import io
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 
