@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +16,24 @@ from torch import Tensor
 from data_filters.errors import InputError
 
 Decision = TypeVar("Decision")
+
+
+@contextmanager
+def process_group(store: Path, rank: int, ranks: int, backend: str = "gloo") -> Iterator[None]:
+    """Make this process rank `rank` of `ranks`, and destroy the group on every way out.
+
+    The ranks of one machine meet through the file `store`, which must be new: no port is taken. LOCAL_RANK, RANK and
+    WORLD_SIZE are set, as DeepSpeed reads them. What still holds the group (an engine) must be gone or closed before
+    the context ends, or the group's threads live on until the process ends.
+    """
+    os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
+    dist.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=ranks)
+    try:
+        yield
+    finally:
+        gc.collect()  # engines refer to themselves, and to the group
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def world() -> tuple[int, int]:

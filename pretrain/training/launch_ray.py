@@ -22,6 +22,7 @@ from pipelines.common.files import write_json
 from pipelines.common.ownership import owned
 from pretrain.config import WorkersConfig
 from pretrain.tasks import read_config
+from pretrain.training.interruption import ended_by_signals
 from pretrain.training.loop import train
 from pretrain.training.metrics import read_metrics
 from pretrain.training.prepared_run import PreparedRun
@@ -80,7 +81,8 @@ def _run_distributed(run: PreparedRun, report: Callable[[dict[str, float]], None
     )
     fault = Path(run.folder) / FAULT
     fault.unlink(missing_ok=True)
-    with _following(Path(run.folder), report):
+    # After ray.init, which sets a handler of its own.
+    with ended_by_signals(run.folder), _following(Path(run.folder), report):
         trainer.fit()
     if fault.exists():
         document = json.loads(fault.read_text())
@@ -122,11 +124,15 @@ def _worker(settings: dict[str, Any]) -> None:
     engine = DeepSpeedEngine(build_first_module(run), run.config)
     reader = build_reader(run, context.get_world_rank(), ranks)
     try:
-        train(engine, reader, run, ray.train.report)
+        # Nothing goes to ray.train.report: it blocks until Ray's next poll, up to 2 s for each logged step. The driver
+        # reads metrics.jsonl.
+        train(engine, reader, run, lambda metrics: None)
     except tuple(FAULTS.values()) as error:
         _write_fault(folder, error)
         if not isinstance(error, FloatingPointError):
             raise  # an InputError is of this rank only: the others wait in a collective until Ray ends them
+    finally:
+        engine.close()  # Ray destroys the process group, whose threads end only when nothing else holds it
 
 
 def _write_fault(run: Path, error: Exception) -> None:

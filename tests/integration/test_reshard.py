@@ -8,6 +8,7 @@ import io
 import json
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from torch import multiprocessing as mp
 
 from data_filters.errors import InputError
 from pipelines.shards.writer import write_shard
+from pretrain.ranks import process_group
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.checkpoint import list_checkpoints, read_state
 from pretrain.training.launch_local import run_local
@@ -68,9 +70,7 @@ def recipe(stage: int, workers: int) -> DualEncoderConfig:
 
 def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, killed_at: int) -> None:
     torch.set_num_threads(1)
-    os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
-    store = f"file://{run}.store-{ranks}-{killed_at}"
-    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks)
+    store = Path(f"{run}.store-{ranks}-{killed_at}")
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
     from pretrain.training.loop import train
 
@@ -78,10 +78,11 @@ def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, killed_at: 
         if metrics["step"] == killed_at and rank == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    prepared = prepare_run(recipe(stage, ranks), data, run)
-    engine = DeepSpeedEngine(build_module(prepared.config), prepared.config)
-    train(engine, build_reader(prepared, rank, ranks), prepared, report)
-    torch.distributed.destroy_process_group()
+    with process_group(store, rank, ranks):
+        prepared = prepare_run(recipe(stage, ranks), data, run)
+        engine = DeepSpeedEngine(build_module(prepared.config), prepared.config)
+        with closing(engine):
+            train(engine, build_reader(prepared, rank, ranks), prepared, report)
 
 
 def start(ranks: int, stage: int, data: str, run: Path, killed_at: int = 0) -> None:

@@ -15,7 +15,7 @@ import yaml
 from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.metrics import read_metrics
 
-STEPS, EVERY = 24, 8
+STEPS, EVERY = 96, 8
 RECIPE = {
     "name": "resume",
     "model": {

@@ -5,7 +5,7 @@ Loop and engine run as in the workers, but in spawned processes instead of Ray's
 
 import io
 import json
-import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import multiprocessing as mp
 
 from pipelines.shards.writer import write_shard
+from pretrain.ranks import process_group
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.launch_local import run_local
 from pretrain.training.metrics import read_metrics
@@ -72,16 +73,15 @@ def recipe(stage: int, workers: int, start: dict) -> DualEncoderConfig:
 
 def one_rank(rank: int, ranks: int, stage: int, data: str, run: str, start: dict) -> None:
     torch.set_num_threads(1)
-    os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
-    store = f"file://{run}.store"
-    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks)
+    store = Path(f"{run}.store")
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
     from pretrain.training.loop import train
 
-    prepared = prepare_run(recipe(stage, ranks, start), data, run)
-    engine = DeepSpeedEngine(build_first_module(prepared), prepared.config)
-    train(engine, build_reader(prepared, rank, ranks), prepared, lambda _: None)
-    torch.distributed.destroy_process_group()
+    with process_group(store, rank, ranks):
+        prepared = prepare_run(recipe(stage, ranks, start), data, run)
+        engine = DeepSpeedEngine(build_first_module(prepared), prepared.config)
+        with closing(engine):
+            train(engine, build_reader(prepared, rank, ranks), prepared, lambda _: None)
 
 
 def keys_read(run: Path) -> dict[int, list[str]]:

@@ -18,7 +18,7 @@ import deepspeed
 import torch
 import torch.distributed as dist
 from deepspeed.checkpoint import ds_to_universal
-from deepspeed.utils import safe_get_full_fp32_param, safe_set_full_fp32_param
+from deepspeed.utils import groups, safe_get_full_fp32_param, safe_set_full_fp32_param
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -112,6 +112,14 @@ class DeepSpeedEngine:
         self.engine.step()
         norm = self.engine.get_global_grad_norm() if norm is None else norm
         return torch.as_tensor(norm, dtype=torch.float32, device=self.device)
+
+    def close(self) -> None:
+        """Let go of the process group, whose threads end only when nothing holds it. The engine is of no use then."""
+        self.engine.destroy()
+        del self.engine
+        for parameter in self.module.parameters():
+            vars(parameter).pop("_dp_group", None)
+        groups._release_process_group_references()
 
     def parameter_limits(self) -> dict[str, float]:
         """Return the task's limits: parameter's name → upper limit of its entries."""
