@@ -169,7 +169,7 @@ class LockFile:
             return False
         found = _read(self.path)
         if found is None or found.id != first.id:  # another taker was done before the claim was made
-            claim.unlink()
+            claim.unlink(missing_ok=True)
             return False
         os.replace(own, self.path)
         for left in self._claims_from(first, owner):
@@ -234,7 +234,10 @@ def _link(own: Path, name: Path) -> bool:
     try:
         os.link(own, name)
     except FileExistsError:
-        return os.path.samefile(own, name)  # over NFS the answer to a first attempt may be lost
+        try:
+            return os.path.samefile(own, name)  # over NFS the answer to a first attempt may be lost
+        except FileNotFoundError:  # removed meanwhile
+            return False
     except OSError:
         # FAT, some FUSE and network file systems have no links. The record is there a moment after the name.
         try:

@@ -61,10 +61,13 @@ def manifest_files(uri: Uri) -> tuple[AbstractFileSystem, list[ManifestFile]]:
     if not fs.isdir(folder):
         return fs, []
     files = [
-        file for file in fs.ls(folder, detail=False) if fnmatchcase(posixpath.basename(file), "[!.]*.json")
+        file
+        for file in sorted(fs.ls(folder, detail=False))
+        if fnmatchcase(posixpath.basename(file), "[!.]*.json")
     ]
-    contents = fs.cat(files) if files else {}
-    read = [(path, *_classify(content)) for path, content in sorted(contents.items())]
+    # Not fs.cat, which would take a name with brackets for a pattern.
+    contents = fs.cat_ranges(files, None, None, on_error="raise")
+    read = [(path, *_classify(content)) for path, content in zip(files, contents, strict=True)]
     return fs, [ManifestFile(path, manifest) for path, is_ours, manifest in read if is_ours]
 
 

@@ -90,7 +90,7 @@ def test_files_that_are_no_images_are_counted_and_hidden_ones_are_not_looked_at(
     (tmp_path / "cup" / "y.jpg").write_bytes(b"no picture")
     stream = LabelledStream(str(tmp_path))
     assert [one.key for one in stream] == ["cup/x.jpg"]
-    assert stream.skipped == {"other_file": 2, "broken_image": 1}
+    assert stream.skipped == {"other_file": 2, "unknown_image_format": 1}
 
 
 def test_names_that_are_not_utf8(tmp_path):
