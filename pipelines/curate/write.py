@@ -8,9 +8,7 @@ Phrases are found here, in the captions of the kept pairs.
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import lru_cache
 
-from data_filters.phrases import PhraseExtractor
 from data_filters.sample import (
     METADATA_EXTENSION,
     dump_metadata,
@@ -26,7 +24,7 @@ from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
 from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
-from pipelines.phrases.config import PhrasesConfig
+from pipelines.phrases.config import PhrasesConfig, parser
 from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
 from pipelines.shards.reader import read_members
 from pipelines.shards.record import (
@@ -107,14 +105,8 @@ def _phrases(
         return [() for _ in keys]
     samples = (sample_from_members(key, parts) for key, parts in zip(keys, contents, strict=True))
     captions = [sample.caption or "" for sample in samples]
-    spans = _extractor(config)(captions)
+    spans = parser(config)(captions)
     return [phrases_at(caption, of_caption) for caption, of_caption in zip(captions, spans, strict=True)]
-
-
-@lru_cache(maxsize=1)
-def _extractor(config: PhrasesConfig) -> PhraseExtractor:
-    """One parser per process: a Ray worker takes many shards, and loading takes longer than parsing one."""
-    return config.load()
 
 
 def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
