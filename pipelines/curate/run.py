@@ -189,9 +189,10 @@ def _decide(scanned: Scanned, config: CurateConfig) -> Decision:
 def _check_bad_fraction(funnel: Funnel, config: CurateConfig, output: str | None) -> None:
     if funnel.quarantined > config.max_bad_fraction * funnel.samples:
         reasons = ", ".join(f"{reason} {count}" for reason, count in funnel.quarantine.items())
+        about = " (estimated)" if funnel.estimated else ""
         where = f"; see {output}/quarantine/*.parquet" if output else ""
         raise TooManyBadSamples(
-            f"{funnel.quarantined} of {funnel.samples} samples cannot be read ({reasons}), more than "
+            f"{funnel.quarantined} of {funnel.samples} samples{about} cannot be read ({reasons}), more than "
             f"max_bad_fraction {config.max_bad_fraction}{where}; mend the shards or raise max_bad_fraction"
         )
 

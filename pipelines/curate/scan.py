@@ -62,6 +62,17 @@ def scan(unit: Unit) -> Scanned:
     is taken down. Raises ShardChanged when somebody changes the shard meanwhile.
     """
     before = witness(unit.uri)
+    try:
+        scanned = _scan(unit, before)
+    except BrokenShard:  # it was longer when its headers were read
+        check_unchanged(unit.uri, before)
+        raise
+    check_unchanged(unit.uri, before)
+    return scanned
+
+
+def _scan(unit: Unit, before: Witness) -> Scanned:
+    """`scan` of a shard that nobody changes."""
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
             scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest(), witness=before)
@@ -84,7 +95,6 @@ def scan(unit: Unit) -> Scanned:
                     )
         scanned.quarantine += _sparse_rows(unit, contents)
         scanned.quarantine += _damage_rows(unit, contents, os.path.getsize(path))
-    check_unchanged(unit.uri, before)
     return scanned
 
 
@@ -153,11 +163,14 @@ def _sparse_rows(unit: Unit, contents: Contents) -> Iterator[Row]:
 
 def _damage_rows(unit: Unit, contents: Contents, total: int) -> Iterator[Row]:
     """A row for each damage of the tar with the number of samples that it has cost: 0 where none may have been lost."""
+    before = 0
     for hit in contents.hits:
-        loss = count_lost(unit, contents, hit, total)
+        loss = count_lost(unit, contents, hit, total, before)
+        before += loss.count
         error = BrokenShard(unit.shard, hit.damage.offset, hit.damage.reason)
         key = hit.keys[0] if hit.keys else None
-        yield _quarantined(unit, hit.damage.offset, key, "broken_shard", error, loss.count, loss.basis)
+        row = _quarantined(unit, hit.damage.offset, key, "broken_shard", error, loss.count, loss.basis)
+        yield {**row, "estimated": loss.estimated}
 
 
 def _quarantined(
@@ -180,6 +193,7 @@ def _quarantined(
         "reason": reason,
         "exception": printable(text[:MAX_TEXT]),
         "count": count,
+        "estimated": False,
     }
 
 
