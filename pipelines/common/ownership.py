@@ -4,8 +4,8 @@
 imports neither torch nor ray, so a second start is refused before they are loaded.
 
 `Ownership` is what a kind of storage has to offer. For local folders that is `LockFile`. On an object store nothing
-holds a folder yet (`NoLock`): a store needs conditional writes for it, whose calls differ from store to store; what
-is written there is whole objects under their final names, so the later of two writers wins for each object.
+holds a folder yet (`NoLock`): a store needs conditional writes for it, whose calls differ from store to store; objects
+appear whole there, so the later of two writers wins for each object.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ _held: dict[tuple[int, str], int] = {}
 def owned(output: str, command: str | None = None, patience: Patience | None = None) -> Iterator[None]:
     """Own the folder `output` while the context is open; it is made where it is missing.
 
-    Inside a context of the same thread nothing is done. `command` is what a refused process is told, by default this
-    process's command line. The folder is given back at the end, after an error, and at SIGTERM; folders that were made
-    and stayed empty are removed again.
+    Inside a context of the same thread nothing is done. The line that refuses another process names `command`, by
+    default this process's command line. The folder is given back at the end, after an error, and at SIGTERM; folders
+    that were made and stayed empty are removed again.
 
     Raises InputError when another process owns the folder, or nothing can be written there; RuntimeError, on the main
     thread, when another process has taken the folder over while this one was suspended.

@@ -116,7 +116,7 @@ def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: list
     for member in members:
         if member.extension in read and member.length > MAX_PART:
             raise BrokenSample("too_large", f"{key}.{member.extension} has {member.length} bytes")
-    sparse_names = members_read([*names, *(one.extension for one in sparse)]) - read
+    sparse_names = members_read([*names, *(member.extension for member in sparse)]) - read
     if sparse_names:
         raise BrokenSample("sparse_member", f"{key}.{min(sparse_names)} is stored sparse; {_WITHOUT_SPARSE}")
     sample = sample_from_members(key, parts)

@@ -51,7 +51,7 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
     """
     unit = scanned.unit
     remove_file(manifest_uri(output, unit.name))  # an older commit names files that are replaced now
-    remove_partials(output, unit.name)
+    remove_partials(output, unit.shard, index_name(unit.shard))
     outputs = []
     if decision.kept:
         written = write_shard(join(output, unit.shard), _kept_samples(unit, decision, config.phrases))
@@ -84,13 +84,17 @@ def _kept_samples(
     """The kept samples by key, with their records; about READ_AHEAD bytes are held at a time."""
     rows = sorted(decision.kept, key=lambda row: row["key"])
     for batch in _batches(rows):
-        members = [members_of(row) for row in batch]
-        apart = [stored_apart(unit.uri, one, members_read(m.extension for m in one)) for one in members]
-        held = [
-            [m for m in one if m.extension not in large] for one, large in zip(members, apart, strict=True)
+        samples = [members_of(row) for row in batch]
+        apart = [
+            stored_apart(unit.uri, members, members_read(member.extension for member in members))
+            for members in samples
         ]
-        data = iter(read_members(unit.uri, [member for one in held for member in one]))
-        contents = [{member.extension: next(data) for member in one} for one in held]
+        held = [
+            [member for member in members if member.extension not in large]
+            for members, large in zip(samples, apart, strict=True)
+        ]
+        data = iter(read_members(unit.uri, [member for members in held for member in members]))
+        contents = [{member.extension: next(data) for member in members} for members in held]
         phrases = _phrases([row["key"] for row in batch], contents, config)
         for row, parts, large, of_caption in zip(batch, contents, apart, phrases, strict=True):
             record = _record(unit, row, of_caption)

@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 
 from data_filters.errors import InputError
 from pipelines.common.causes import TaskFailed
-from pipelines.common.files import absolute, filesystem
+from pipelines.common.files import absolute, filesystem, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.phrases.config import PhrasesConfig, parser
 from pipelines.phrases.shard_copy import copy_with_phrases, shard_name
 from pipelines.ray_tasks import Result, failure, for_each
-from pipelines.shards.manifest import CommittedShard, check_same_config, committed_shards, read_manifests
+from pipelines.shards.manifest import (
+    MANIFESTS,
+    CommittedShard,
+    check_same_config,
+    committed_shards,
+    read_manifests,
+)
 from pipelines.shards.unit import Unit
 
 Progress = Callable[[int, int], None]  # (shards done, shards in all)
@@ -73,6 +79,8 @@ def _phrases_pass(
     config.load()  # a missing model is reported here in one line, not from a worker
     done = _committed(shards, target, config)
     todo = [shard for shard in shards if shard.uri not in done]
+    for folder in ("", MANIFESTS):
+        remove_partials(join(target, folder))
     summary = PhrasesSummary(target, skipped_shards=len(shards) - len(todo))
 
     def tell(unit: Unit, result: Result) -> None:
@@ -112,13 +120,13 @@ def _raise_failures(failures: dict[str, str], tried: int) -> None:
     if not failures:
         return
     read = [json.loads(text) for text in failures.values()]
-    said = zip(failures, (one["line"] for one in read), strict=True)
+    said = zip(failures, (failed["line"] for failed in read), strict=True)
     lines = [line if uri in line else f"{uri}: {line}" for uri, line in said]
     more = f"; and {len(lines) - NAMED} more" if len(lines) > NAMED else ""
     line = f"{len(lines)} of {tried} shards could not be copied: {'; '.join(lines[:NAMED])}{more}"
-    error = InputError(line) if any(one["kind"] == "input" for one in read) else TaskFailed(line)
-    for one in read[:NAMED]:
-        error.add_note(one["traceback"])
+    error = InputError(line) if any(failed["kind"] == "input" for failed in read) else TaskFailed(line)
+    for failed in read[:NAMED]:
+        error.add_note(failed["traceback"])
     raise error
 
 
