@@ -23,13 +23,13 @@ from data_filters.sample import BrokenSample, members_read, sample_from_members,
 from pipelines.common.files import filesystem
 from pipelines.curate.contents import Contents, sort_out
 from pipelines.curate.losses import count_lost
+from pipelines.shards.batches import batches, length_of
 from pipelines.shards.names import fault_of_name, printable
 from pipelines.shards.reader import read_members, survey
 from pipelines.shards.tar_format import BrokenShard, Member, Sparse
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import Witness, check_unchanged, witness
 
-READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
 MAX_PART = 256 * 1024 * 1024  # bytes of an image, a caption or metadata
 MAX_TEXT = 500  # characters of an error's text that are kept
 _WITHOUT_SPARSE = "write the tar without --sparse (-S)"
@@ -78,7 +78,7 @@ def _scan(unit: Unit, before: Witness) -> Scanned:
             scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest(), witness=before)
         contents = sort_out(survey(path))
         keys: set[str] = set()
-        for batch in _batches(contents.samples):
+        for batch in batches(contents.samples, lambda members: length_of(_needed(members))):
             needed = [_needed(members) for members in batch]
             data = iter(read_members(path, [member for members in needed for member in members]))
             for members, used in zip(batch, needed, strict=True):
@@ -135,19 +135,6 @@ def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: list
         "caption_hash": xxhash.xxh3_128_hexdigest(sample.caption.encode("utf-8")),
         **score(Facts(header, sample.caption)),
     }
-
-
-def _batches(samples: list[list[Member]]) -> Iterator[list[list[Member]]]:
-    """Yield samples in batches of about READ_AHEAD bytes of what is read of them."""
-    batch: list[list[Member]] = []
-    held = 0
-    for members in samples:
-        batch.append(members)
-        held += sum(member.length for member in _needed(members))
-        if held >= READ_AHEAD:
-            yield batch
-            batch, held = [], 0
-    yield batch
 
 
 def _sparse_rows(unit: Unit, contents: Contents) -> Iterator[Row]:

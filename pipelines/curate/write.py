@@ -8,11 +8,11 @@ Phrases are found here, in the captions of the kept pairs.
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 
 from data_filters.sample import (
     METADATA_EXTENSION,
     dump_metadata,
-    members_read,
     metadata_member,
     parse_metadata,
     sample_from_members,
@@ -22,11 +22,11 @@ from pipelines.common.files import join, remove_file, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
-from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
+from pipelines.curate.scan import Row, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
 from pipelines.phrases.config import PhrasesConfig, parser
+from pipelines.shards.batches import held_in_memory, read_samples
 from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
-from pipelines.shards.reader import read_members
 from pipelines.shards.record import (
     LOUPE,
     Hashes,
@@ -38,7 +38,7 @@ from pipelines.shards.record import (
     phrases_at,
 )
 from pipelines.shards.storage import index_name
-from pipelines.shards.stored import Content, stored_apart
+from pipelines.shards.stored import Content
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import check_unchanged
 from pipelines.shards.writer import write_shard
@@ -81,24 +81,16 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
 def _kept_samples(
     unit: Unit, decision: Decision, config: PhrasesConfig | None
 ) -> Iterator[tuple[str, dict[str, Content]]]:
-    """The kept samples by key, with their records; about READ_AHEAD bytes are held at a time."""
+    """The kept samples by key, with their records; a batch of them is held at a time."""
     rows = sorted(decision.kept, key=lambda row: row["key"])
-    for batch in _batches(rows):
-        samples = [members_of(row) for row in batch]
-        apart = [
-            stored_apart(unit.uri, members, members_read(member.extension for member in members))
-            for members in samples
-        ]
-        held = [
-            [member for member in members if member.extension not in large]
-            for members, large in zip(samples, apart, strict=True)
-        ]
-        data = iter(read_members(unit.uri, [member for members in held for member in members]))
-        contents = [{member.extension: next(data) for member in members} for members in held]
-        phrases = _phrases([row["key"] for row in batch], contents, config)
-        for row, parts, large, of_caption in zip(batch, contents, apart, phrases, strict=True):
+    left = iter(rows)
+    for contents in read_samples(unit.uri, (members_of(row) for row in rows)):
+        batch = list(islice(left, len(contents)))
+        held = [held_in_memory(parts) for parts in contents]
+        phrases = _phrases([row["key"] for row in batch], held, config)
+        for row, parts, in_memory, of_caption in zip(batch, contents, held, phrases, strict=True):
             record = _record(unit, row, of_caption)
-            yield row["key"], {**_with_record(parts, record, keep_phrases=config is None), **large}
+            yield row["key"], {**parts, **_metadata_with(record, in_memory, keep_phrases=config is None)}
 
 
 def _phrases(
@@ -122,26 +114,14 @@ def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
     )
 
 
-def _with_record(contents: dict[str, bytes], record: LoupeRecord, *, keep_phrases: bool) -> dict[str, bytes]:
-    """The members as they came, with the record in the JSON; the JSON is made where there is none.
+def _metadata_with(
+    record: LoupeRecord, contents: dict[str, bytes], *, keep_phrases: bool
+) -> dict[str, bytes]:
+    """The metadata member with the record in its JSON, which is made where there is none.
 
     Of a sample that was curated before, source and scores are carried on, and phrases with `keep_phrases`.
     """
     name = metadata_member(contents) or METADATA_EXTENSION
     metadata = parse_metadata(contents[name]) if name in contents else {}
     metadata[LOUPE] = carried_on(record, metadata, keep_phrases=keep_phrases).as_json()
-    return {**contents, name: dump_metadata(metadata)}
-
-
-def _batches(rows: list[Row]) -> Iterator[list[Row]]:
-    """The rows in their order, cut where the members of a batch reach READ_AHEAD bytes."""
-    batch: list[Row] = []
-    held = 0
-    for row in rows:
-        batch.append(row)
-        held += sum(member["length"] for member in row["members"])
-        if held >= READ_AHEAD:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
+    return {name: dump_metadata(metadata)}

@@ -10,9 +10,9 @@ import pytest
 import xxhash
 from PIL import Image
 
-from pipelines.curate import scan as scan_module
 from pipelines.curate.inputs import find_units
 from pipelines.curate.scan import scan
+from pipelines.shards import batches
 from pipelines.shards.reader import read_index, read_members
 from pipelines.shards.writer import write_shard
 
@@ -66,7 +66,7 @@ def test_pairs_and_quarantine(unit, tmp_path):
 
 def test_batches_do_not_change_what_is_found(unit, monkeypatch):
     whole = scan(unit)
-    monkeypatch.setattr(scan_module, "READ_AHEAD", 1)
+    monkeypatch.setattr(batches, "READ_AHEAD", 1)
     assert scan(unit) == whole
 
 
