@@ -27,7 +27,11 @@ _ADVICE = {
 }
 
 
-class TaskFailed(RuntimeError):
+class RunFailed(RuntimeError):
+    """A run cannot go on; the text says why, and what to do, in one line, to which the class's name adds nothing."""
+
+
+class TaskFailed(RunFailed):
     """A task on a worker failed; the text is the line that `explain` makes of its error there."""
 
 
@@ -70,7 +74,7 @@ def explain(error: BaseException) -> str:
     """Say the cause in one line: with the path and a remedy where the operating system refused something."""
     cause = root_cause(error)
     name = type(cause).__name__
-    if isinstance(cause, (InputError, TaskFailed)):
+    if isinstance(cause, (InputError, RunFailed)):
         return _line(str(cause))
     if name in _OUT_OF_MEMORY:
         return "a worker was killed because the machine ran out of memory; set workers lower, or give more memory"

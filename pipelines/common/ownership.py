@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Protocol
 
 from data_filters.errors import InputError
+from pipelines.common.causes import RunFailed
 from pipelines.common.lock_file import Held, LockFile, Lost, Owner, Patience
 from pipelines.common.paths import check_folder, local_path, writable_folder
 
@@ -66,7 +67,7 @@ def owned(output: str, command: str | None = None, patience: Patience | None = N
     default this process's command line. The folder is given back at the end, after an error, and at SIGTERM; folders
     that were made and stayed empty are removed again.
 
-    Raises InputError when another process owns the folder, or nothing can be written there; RuntimeError, on the main
+    Raises InputError when another process owns the folder, or nothing can be written there; RunFailed, on the main
     thread, when another process has taken the folder over while this one was suspended.
     """
     path = local_path(output)
@@ -136,7 +137,7 @@ def _tell_of_waiting(owner: Owner, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _renewed(lock: LockFile, seconds: float) -> Iterator[None]:
-    """Renew the lock from a thread. Raises RuntimeError on the main thread when the lock is lost."""
+    """Renew the lock from a thread. Raises RunFailed on the main thread when the lock is lost."""
     ended = threading.Event()
     lost: list[Lost] = []
 
@@ -161,7 +162,7 @@ def _renewed(lock: LockFile, seconds: float) -> Iterator[None]:
     except KeyboardInterrupt:
         if not lost:
             raise
-        raise RuntimeError(_lost_line(lock, lost[0])) from None
+        raise RunFailed(_lost_line(lock, lost[0])) from None
     finally:
         ended.set()
         thread.join()

@@ -16,6 +16,7 @@ from dataclasses import asdict
 
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample
+from pipelines.common.causes import RunFailed
 from pipelines.common.config import config_hash
 from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
@@ -40,7 +41,7 @@ from pipelines.shards.witness import ShardChanged, check_unchanged
 __all__ = ["CurateSummary", "InputError", "ShardProgress", "TooManyBadSamples", "curate"]
 
 
-class TooManyBadSamples(RuntimeError):
+class TooManyBadSamples(RunFailed):
     """More samples cannot be read than `max_bad_fraction` allows: something is wrong with the input."""
 
 
