@@ -137,7 +137,7 @@ def test_resume_does_what_is_missing_and_nothing_else(raw, curated, tmp_path):
     curate(CONFIG, str(raw), str(output))
     (output / "manifests" / "00011.json").unlink()
     (output / "00011.tar").write_bytes(b"half")
-    (output / ".00011.tar.0123.partial").write_bytes(b"left by a killed writer")
+    (output / ".00011.tar.0123456789ab.partial").write_bytes(b"left by a killed writer")
     before = {path: path.stat().st_mtime_ns for path in output.glob("0000*.tar")}
     reports: list[ShardProgress] = []
     summary = curate(CONFIG, str(raw), str(output), progress=reports.append)
