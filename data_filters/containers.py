@@ -106,9 +106,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     at, total, last = 2, len(data), len(data) - 4
     while True:
         marker = data[at + 1] if at <= last and data[at] == 0xFF else 0
-        if not (
-            0xDA <= marker < 0xFF or 0xC0 <= marker < 0xD0
-        ):  # in most files only behind a scan, and at the end
+        if not (0xDA <= marker < 0xFF or 0xC0 <= marker < 0xD0):
+            # In most files only behind a scan, and at the end.
             found = _MARKER.search(data, at)
             if not found:
                 return

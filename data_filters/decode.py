@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from data_filters import containers
 from data_filters.sample import BrokenSample
 
-if (
-    TYPE_CHECKING
-):  # imaging libraries load with the first picture, since importing data_filters must stay cheap
+# Imaging libraries load with the first picture, since importing data_filters must stay cheap.
+if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
 MOST_PIXELS = 89_478_485
@@ -113,9 +112,8 @@ def _decode_jpeg(data: bytes, at_least: int) -> Image.Image:
         )
     except (BrokenSample, MemoryError):
         raise
-    except (
-        Exception
-    ):  # ValueError or KeyError for CMYK, arithmetic coding and such: Pillow reads more kinds of JPEG
+    except Exception:
+        # ValueError or KeyError for CMYK, arithmetic coding and such: Pillow reads more kinds of JPEG.
         image = _load(data, "jpeg")
     return _turned(image, container.orientation)
 

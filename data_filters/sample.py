@@ -15,9 +15,8 @@ from typing import Any
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 CAPTION_EXTENSION = "txt"
 METADATA_EXTENSION = "json"
-MAX_JSON_DEPTH = (
-    100  # levels; fixed, since what Python's parser and writer can do depends on the stack they run on
-)
+MAX_JSON_DEPTH = 100
+"""Levels; fixed, since what Python's parser and writer can do depends on the stack that they run on."""
 
 _JSON_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 

@@ -17,9 +17,8 @@ from pipelines.common.causes import TaskFailed, explain, root_cause
 from pipelines.shards.unit import Unit
 
 Result = dict[str, Any]  # what a task returns; JSON
-OOM_RETRIES = (
-    3  # of a task whose worker was killed for memory; Ray itself knows no limit, and the run would hang
-)
+RETRIES = 3  # of a shard whose worker died (a crash, a kill, want of memory); Ray Data itself knows no limit
+MOST_DEAD = 3  # shards given up for that before the run ends at once
 Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
 
 
@@ -32,37 +31,66 @@ def for_each(
     """Run `function` on every unit, at most `workers` at a time; `tell` is called with each as it ends.
 
     The result must be JSON. Results come back in the order of the units, whatever order they ended in.
+
+    Raises InputError or TaskFailed as soon as `function` raises; TaskFailed when workers died at every attempt at a
+    shard, after the others are done unless MOST_DEAD shards were given up.
     """
     if not units:
         return []
     results: dict[str, Result] = {}
+    dead: list[str] = []
     by_name = {unit.name: unit for unit in units}
     with running_ray(workers) as ray, quiet_data(ray):
-        limit = {"compute": ray.data.TaskPoolStrategy(size=workers)} if workers else {}
+        # A limit above the number of tasks is warned of.
+        limit = {"compute": ray.data.TaskPoolStrategy(size=min(workers, len(units)))} if workers else {}
         # One block per shard, so that one shard is one task, whose loss costs one shard's work. Results travel
         # as text: a schema inferred from rows would depend on which row came first.
         shards = ray.data.from_items([asdict(unit) for unit in units], override_num_blocks=len(units))
         done = shards.map(ShardTask(function), num_cpus=1, **limit)
         for row in done.iter_rows():
             raise_failure(row["error"])
+            if not row["result"]:
+                dead.append(by_name[row["name"]].shard)
+                if len(dead) == MOST_DEAD:
+                    break
+                continue
             unit, result = by_name[row["name"]], json.loads(row["result"])
             results[unit.name] = result
             tell(unit, result)
+    if dead:
+        raise TaskFailed(
+            f"workers died at every attempt at {', '.join(sorted(dead))}: killed for want of memory or from outside, "
+            "or crashed by what the shard holds; set workers lower, or take the shard out of the input, and run again"
+        )
     return [results[unit.name] for unit in units]
 
 
 class ShardTask:
-    """A function of a unit as Ray Data calls it: a row with the unit's fields in, a row with its result as text out."""
+    """A function of a unit as Ray Data calls it: a row with the unit's fields in, a row with its result as text out.
+
+    Where the worker died at RETRIES + 1 attempts before, the function is not called: neither result nor error.
+    """
 
     def __init__(self, function: Callable[[Unit], Result]) -> None:
         self.function = function
 
     def __call__(self, row: Batch) -> dict[str, str]:
         unit = Unit(name=row["name"], uri=row["uri"], size=int(row["size"]))
+        if _attempt() > RETRIES:
+            return {"name": unit.name, "result": "", "error": ""}
         try:
             return {"name": unit.name, "result": json.dumps(self.function(unit)), "error": ""}
         except Exception as error:
             return {"name": unit.name, "result": "", "error": failure(error)}
+
+
+def _attempt() -> int:
+    """How often Ray began this task before, since its worker died each time; 0 outside of Ray."""
+    # Ray has no public name for this. Limits on retries can be given to Ray Data only by deprecated arguments.
+    from ray._private.worker import global_worker
+
+    worker: Any = global_worker  # Ray's stubs do not know its attributes
+    return int(worker.core_worker.get_current_task_attempt_number()) if worker.connected else 0
 
 
 def failure(error: Exception) -> str:
@@ -88,7 +116,6 @@ def running_ray(workers: int | None) -> Iterator[ModuleType]:
 
     A new one runs on this machine with `workers` CPUs (None: all) and is stopped at the end.
     """
-    os.environ.setdefault("RAY_task_oom_retries", str(OOM_RETRIES))  # read when Ray starts
     import ray
     import ray.data
 

@@ -49,6 +49,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray as if none ran in this process (other tests may have started one); a test that starts one fails."""
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("Ray was started"))
+
+
 @pytest.fixture(scope="session")
 def ray_cluster():
     """One local Ray cluster with two CPUs for every test that needs Ray."""

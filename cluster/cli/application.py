@@ -88,13 +88,13 @@ def _refuse_usage(error: Exception) -> None:
     usage_errors = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
     if not isinstance(error, usage_errors):
         return
-    told: Any = error
+    usage: Any = error
     if type(error).__name__ == "NoArgsIsHelpError":
-        told.show()
-        sys.exit(told.exit_code)
-    context = getattr(told, "ctx", None)
+        usage.show()
+        sys.exit(usage.exit_code)
+    context = getattr(usage, "ctx", None)
     path = context.command_path if context else "loupe"
-    message = " ".join(told.format_message().split()).rstrip(".")
+    message = " ".join(usage.format_message().split()).rstrip(".")
     typer.echo(f"loupe: {message}; see {path} --help", err=True)
     sys.exit(2)
 

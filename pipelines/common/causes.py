@@ -27,7 +27,11 @@ _ADVICE = {
 }
 
 
-class TaskFailed(RuntimeError):
+class RunFailed(RuntimeError):
+    """A run cannot go on; the text says why, and what to do, in one line, to which the class's name adds nothing."""
+
+
+class TaskFailed(RunFailed):
     """A task on a worker failed; the text is the line that `explain` makes of its error there."""
 
 
@@ -47,16 +51,16 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 def root_cause(error: BaseException) -> BaseException:
     """The error that tells most: the user's input, else a lack of memory, else what is innermost."""
     found = list(chain(error))
-    for one in found:
-        if isinstance(one, InputError) and not _is_glue(one):
-            return one
-    for one in found:
-        if type(one).__name__ in _OUT_OF_MEMORY:
-            return one
-    for one in found:
-        if isinstance(one, InputError):
-            return one
-    plain = [one for one in found if not _is_glue(one)]
+    for inner in found:
+        if isinstance(inner, InputError) and not _is_glue(inner):
+            return inner
+    for inner in found:
+        if type(inner).__name__ in _OUT_OF_MEMORY:
+            return inner
+    for inner in found:
+        if isinstance(inner, InputError):
+            return inner
+    plain = [inner for inner in found if not _is_glue(inner)]
     return plain[-1] if plain else found[-1]
 
 
@@ -70,7 +74,7 @@ def explain(error: BaseException) -> str:
     """Say the cause in one line: with the path and a remedy where the operating system refused something."""
     cause = root_cause(error)
     name = type(cause).__name__
-    if isinstance(cause, (InputError, TaskFailed)):
+    if isinstance(cause, (InputError, RunFailed)):
         return _line(str(cause))
     if name in _OUT_OF_MEMORY:
         return "a worker was killed because the machine ran out of memory; set workers lower, or give more memory"
@@ -99,7 +103,7 @@ def _inner(error: BaseException) -> list[BaseException]:
     if isinstance(workers, Mapping):
         held += [workers[rank] for rank in sorted(workers, key=str)][::-1]
     held += list(getattr(error, "exceptions", None) or ())
-    found = [one for one in held if isinstance(one, BaseException)]
+    found = [inner for inner in held if isinstance(inner, BaseException)]
     if error.__cause__ is not None:
         found.append(error.__cause__)
     elif not found and error.__context__ is not None and not error.__suppress_context__ and _is_glue(error):

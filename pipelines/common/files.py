@@ -13,6 +13,7 @@ import io
 import json
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 Uri = str | os.PathLike[str]
 PARTIAL_SUFFIX = ".partial"
+_PARTIAL = re.compile(rf"\.(.+)\.[0-9a-f]{{12}}{re.escape(PARTIAL_SUFFIX)}", re.DOTALL)
+"""What `partial_name` makes of a name."""
 
 
 def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
@@ -144,14 +147,14 @@ def remove_file(uri: Uri) -> None:
         fs.rm_file(path)
 
 
-def remove_partials(folder: Uri, name: str) -> None:
-    """Delete the temporary files `folder/.NAME.*.partial` that a killed process left behind."""
+def remove_partials(folder: Uri, *names: str) -> None:
+    """Delete the temporary files that a killed process left in a folder: of the files `names`, or of all."""
     fs, path = filesystem(folder)
     if not fs.isdir(path):
         return
     for file in fs.ls(path, detail=False):
-        base = posixpath.basename(file)
-        if base.startswith(f".{name}.") and base.endswith(PARTIAL_SUFFIX):
+        partial = _PARTIAL.fullmatch(posixpath.basename(file))
+        if partial and (not names or partial[1] in names):
             remove_file(fs.unstrip_protocol(file))
 
 

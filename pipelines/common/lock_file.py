@@ -156,15 +156,18 @@ class LockFile:
         first = _read(self.path)
         if first is None:
             return False  # released meanwhile
-        last = first
-        while (later := _read(self._claim(last))) is not None:
-            last = later
-        if not self._is_gone(last):
+        last, place = first, self.path
+        # Two files that nobody can read have the same (unknown) id.
+        while (later := _read(self._claim(last))) is not None and later.id != last.id:
+            last, place = later, self._claim(last)
+        if not self._is_gone(last, place):
             now = _read(self.path)
             if now is None or now.id != first.id:
                 return False
             raise Held(last)
         claim = self._claim(last)
+        if later is not None and (now := _read(claim)) is not None and now.id == last.id:
+            claim.unlink(missing_ok=True)
         if not _link(own, claim):
             return False
         found = _read(self.path)
@@ -196,14 +199,13 @@ class LockFile:
     def _claim(self, owner: Owner) -> Path:
         return self.folder / f"{_PREFIX}{owner.id}.next"
 
-    def _is_gone(self, owner: Owner) -> bool:
-        """Whether the folder may be taken from its owner; watches one that this host cannot see."""
+    def _is_gone(self, owner: Owner, path: Path) -> bool:
+        """Whether the folder may be taken from its owner; watches the file of one that this host cannot see."""
         alive = runs(owner.process)
-        return not alive if alive is not None else self._is_silent(owner)
+        return not alive if alive is not None else self._is_silent(owner, path)
 
-    def _is_silent(self, owner: Owner) -> bool:
-        """Whether nothing renews the lock while it is watched."""
-        path = self.path if (found := _read(self.path)) and found.id == owner.id else self._claim(owner)
+    def _is_silent(self, owner: Owner, path: Path) -> bool:
+        """Whether nothing changes the owner's file while it is watched."""
         before = _state(path)
         if before is None:
             return False

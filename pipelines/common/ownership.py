@@ -4,8 +4,8 @@
 imports neither torch nor ray, so a second start is refused before they are loaded.
 
 `Ownership` is what a kind of storage has to offer. For local folders that is `LockFile`. On an object store nothing
-holds a folder yet (`NoLock`): a store needs conditional writes for it, whose calls differ from store to store; what
-is written there is whole objects under their final names, so the later of two writers wins for each object.
+holds a folder yet (`NoLock`): a store needs conditional writes for it, whose calls differ from store to store; objects
+appear whole there, so the later of two writers wins for each object.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Protocol
 
 from data_filters.errors import InputError
+from pipelines.common.causes import RunFailed
 from pipelines.common.lock_file import Held, LockFile, Lost, Owner, Patience
 from pipelines.common.paths import check_folder, local_path, writable_folder
 
@@ -62,11 +63,11 @@ _held: dict[tuple[int, str], int] = {}
 def owned(output: str, command: str | None = None, patience: Patience | None = None) -> Iterator[None]:
     """Own the folder `output` while the context is open; it is made where it is missing.
 
-    Inside a context of the same thread nothing is done. `command` is what a refused process is told, by default this
-    process's command line. The folder is given back at the end, after an error, and at SIGTERM; folders that were made
-    and stayed empty are removed again.
+    Inside a context of the same thread nothing is done. The line that refuses another process names `command`, by
+    default this process's command line. The folder is given back at the end, after an error, and at SIGTERM; folders
+    that were made and stayed empty are removed again.
 
-    Raises InputError when another process owns the folder, or nothing can be written there; RuntimeError, on the main
+    Raises InputError when another process owns the folder, or nothing can be written there; RunFailed, on the main
     thread, when another process has taken the folder over while this one was suspended.
     """
     path = local_path(output)
@@ -136,7 +137,7 @@ def _tell_of_waiting(owner: Owner, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _renewed(lock: LockFile, seconds: float) -> Iterator[None]:
-    """Renew the lock from a thread. Raises RuntimeError on the main thread when the lock is lost."""
+    """Renew the lock from a thread. Raises RunFailed on the main thread when the lock is lost."""
     ended = threading.Event()
     lost: list[Lost] = []
 
@@ -161,7 +162,7 @@ def _renewed(lock: LockFile, seconds: float) -> Iterator[None]:
     except KeyboardInterrupt:
         if not lost:
             raise
-        raise RuntimeError(_lost_line(lock, lost[0])) from None
+        raise RunFailed(_lost_line(lock, lost[0])) from None
     finally:
         ended.set()
         thread.join()

@@ -35,7 +35,7 @@ def this_process() -> Process:
 
 
 def runs(process: Process) -> bool | None:
-    """Whether a process still runs; None where it cannot be told from here (another host, container or boot)."""
+    """Whether a process still runs; None where nothing here says so (another host, container or boot)."""
     if not process.place or process.place != _place():
         return None
     try:

@@ -82,11 +82,11 @@ def bytes_of(members: Iterable[Member]) -> int:
     return sum(BLOCK + member.length + (-member.length % BLOCK) for member in members)
 
 
-def _usual(names: Iterable[Names]) -> Names | None:
+def _usual(of_samples: Iterable[Names]) -> Names | None:
     """The extensions that most samples have; None without samples."""
-    counts = Counter(names)
+    counts = Counter(of_samples)
     # Among equally frequent ones the largest set is the strictest.
-    return max(counts, key=lambda one: (counts[one], len(one), sorted(one))) if counts else None
+    return max(counts, key=lambda names: (counts[names], len(names), sorted(names))) if counts else None
 
 
 def _is_whole(key: str, names: Names, usual: Names | None, damage: Damage, in_front: bool) -> bool:

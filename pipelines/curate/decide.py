@@ -59,6 +59,7 @@ def decide(pairs: Iterable[Row], quarantine: Iterable[Row], config: CurateConfig
         count = sample.get("count", 1)  # a damage of the tar stands for as many samples as it has cost
         if count:
             funnel.quarantine[sample["reason"]] = funnel.quarantine.get(sample["reason"], 0) + count
+            funnel.estimated += count if sample.get("estimated") else 0
     funnel.quarantine = dict(sorted(funnel.quarantine.items()))
     funnel.quarantined = sum(funnel.quarantine.values())
     funnel.samples = funnel.pairs + funnel.quarantined

@@ -4,11 +4,12 @@ import base64
 import io
 
 from data_filters.decode import decode
-from data_filters.sample import BrokenSample, image_member, members_read, sample_from_members
+from data_filters.sample import BrokenSample, members_read, sample_from_members
 from pipelines.common.files import join, remove_file, write_json
 from pipelines.curate.decide import Rejected
 from pipelines.curate.scan import members_of
 from pipelines.shards.reader import read_members
+from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.unit import Unit
 
 EXAMPLES = "examples"
@@ -40,9 +41,7 @@ def _example(unit: Unit, rejected: Rejected) -> dict[str, object]:
     row, drop = rejected.row, rejected.drop
     needed = members_read(member.extension for member in members_of(row))
     members = [member for member in members_of(row) if member.extension in needed]
-    names = [member.extension for member in members]
-    contents = dict(zip(names, read_members(unit.uri, members), strict=True))
-    image = image_member(contents)
+    caption, picture = _shown(unit, members)
     return {
         "filter": drop.reason,
         "shard": unit.shard,
@@ -51,9 +50,23 @@ def _example(unit: Unit, rejected: Rejected) -> dict[str, object]:
         "limit": drop.limit,
         "width": row["width"],
         "height": row["height"],
-        "caption": (sample_from_members(row["key"], contents).caption or "")[:CAPTION_SHOWN],
-        "picture": _thumbnail(contents[image]) if image else "",
+        "caption": caption,
+        "picture": picture,
     }
+
+
+def _shown(unit: Unit, members: list[Member]) -> tuple[str, str]:
+    """Caption and picture of a pair, empty where its members cannot be read any more.
+
+    An example is no reason to end a run; a shard that has changed is noticed before the commit.
+    """
+    names = [member.extension for member in members]
+    try:
+        contents = dict(zip(names, read_members(unit.uri, members), strict=True))
+        sample = sample_from_members(members[0].key, contents)
+    except (BrokenSample, BrokenShard):
+        return "", ""
+    return (sample.caption or "")[:CAPTION_SHOWN], _thumbnail(sample.image or b"")
 
 
 def _thumbnail(data: bytes) -> str:

@@ -31,8 +31,5 @@ def missing_pair(unit: Unit) -> str | None:
         key, of_key = next(iter(names.items()))
         members = [f"{key}.{name}" for name in of_key[:SHOWN]] + ["..."] * (len(of_key) > SHOWN)
         return printable(f"{unit.shard} begins with {', '.join(members)}")
-    return (
-        f"{unit.shard} is {broken}"
-        if broken and broken.startswith("no ")
-        else f"{unit.shard}: {broken or 'empty'}"
-    )
+    is_foreign = broken is not None and broken.startswith("no ")
+    return f"{unit.shard} is {broken}" if is_foreign else f"{unit.shard}: {broken or 'empty'}"

@@ -52,6 +52,7 @@ class Funnel:
     kept: int = 0
     filters: list[FilterCounts] = field(default_factory=list)
     quarantine: dict[str, int] = field(default_factory=dict)  # reason → count
+    estimated: int = 0  # of those quarantined, in damaged shards where nothing says how many they were
 
 
 def empty_funnel(config: CurateConfig) -> Funnel:
@@ -68,7 +69,7 @@ def add_funnels(funnels: Iterable[Funnel], config: CurateConfig) -> Funnel:
     """Sum the funnels of several shards. Raises ValueError when they are of other filters than the recipe's."""
     total = empty_funnel(config)
     for funnel in funnels:
-        for name in ("samples", "quarantined", "pairs", "kept"):
+        for name in ("samples", "quarantined", "estimated", "pairs", "kept"):
             setattr(total, name, getattr(total, name) + getattr(funnel, name))
         for sums, counts in zip(total.filters, funnel.filters, strict=True):
             for name in _COUNTS:

@@ -21,31 +21,33 @@ LOOKED_AT = 200  # members of another shard, for the size of its samples
 class Loss:
     """A number of lost samples, and a sentence that says what it rests on.
 
-    It is at least 1, but for a shard that lacks nothing except its end marker.
+    It is at least 1, but for a shard that lacks nothing except its end marker. `estimated`: nothing says the number.
     """
 
     count: int
     basis: str
+    estimated: bool = False
 
 
-def count_lost(unit: Unit, contents: Contents, hit: Hit, total: int) -> Loss:
-    """Count the samples that a damage has cost a shard of `total` bytes; looks at the files beside it if need be."""
+def count_lost(unit: Unit, contents: Contents, hit: Hit, total: int, before: int = 0) -> Loss:
+    """Count the samples that a damage has cost a shard of `total` bytes; looks at the files beside it if need be.
+
+    `before`: samples that the damages in front of this one have cost.
+    """
     damage = hit.damage
     known = max(1, len(hit.incomplete))
     if damage.one_member:
         return Loss(known, _said(known))
     if damage.cut:
-        return _lost_by_cut(unit, contents, hit, total)
+        return _lost_by_cut(unit, contents, hit, total, before)
     if not contents.samples:
         return _lost_as_a_whole(unit, total, known)
     gone = damage.stop - damage.offset + sum(map(bytes_of, hit.incomplete))
     count = max(known, round(gone / _mean(contents)))
-    return Loss(
-        count, f"an estimated {_said(count)}, by the {damage.stop - damage.offset} bytes that cannot be read"
-    )
+    return _estimated(count, f"by the {damage.stop - damage.offset} bytes that cannot be read")
 
 
-def _lost_by_cut(unit: Unit, contents: Contents, hit: Hit, total: int) -> Loss:
+def _lost_by_cut(unit: Unit, contents: Contents, hit: Hit, total: int, before: int) -> Loss:
     """The end of the shard is missing: the shard's own statistics, or its neighbours, tell how much there was."""
     found = len(contents.samples)
     if not found:
@@ -53,23 +55,22 @@ def _lost_by_cut(unit: Unit, contents: Contents, hit: Hit, total: int) -> Loss:
     may_be_whole = hit.damage.reason == NO_END_MARKER and not hit.incomplete
     known = 0 if may_be_whole else max(1, len(hit.incomplete))
     stated = _stated(unit)
-    if stated > found:
-        return Loss(
-            stated - found, f"{_said(stated - found)} of the {stated} that {unit.name}_stats.json names"
-        )
+    missing = stated - found - before
+    if missing > 0:
+        return Loss(missing, f"{_said(missing)} of the {stated} that {unit.name}_stats.json names")
+    if missing == 0 and may_be_whole:
+        return Loss(0, f"its samples are all there, by {unit.name}_stats.json")
     sibling = _largest_sibling(unit)
     if sibling is not None:
         there = total - sum(map(bytes_of, hit.incomplete))
         count = max(known, round((sibling.size - there) / _mean(contents)))
         if not count:
             return Loss(0, f"its samples are all there, by the size of {sibling.shard}")
-        return Loss(count, f"an estimated {_said(count)}, by the size of {sibling.shard}")
+        return _estimated(count, f"by the size of {sibling.shard}")
     if may_be_whole:
         return Loss(0, "nothing else says that samples are missing")
     count = max(known, found)
-    return Loss(
-        count, f"an estimated {_said(count)}, as many as were found, since nothing tells the whole size"
-    )
+    return _estimated(count, "as many as were found, since nothing tells the whole size")
 
 
 def _lost_as_a_whole(unit: Unit, total: int, known: int) -> Loss:
@@ -80,9 +81,13 @@ def _lost_as_a_whole(unit: Unit, total: int, known: int) -> Loss:
     sibling = _largest_sibling(unit)
     mean = None if sibling is None else _mean_of_sibling(sibling)
     if sibling is None or mean is None:
-        return Loss(known, f"at least {_said(known)}, nothing tells how many")
+        return Loss(known, f"at least {_said(known)}, nothing tells how many", estimated=True)
     count = max(known, round(max(sibling.size, total) / mean))
-    return Loss(count, f"an estimated {_said(count)}, by the size of {sibling.shard} and of its samples")
+    return _estimated(count, f"by the size of {sibling.shard} and of its samples")
+
+
+def _estimated(count: int, basis: str) -> Loss:
+    return Loss(count, f"an estimated {_said(count)}, {basis}", estimated=True)
 
 
 def _said(count: int) -> str:
@@ -100,8 +105,8 @@ def _stated(unit: Unit) -> int:
     try:
         stats = read_json(join(folder, f"{unit.name}_stats.json"))
         return max(0, int(stats["successes"])) if isinstance(stats, dict) else 0
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return 0  # the file is foreign: it may hold Infinity, or brackets without end
 
 
 def _largest_sibling(unit: Unit) -> Unit | None:

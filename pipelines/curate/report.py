@@ -130,8 +130,10 @@ def _quarantine(funnel: Funnel) -> Markup:
         [reason, f"{count:,}", bar(count, funnel.samples, "bad")]
         for reason, count in funnel.quarantine.items()
     ]
-    remark = quiet("Set aside in quarantine/*.parquet, each with its shard and offset.")
-    return remark + table(["reason", "samples", ""], rows, words={2})
+    text = "Set aside in quarantine/*.parquet, each with its shard and offset."
+    if funnel.estimated:
+        text += f" {funnel.estimated:,} of them are estimated, since damaged shards do not say how many they held."
+    return quiet(text) + table(["reason", "samples", ""], rows, words={2})
 
 
 def _rejected(counts: FilterCounts, examples: list[Example]) -> Markup:

@@ -16,22 +16,24 @@ from dataclasses import asdict
 
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample
+from pipelines.common.causes import RunFailed
 from pipelines.common.config import config_hash
-from pipelines.common.files import absolute
+from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision, decide
+from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.report import write_report
 from pipelines.curate.scan import Scanned, scan
-from pipelines.curate.sidecar import load_scan, save_scan
+from pipelines.curate.sidecar import QUARANTINE, SCAN, load_scan, save_scan
 from pipelines.curate.standing import drop, take_stock
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
 from pipelines.curate.write import write_unit
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Result, for_each, running_ray
-from pipelines.shards.manifest import check_same_config, read_manifests
+from pipelines.shards.manifest import MANIFESTS, check_same_config, read_manifests
 from pipelines.shards.tar_format import BrokenShard
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import ShardChanged, check_unchanged
@@ -39,7 +41,7 @@ from pipelines.shards.witness import ShardChanged, check_unchanged
 __all__ = ["CurateSummary", "InputError", "ShardProgress", "TooManyBadSamples", "curate"]
 
 
-class TooManyBadSamples(RuntimeError):
+class TooManyBadSamples(RunFailed):
     """More samples cannot be read than `max_bad_fraction` allows: something is wrong with the input."""
 
 
@@ -90,6 +92,9 @@ def _curate(
     todo = [unit for unit in units if unit.name not in committed]
     if not committed:
         require_pairs(units, input)
+    if not dry_run:
+        for folder in ("", SCAN, QUARANTINE, EXAMPLES, MANIFESTS):
+            remove_partials(join(output, folder))
     if drop_withdrawn and not dry_run:
         for name in standing.withdrawn:
             drop(name, manifests[name], output)
@@ -189,9 +194,10 @@ def _decide(scanned: Scanned, config: CurateConfig) -> Decision:
 def _check_bad_fraction(funnel: Funnel, config: CurateConfig, output: str | None) -> None:
     if funnel.quarantined > config.max_bad_fraction * funnel.samples:
         reasons = ", ".join(f"{reason} {count}" for reason, count in funnel.quarantine.items())
+        about = " (estimated)" if funnel.estimated else ""
         where = f"; see {output}/quarantine/*.parquet" if output else ""
         raise TooManyBadSamples(
-            f"{funnel.quarantined} of {funnel.samples} samples cannot be read ({reasons}), more than "
+            f"{funnel.quarantined} of {funnel.samples} samples{about} cannot be read ({reasons}), more than "
             f"max_bad_fraction {config.max_bad_fraction}{where}; mend the shards or raise max_bad_fraction"
         )
 

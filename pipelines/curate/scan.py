@@ -23,13 +23,13 @@ from data_filters.sample import BrokenSample, members_read, sample_from_members,
 from pipelines.common.files import filesystem
 from pipelines.curate.contents import Contents, sort_out
 from pipelines.curate.losses import count_lost
+from pipelines.shards.batches import batches, length_of
 from pipelines.shards.names import fault_of_name, printable
 from pipelines.shards.reader import read_members, survey
 from pipelines.shards.tar_format import BrokenShard, Member, Sparse
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import Witness, check_unchanged, witness
 
-READ_AHEAD = 64 * 1024 * 1024  # bytes of samples held at once
 MAX_PART = 256 * 1024 * 1024  # bytes of an image, a caption or metadata
 MAX_TEXT = 500  # characters of an error's text that are kept
 _WITHOUT_SPARSE = "write the tar without --sparse (-S)"
@@ -62,12 +62,23 @@ def scan(unit: Unit) -> Scanned:
     is taken down. Raises ShardChanged when somebody changes the shard meanwhile.
     """
     before = witness(unit.uri)
+    try:
+        scanned = _scan(unit, before)
+    except BrokenShard:  # it was longer when its headers were read
+        check_unchanged(unit.uri, before)
+        raise
+    check_unchanged(unit.uri, before)
+    return scanned
+
+
+def _scan(unit: Unit, before: Witness) -> Scanned:
+    """`scan` of a shard that nobody changes."""
     with _local_copy(unit.uri) as path:
         with open(path, "rb") as file:
             scanned = Scanned(unit, hashlib.file_digest(file, "sha256").hexdigest(), witness=before)
         contents = sort_out(survey(path))
         keys: set[str] = set()
-        for batch in _batches(contents.samples):
+        for batch in batches(contents.samples, lambda members: length_of(_needed(members))):
             needed = [_needed(members) for members in batch]
             data = iter(read_members(path, [member for members in needed for member in members]))
             for members, used in zip(batch, needed, strict=True):
@@ -84,7 +95,6 @@ def scan(unit: Unit) -> Scanned:
                     )
         scanned.quarantine += _sparse_rows(unit, contents)
         scanned.quarantine += _damage_rows(unit, contents, os.path.getsize(path))
-    check_unchanged(unit.uri, before)
     return scanned
 
 
@@ -106,7 +116,7 @@ def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: list
     for member in members:
         if member.extension in read and member.length > MAX_PART:
             raise BrokenSample("too_large", f"{key}.{member.extension} has {member.length} bytes")
-    sparse_names = members_read([*names, *(one.extension for one in sparse)]) - read
+    sparse_names = members_read([*names, *(member.extension for member in sparse)]) - read
     if sparse_names:
         raise BrokenSample("sparse_member", f"{key}.{min(sparse_names)} is stored sparse; {_WITHOUT_SPARSE}")
     sample = sample_from_members(key, parts)
@@ -127,19 +137,6 @@ def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: list
     }
 
 
-def _batches(samples: list[list[Member]]) -> Iterator[list[list[Member]]]:
-    """Yield samples in batches of about READ_AHEAD bytes of what is read of them."""
-    batch: list[list[Member]] = []
-    held = 0
-    for members in samples:
-        batch.append(members)
-        held += sum(member.length for member in _needed(members))
-        if held >= READ_AHEAD:
-            yield batch
-            batch, held = [], 0
-    yield batch
-
-
 def _sparse_rows(unit: Unit, contents: Contents) -> Iterator[Row]:
     """Rows of sparse members: of those left out of a pair, which count as no sample, and of those that stood alone."""
     keys = {members[0].key for members in contents.samples}
@@ -153,11 +150,14 @@ def _sparse_rows(unit: Unit, contents: Contents) -> Iterator[Row]:
 
 def _damage_rows(unit: Unit, contents: Contents, total: int) -> Iterator[Row]:
     """A row for each damage of the tar with the number of samples that it has cost: 0 where none may have been lost."""
+    before = 0
     for hit in contents.hits:
-        loss = count_lost(unit, contents, hit, total)
+        loss = count_lost(unit, contents, hit, total, before)
+        before += loss.count
         error = BrokenShard(unit.shard, hit.damage.offset, hit.damage.reason)
         key = hit.keys[0] if hit.keys else None
-        yield _quarantined(unit, hit.damage.offset, key, "broken_shard", error, loss.count, loss.basis)
+        row = _quarantined(unit, hit.damage.offset, key, "broken_shard", error, loss.count, loss.basis)
+        yield {**row, "estimated": loss.estimated}
 
 
 def _quarantined(
@@ -180,6 +180,7 @@ def _quarantined(
         "reason": reason,
         "exception": printable(text[:MAX_TEXT]),
         "count": count,
+        "estimated": False,
     }
 
 

@@ -23,6 +23,7 @@ from pipelines.shards.witness import Witness, read_sha256, witness
 SCAN_VERSION = 2
 SCAN = "scan"
 QUARANTINE = "quarantine"
+_DAMAGED = (pa.ArrowException, OSError)  # a cut file, pages of zeros
 
 _MEMBERS = pa.list_(pa.struct([("extension", pa.string()), ("offset", pa.int64()), ("length", pa.int64())]))
 _FACTS = (
@@ -43,6 +44,7 @@ QUARANTINE_SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("exception", pa.string()),
         ("count", pa.int64()),  # samples lost
+        ("estimated", pa.bool_()),  # whether `count` is an estimate
     ]
 )
 
@@ -78,8 +80,13 @@ def load_scan(unit: Unit, output: str, *, verify: bool = False) -> Scanned | Non
     now = confirm(unit, about, verify)
     if now is None:
         return None
-    bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
-    scanned = Scanned(unit, about["sha256"], table.to_pylist(), [] if bad is None else bad.to_pylist(), now)
+    bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet")) if about.get("quarantined") else None
+    quarantine = [] if bad is None else bad.to_pylist()
+    if len(quarantine) != about.get(
+        "quarantined"
+    ):  # its file is gone or damaged: what it counted would be forgotten
+        return None
+    scanned = Scanned(unit, about["sha256"], table.to_pylist(), quarantine, now)
     renew_identity(unit, output, now)
     return scanned
 
@@ -109,7 +116,7 @@ def read_identity(name: str, output: str) -> dict[str, Any]:
     with fs.open(path, "rb") as file:
         try:
             return _about(pq.read_schema(file))
-        except pa.ArrowInvalid:
+        except _DAMAGED:
             return {}
 
 
@@ -140,13 +147,14 @@ def _read(uri: str) -> pa.Table | None:
     with fs.open(path, "rb") as file:
         try:
             return pq.read_table(file)
-        except pa.ArrowInvalid:  # cut by a crash of the machine: scanned again
+        except _DAMAGED:  # by a crash of the machine: scanned again
             return None
 
 
 def _table(scanned: Scanned) -> pa.Table:
     """The pairs, with the facts about the shard as the table's metadata."""
     about = {"version": SCAN_VERSION, "sha256": scanned.sha256, **asdict(scanned.unit)}
+    about["quarantined"] = len(scanned.quarantine)
     if scanned.witness is not None:
         about["witness"] = scanned.witness.as_json()
     schema = scan_schema().with_metadata({b"loupe": json.dumps(about).encode()})

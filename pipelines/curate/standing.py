@@ -13,7 +13,8 @@ from typing import Any
 
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem, join, remove_file
-from pipelines.curate.sidecar import confirm, read_identity, renew_identity, sidecar_uri
+from pipelines.curate.examples import EXAMPLES
+from pipelines.curate.sidecar import QUARANTINE, confirm, read_identity, renew_identity, sidecar_uri
 from pipelines.shards.manifest import Manifest, manifest_uri
 from pipelines.shards.storage import index_name
 from pipelines.shards.unit import Unit
@@ -70,12 +71,9 @@ def drop(name: str, manifest: Manifest, output: str) -> None:
     for entry in manifest["outputs"]:
         remove_file(join(output, entry["tar"]))
         remove_file(join(output, index_name(entry["tar"])))
-    for file in (
-        sidecar_uri(name, output),
-        f"{output}/quarantine/{name}.parquet",
-        f"{output}/examples/{name}.json",
-    ):
-        remove_file(file)
+    remove_file(sidecar_uri(name, output))
+    remove_file(join(output, QUARANTINE, f"{name}.parquet"))
+    remove_file(join(output, EXAMPLES, f"{name}.json"))
 
 
 def _same_bytes(unit: Unit, manifest: Manifest, output: str, verify: bool, write: bool) -> bool:
@@ -106,8 +104,10 @@ def _sizes(output: str) -> dict[str, int]:
 
 
 def _is_whole(manifest: Manifest, output: str, sizes: Mapping[str, int], verify: bool) -> bool:
+    # A manifest of an older version may lack the size.
     return all(
-        sizes.get(entry["tar"]) == entry["size"]
+        entry["tar"] in sizes
+        and entry.get("size") in (None, sizes[entry["tar"]])
         and index_name(entry["tar"]) in sizes
         and (not verify or read_sha256(join(output, entry["tar"]))[0] == entry["sha256"])
         for entry in manifest["outputs"]

@@ -107,9 +107,8 @@ def notes(
 def _little(funnel: Funnel) -> str:
     """That next to nothing is kept, and what dropped most."""
     if not funnel.pairs:
-        return (
-            f"no pair could be read: {funnel.quarantined:,} of {funnel.samples:,} samples are in quarantine"
-        )
+        about = " (estimated)" if funnel.estimated else ""
+        return f"no pair could be read: {funnel.quarantined:,} of {funnel.samples:,} samples{about} are in quarantine"
     kept = "none" if not funnel.kept else f"only {funnel.kept:,}"
     text = f"curation kept {kept} of {funnel.pairs:,} pairs"
     most = max(funnel.filters, key=lambda counts: counts.rejected_in_order, default=None)

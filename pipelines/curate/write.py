@@ -8,13 +8,11 @@ Phrases are found here, in the captions of the kept pairs.
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import lru_cache
+from itertools import islice
 
-from data_filters.phrases import PhraseExtractor
 from data_filters.sample import (
     METADATA_EXTENSION,
     dump_metadata,
-    members_read,
     metadata_member,
     parse_metadata,
     sample_from_members,
@@ -24,11 +22,11 @@ from pipelines.common.files import join, remove_file, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
-from pipelines.curate.scan import READ_AHEAD, Row, Scanned, members_of
+from pipelines.curate.scan import Row, Scanned, members_of
 from pipelines.curate.sidecar import QUARANTINE
-from pipelines.phrases.config import PhrasesConfig
+from pipelines.phrases.config import PhrasesConfig, parser
+from pipelines.shards.batches import held_in_memory, read_samples
 from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
-from pipelines.shards.reader import read_members
 from pipelines.shards.record import (
     LOUPE,
     Hashes,
@@ -40,7 +38,7 @@ from pipelines.shards.record import (
     phrases_at,
 )
 from pipelines.shards.storage import index_name
-from pipelines.shards.stored import Content, stored_apart
+from pipelines.shards.stored import Content
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import check_unchanged
 from pipelines.shards.writer import write_shard
@@ -53,7 +51,7 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
     """
     unit = scanned.unit
     remove_file(manifest_uri(output, unit.name))  # an older commit names files that are replaced now
-    remove_partials(output, unit.name)
+    remove_partials(output, unit.shard, index_name(unit.shard))
     outputs = []
     if decision.kept:
         written = write_shard(join(output, unit.shard), _kept_samples(unit, decision, config.phrases))
@@ -83,20 +81,16 @@ def write_unit(scanned: Scanned, decision: Decision, output: str, config: Curate
 def _kept_samples(
     unit: Unit, decision: Decision, config: PhrasesConfig | None
 ) -> Iterator[tuple[str, dict[str, Content]]]:
-    """The kept samples by key, with their records; about READ_AHEAD bytes are held at a time."""
+    """The kept samples by key, with their records; a batch of them is held at a time."""
     rows = sorted(decision.kept, key=lambda row: row["key"])
-    for batch in _batches(rows):
-        members = [members_of(row) for row in batch]
-        apart = [stored_apart(unit.uri, one, members_read(m.extension for m in one)) for one in members]
-        held = [
-            [m for m in one if m.extension not in large] for one, large in zip(members, apart, strict=True)
-        ]
-        data = iter(read_members(unit.uri, [member for one in held for member in one]))
-        contents = [{member.extension: next(data) for member in one} for one in held]
-        phrases = _phrases([row["key"] for row in batch], contents, config)
-        for row, parts, large, of_caption in zip(batch, contents, apart, phrases, strict=True):
+    left = iter(rows)
+    for contents in read_samples(unit.uri, (members_of(row) for row in rows)):
+        batch = list(islice(left, len(contents)))
+        held = [held_in_memory(parts) for parts in contents]
+        phrases = _phrases([row["key"] for row in batch], held, config)
+        for row, parts, in_memory, of_caption in zip(batch, contents, held, phrases, strict=True):
             record = _record(unit, row, of_caption)
-            yield row["key"], {**_with_record(parts, record, keep_phrases=config is None), **large}
+            yield row["key"], {**parts, **_metadata_with(record, in_memory, keep_phrases=config is None)}
 
 
 def _phrases(
@@ -107,14 +101,8 @@ def _phrases(
         return [() for _ in keys]
     samples = (sample_from_members(key, parts) for key, parts in zip(keys, contents, strict=True))
     captions = [sample.caption or "" for sample in samples]
-    spans = _extractor(config)(captions)
+    spans = parser(config)(captions)
     return [phrases_at(caption, of_caption) for caption, of_caption in zip(captions, spans, strict=True)]
-
-
-@lru_cache(maxsize=1)
-def _extractor(config: PhrasesConfig) -> PhraseExtractor:
-    """One parser per process: a Ray worker takes many shards, and loading takes longer than parsing one."""
-    return config.load()
 
 
 def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
@@ -126,26 +114,14 @@ def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
     )
 
 
-def _with_record(contents: dict[str, bytes], record: LoupeRecord, *, keep_phrases: bool) -> dict[str, bytes]:
-    """The members as they came, with the record in the JSON; the JSON is made where there is none.
+def _metadata_with(
+    record: LoupeRecord, contents: dict[str, bytes], *, keep_phrases: bool
+) -> dict[str, bytes]:
+    """The metadata member with the record in its JSON, which is made where there is none.
 
     Of a sample that was curated before, source and scores are carried on, and phrases with `keep_phrases`.
     """
     name = metadata_member(contents) or METADATA_EXTENSION
     metadata = parse_metadata(contents[name]) if name in contents else {}
     metadata[LOUPE] = carried_on(record, metadata, keep_phrases=keep_phrases).as_json()
-    return {**contents, name: dump_metadata(metadata)}
-
-
-def _batches(rows: list[Row]) -> Iterator[list[Row]]:
-    """The rows in their order, cut where the members of a batch reach READ_AHEAD bytes."""
-    batch: list[Row] = []
-    held = 0
-    for row in rows:
-        batch.append(row)
-        held += sum(member["length"] for member in row["members"])
-        if held >= READ_AHEAD:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
+    return {name: dump_metadata(metadata)}

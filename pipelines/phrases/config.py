@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -54,3 +55,9 @@ class PhrasesConfig(Section):
     def load(self) -> PhraseExtractor:
         """Load the extractor. Raises InputError when its model is not installed."""
         return load_extractor(self.extractor, self.model, self.options())
+
+
+@lru_cache(maxsize=1)
+def parser(config: PhrasesConfig) -> PhraseExtractor:
+    """`config.load()`, once per process: a Ray worker takes many shards, and loading takes longer than parsing one."""
+    return config.load()

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from data_filters.errors import InputError
-from pipelines.common.causes import TaskFailed, explain
-from pipelines.common.files import absolute, filesystem
+from pipelines.common.causes import TaskFailed
+from pipelines.common.files import absolute, filesystem, join, remove_partials
 from pipelines.common.ownership import owned
-from pipelines.phrases.config import PhrasesConfig
+from pipelines.phrases.config import PhrasesConfig, parser
 from pipelines.phrases.shard_copy import copy_with_phrases, shard_name
-from pipelines.ray_tasks import Batch, quiet_data, running_ray
-from pipelines.shards.manifest import CommittedShard, check_same_config, committed_shards, read_manifests
+from pipelines.ray_tasks import Result, failure, for_each
+from pipelines.shards.manifest import (
+    MANIFESTS,
+    CommittedShard,
+    check_same_config,
+    committed_shards,
+    read_manifests,
+)
+from pipelines.shards.unit import Unit
 
 Progress = Callable[[int, int], None]  # (shards done, shards in all)
+NAMED = 3  # failed shards that an error names
 
 
 @dataclass
@@ -45,8 +53,9 @@ def phrases_pass(
     """Copy curated shards and extract the phrases of each caption again; shards already committed are skipped.
 
     Every member but `KEY.json` goes out as it came. Raises InputError when the input holds no curated shards, the
-    output is the input, or it was begun with other settings or from other shards; RuntimeError when a shard could
-    not be read, after all the others are committed. While another process writes into the output, it is refused.
+    output is the input, or it was begun with other settings or from other shards; TaskFailed (or InputError, where
+    that is the cause) when a shard could not be copied, after all the others are committed. While another process
+    writes into the output, it is refused.
     """
     with owned(os.fspath(output_uri)):
         return _phrases_pass(input_uri, output_uri, config or PhrasesConfig(), progress)
@@ -67,58 +76,58 @@ def _phrases_pass(
         raise InputError(
             f"input is {source}, which holds no committed shards; expected the output of `loupe curate`; set --input"
         )
-    config.load()  # a missing model is reported here in one line, not from within an actor
+    config.load()  # a missing model is reported here in one line, not from a worker
     done = _committed(shards, target, config)
     todo = [shard for shard in shards if shard.uri not in done]
+    for folder in ("", MANIFESTS):
+        remove_partials(join(target, folder))
     summary = PhrasesSummary(target, skipped_shards=len(shards) - len(todo))
-    failed = []
-    for row in _run(todo, target, config):
-        if row["error"]:
-            failed.append(f"{row['uri']}: {row['error']}")
-            continue
-        _count(summary, json.loads(row["manifest"]))
+
+    def tell(unit: Unit, result: Result) -> None:
+        if result["error"]:
+            return
+        _count(summary, result["manifest"])
         if progress is not None:
             progress(summary.skipped_shards + summary.shards, len(shards))
-    if failed:
-        raise TaskFailed(
-            f"{len(failed)} of {len(todo)} shards could not be read: {'; '.join(sorted(failed))}"
-        )
+
+    sha256 = {shard_name(shard.uri): shard.sha256 for shard in todo}
+    units = [Unit(shard_name(shard.uri), shard.uri, shard.size or 0) for shard in todo]
+    copied = for_each(_CopyShard(sha256, target, config), units, config.workers, tell)
+    failures = {
+        unit.uri: result["error"] for unit, result in zip(units, copied, strict=True) if result["error"]
+    }
+    _raise_failures(failures, len(todo))
     return summary
 
 
-def _run(todo: list[CommittedShard], target: str, config: PhrasesConfig) -> Iterator[dict[str, str]]:
-    """Copy every shard on Ray workers; yields {uri, manifest, error} of each as it ends."""
-    if not todo:
-        return
-    from ray.data import from_items
+class _CopyShard:
+    """Reads a shard on a Ray worker, writes the new one, then its manifest. An error is a result: the others go on."""
 
-    from pipelines.phrases.stage import parsers
+    def __init__(self, sha256: dict[str, str], target: str, config: PhrasesConfig) -> None:
+        self.sha256, self.target, self.config = sha256, target, config
 
-    items = [{"uri": shard.uri, "sha256": shard.sha256} for shard in todo]
-    with running_ray(config.workers) as running, quiet_data(running):
-        # mypy: Ray's stubs know functions here, not the classes that its documentation asks for with actors.
-        dataset = from_items(items, override_num_blocks=len(items)).map(
-            _ShardPass,  # type: ignore[arg-type]
-            fn_constructor_args=(target, config),
-            compute=parsers(config, len(items)),
-        )
-        yield from dataset.iter_rows()
-
-
-class _ShardPass:
-    """A Ray actor with one parser: reads a shard, writes the new one, then its manifest."""
-
-    def __init__(self, target: str, config: PhrasesConfig) -> None:
-        self.target = target
-        self.config = config
-        self.extract = config.load()
-
-    def __call__(self, row: Batch) -> dict[str, str]:
+    def __call__(self, unit: Unit) -> Result:
         try:
-            manifest = copy_with_phrases(row["uri"], row["sha256"], self.target, self.config, self.extract)
+            extract = parser(self.config)
+            manifest = copy_with_phrases(unit.uri, self.sha256[unit.name], self.target, self.config, extract)
         except Exception as error:
-            return {"uri": row["uri"], "manifest": "", "error": explain(error)}
-        return {"uri": row["uri"], "manifest": json.dumps(manifest), "error": ""}
+            return {"error": failure(error)}
+        return {"error": "", "manifest": manifest}
+
+
+def _raise_failures(failures: dict[str, str], tried: int) -> None:
+    """Raise one error for the shards that failed: URI → text of `failure`. Nothing happens where there are none."""
+    if not failures:
+        return
+    read = [json.loads(text) for text in failures.values()]
+    said = zip(failures, (failed["line"] for failed in read), strict=True)
+    lines = [line if uri in line else f"{uri}: {line}" for uri, line in said]
+    more = f"; and {len(lines) - NAMED} more" if len(lines) > NAMED else ""
+    line = f"{len(lines)} of {tried} shards could not be copied: {'; '.join(lines[:NAMED])}{more}"
+    error = InputError(line) if any(failed["kind"] == "input" for failed in read) else TaskFailed(line)
+    for failed in read[:NAMED]:
+        error.add_note(failed["traceback"])
+    raise error
 
 
 def _committed(shards: list[CommittedShard], target: str, config: PhrasesConfig) -> set[str]:

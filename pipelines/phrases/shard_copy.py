@@ -6,7 +6,6 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 
 from data_filters.phrases import PhraseExtractor
 from data_filters.sample import (
@@ -20,14 +19,14 @@ from data_filters.sample import (
 from pipelines.common.config import config_hash, output_settings
 from pipelines.common.files import join, remove_file
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.phrases.records import BATCH, annotate
+from pipelines.phrases.records import annotate
+from pipelines.shards.batches import held_in_memory, read_samples
 from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
-from pipelines.shards.reader import iterate
+from pipelines.shards.reader import group, walk
 from pipelines.shards.record import read_phrases
+from pipelines.shards.stored import Content
 from pipelines.shards.witness import ShardChanged, check_unchanged, read_sha256
 from pipelines.shards.writer import write_shard
-
-Members = dict[str, bytes]  # extension → bytes
 
 
 @dataclass
@@ -76,26 +75,31 @@ def shard_name(uri: str) -> str:
 
 def _copied_samples(
     uri: str, extract: PhraseExtractor, counts: PhraseCounts, quarantine: Counter[str]
-) -> Iterator[tuple[str, Members]]:
+) -> Iterator[tuple[str, dict[str, Content]]]:
     """The samples of a shard with new phrases; those that cannot be read are counted and copied as they are."""
-    rows = iterate(uri)
-    while group := [(key, members, _read(key, members, quarantine)) for key, members in islice(rows, BATCH)]:
-        annotated = annotate((sample for _, _, sample in group if sample is not None), extract)
-        for key, members, sample in group:
+    samples = [members for _, members in group(walk(uri))]
+    keys = (members[0].key for members in samples)
+    for contents in read_samples(uri, samples):
+        rows = [
+            (key, parts, _read(key, held_in_memory(parts), quarantine))
+            for parts, key in zip(contents, keys, strict=False)
+        ]
+        annotated = annotate((sample for _, _, sample in rows if sample is not None), extract)
+        for key, parts, sample in rows:
             counts.samples += 1
             if sample is None:  # rejecting pairs is curation's task
-                yield key, members
+                yield key, parts
                 continue
             metadata = next(annotated).metadata
             assert metadata is not None  # annotate sets it
             number = len(read_phrases(metadata))
             counts.phrases += number
             counts.with_phrases += number > 0
-            name = metadata_member(members) or METADATA_EXTENSION
-            yield key, {**members, name: dump_metadata(metadata)}
+            name = metadata_member(parts) or METADATA_EXTENSION
+            yield key, {**parts, name: dump_metadata(metadata)}
 
 
-def _read(key: str, members: Members, quarantine: Counter[str]) -> Sample | None:
+def _read(key: str, members: dict[str, bytes], quarantine: Counter[str]) -> Sample | None:
     try:
         return sample_from_members(key, members)
     except BrokenSample as broken:

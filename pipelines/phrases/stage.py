@@ -1,6 +1,6 @@
 """A Ray Data stage that finds the phrases of a dataset of captions, for Ray pipelines outside this project.
 
-`add_phrases` and `PhraseStage` are public; `loupe phrases` works on whole shards (`run.py`) and uses `parsers`.
+`add_phrases` and `PhraseStage` are public; `loupe phrases` works on whole shards (`run.py`).
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ def add_phrases(dataset: Dataset, config: PhrasesConfig | None = None, column: s
         fn_constructor_args=(config, column),
         batch_size=config.batch_size,
         batch_format="numpy",
-        compute=parsers(config),
+        compute=_parsers(config),
     )
 
 
-def parsers(config: PhrasesConfig, shards: int | None = None) -> ActorPoolStrategy:
-    """A pool of `config.workers` actors, one per CPU by default, and no more than there are shards."""
-    size = config.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    return ActorPoolStrategy(size=size if shards is None else max(1, min(size, shards)))
+def _parsers(config: PhrasesConfig) -> ActorPoolStrategy:
+    """A pool of `config.workers` actors, one per CPU by default."""
+    return ActorPoolStrategy(size=config.workers or max(1, int(ray.cluster_resources().get("CPU", 1))))

@@ -20,9 +20,8 @@ from pipelines.shards.tar_format import (
     parse_members,
 )
 
-MAX_PADDING = (
-    20 * BLOCK + 2 * BLOCK
-)  # bytes of zeros at the end of a tar: its end marker, then up to a record
+MAX_PADDING = 20 * BLOCK + 2 * BLOCK
+"""Bytes of zeros at the end of a tar: its end marker, then up to a record."""
 _MAGIC, _MAGIC_AT = b"ustar", 257
 _PIECE = 1024 * 1024  # bytes searched at a time
 

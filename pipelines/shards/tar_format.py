@@ -71,8 +71,9 @@ def parse_members(
     """Yield the members that the headers of a tar of `total` bytes name, from the header at byte `start` on.
 
     A hard link is yielded with the place of the file that it names, when that came before; `places` holds those of an
-    earlier part of the tar and takes those of this one. Returns the offset of the end
-    marker; raises BrokenShard, see `pipelines.shards.reader.walk`.
+    earlier part of the tar and takes those of this one. Returns the offset of the end marker.
+
+    Raises BrokenShard, see `pipelines.shards.reader.walk`.
     """
     offset = start
     extended = none = _Extended()

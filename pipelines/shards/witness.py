@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines.common.causes import RunFailed
 from pipelines.common.files import Uri, filesystem
 
 CLOCK_TICK_NS = 20_000_000  # file systems stamp changes with a clock that may stand still for this long
@@ -38,7 +39,7 @@ _REMOTE_MARKS = (
 )
 
 
-class ShardChanged(RuntimeError):
+class ShardChanged(RunFailed):
     """A shard was changed by somebody while it was at work."""
 
 

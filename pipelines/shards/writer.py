@@ -16,9 +16,10 @@ from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.common.causes import name_file
-from pipelines.common.files import Uri, filesystem, partial_name
+from pipelines.common.files import Uri, filesystem, partial_name, sync_file, sync_folder
 from pipelines.shards.names import fault_of_name, split_name
 from pipelines.shards.storage import index_name
 from pipelines.shards.stored import Content
@@ -41,7 +42,9 @@ class ShardInfo:
 
 
 def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) -> ShardInfo:
-    """Write a tar and its index under temporary names, then rename both. Samples stay in the order given.
+    """Write a tar and its index under temporary names, then rename both; local files are on the disk (fsync) before.
+
+    Samples stay in the order given.
 
     A member that is `Stored` in another tar is copied in pieces. Raises ValueError on a key that comes twice, and on
     a name that is unsafe (`names.fault_of_name`) or would not be read back under the same key.
@@ -69,11 +72,16 @@ def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) 
                 pa.array(column, field.type) for column, field in zip(columns, INDEX_SCHEMA, strict=True)
             ]
             pq.write_table(pa.table(arrays, schema=INDEX_SCHEMA), file, compression="zstd")
+        if isinstance(fs, LocalFileSystem):  # without this a power cut may leave a committed shard empty
+            sync_file(tar_partial)
+            sync_file(index_partial)
         # The old index is removed first, so that no index ever lies beside a tar that it does not describe.
         if fs.exists(index):
             fs.rm_file(index)
         fs.mv(tar_partial, path)
         fs.mv(index_partial, index)
+        if isinstance(fs, LocalFileSystem):
+            sync_folder(posixpath.dirname(path))
     except BaseException as error:
         name_file(error, path)
         for leftover in (tar_partial, index_partial):

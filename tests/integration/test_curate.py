@@ -137,7 +137,7 @@ def test_resume_does_what_is_missing_and_nothing_else(raw, curated, tmp_path):
     curate(CONFIG, str(raw), str(output))
     (output / "manifests" / "00011.json").unlink()
     (output / "00011.tar").write_bytes(b"half")
-    (output / ".00011.tar.0123.partial").write_bytes(b"left by a killed writer")
+    (output / ".00011.tar.0123456789ab.partial").write_bytes(b"left by a killed writer")
     before = {path: path.stat().st_mtime_ns for path in output.glob("0000*.tar")}
     reports: list[ShardProgress] = []
     summary = curate(CONFIG, str(raw), str(output), progress=reports.append)
@@ -191,7 +191,9 @@ def test_damage_is_quarantined_up_to_the_allowed_fraction(shared_data, ray_clust
     (tmp_path / "in" / "whole.tar").write_bytes(data)
     (tmp_path / "in" / "cut.tar").write_bytes(data[: len(data) // 2])
     (tmp_path / "in" / "noise.tar").write_bytes(bytes(range(256)) * 40)
-    with pytest.raises(TooManyBadSamples, match=r"(\d+) of \d+ samples cannot be read \(broken_shard \1\)"):
+    with pytest.raises(
+        TooManyBadSamples, match=r"(\d+) of \d+ samples \(estimated\) cannot be read \(broken_shard \1\)"
+    ):
         curate(
             CONFIG.model_copy(update={"max_bad_fraction": 0.01}), str(tmp_path / "in"), str(tmp_path / "out")
         )

@@ -131,7 +131,7 @@ def test_input_that_curation_did_not_write_is_refused(ray_cluster, curated, tmp_
 def test_a_damaged_shard_fails_the_run_after_the_others_are_committed(ray_cluster, curated, tmp_path):
     tar = curated / "00001.tar"
     tar.write_bytes(tar.read_bytes()[:3000])
-    with pytest.raises(RuntimeError, match=r"1 of 3 shards could not be read: .*00001\.tar"):
+    with pytest.raises(RuntimeError, match=r"1 of 3 shards could not be copied: .*00001\.tar"):
         phrases_pass(curated, tmp_path / "out")
     assert [shard.samples for shard in committed_shards(str(tmp_path / "out"))] == [6, 7]
     assert sorted(file.name for file in (tmp_path / "out").glob("*.tar")) == ["00000.tar", "00002.tar"]

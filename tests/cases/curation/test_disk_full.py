@@ -50,7 +50,7 @@ def test_full_then_read_only_then_large_enough(small_disk, tmp_path, ray_cluster
     assert not list(output.rglob("*.partial"))
 
     mount("remount,ro,size=256k")
-    with pytest.raises(InputError, match=f"output {output} may not be written .*read-only file system"):
+    with pytest.raises(InputError, match=f"^output {output} may not be written .*read-only file system"):
         curate(CONFIG, str(tmp_path / "in"), str(output))
 
     mount("remount,rw,size=8m")

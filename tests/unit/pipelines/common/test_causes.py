@@ -9,6 +9,7 @@ from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from data_filters.errors import InputError
 from pipelines.common.causes import chain, explain, root_cause
+from pipelines.shards.witness import ShardChanged
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/data/out/0.tar")
 FULL_LINE = "No space left on device: /data/out/0.tar; free some space and run again: what is finished stays"
@@ -70,6 +71,7 @@ def test_an_input_error_is_found_on_a_worker():
         ),
         (WorkerCrashedError(), "a worker process died (WorkerCrashedError)"),
         (ValueError("two\nlines"), "ValueError: lines"),
+        (ShardChanged("0.tar was changed; run again"), "0.tar was changed; run again"),
         (OSError("no number"), "OSError: no number"),
     ],
 )

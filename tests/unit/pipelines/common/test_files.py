@@ -151,13 +151,17 @@ def test_only_the_partial_files_of_one_name_are_removed(name):
 
 
 def check_removal(folder: str, name: str) -> None:
-    mine = [f".{name}.tar.1.partial", f".{name}.index.parquet.2.partial"]
-    others = [f".b{name}.tar.1.partial", f"{name}.tar", f".{name}.tar", ".partial"]
-    for file in mine + others:
-        write_bytes(join(folder, file), b"x")
+    made = [partial_name(f"{name}.tar"), partial_name(f"{name}.index.parquet")]
+    # Of a shard whose name begins alike, of another name, and what is no temporary file.
+    others = [partial_name(f"{name}.1.tar"), partial_name(f"b{name}.tar")]
+    foreign = [f".{name}.tar.1.partial", f"{name}.tar", f".{name}.tar", ".partial"]
+    for file in made + others + foreign:
+        Path(folder, file).touch()
     remove_partials(join(folder, "absent"), name)
-    remove_partials(folder, name)
-    assert names(folder) == sorted(others)
+    remove_partials(folder, f"{name}.tar", f"{name}.index.parquet")
+    assert names(folder) == sorted(others + foreign)
+    remove_partials(folder)
+    assert names(folder) == sorted(foreign)
 
 
 def test_removing_a_file_that_is_not_there_is_no_error(place):

@@ -202,6 +202,20 @@ def test_a_lock_that_cannot_be_read_is_somebodys_until_it_is_silent(tmp_path, co
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("unreadable", [".owner.0123.next", ".owner.unknown.next", NAME])
+def test_a_claim_that_cannot_be_read_blocks_nobody_for_ever(tmp_path, unreadable):
+    elsewhere(tmp_path, age=100)
+    (tmp_path / unreadable).write_bytes(b"")
+    (tmp_path / ".owner.unknown.next").write_bytes(b"")
+    for path in tmp_path.iterdir():
+        os.utime(path, (time.time() - 100,) * 2)
+    lock = LockFile(tmp_path, "taker", SHORT)
+    lock.acquire()
+    assert json.loads((tmp_path / NAME).read_bytes())["command"] == "taker"
+    lock.release()
+    assert set(names(tmp_path)) <= {".owner.unknown.next"}
+
+
 def test_renewals_change_the_file_and_notice_another_owner(tmp_path):
     lock = LockFile(tmp_path, "mine", SHORT)
     lock.acquire()

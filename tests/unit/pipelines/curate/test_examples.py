@@ -77,3 +77,13 @@ def test_a_file_of_an_earlier_run_goes_when_there_is_nothing_to_show(write):
     assert write(1) is not None
     assert write(1, min_side=0, max_aspect=100) is None
     assert write(0) is None
+
+
+def test_members_that_cannot_be_read_any_more_leave_an_example_without_them(write, tmp_path):
+    tar = tmp_path / "raw" / "0.tar"
+    data = tar.read_bytes()
+    at = data.index(b"a b c")
+    tar.write_bytes(data[:at] + b"\xff b c" + data[at + 5 :])
+    assert [bool(example["caption"]) for example in write(2)].count(False) == 1
+    tar.write_bytes(b"")
+    assert {(example["caption"], example["picture"]) for example in write(2)} == {("", "")}

@@ -96,3 +96,10 @@ def test_the_page_shows_every_count_of_the_funnel():
     assert source.count("width:50.0%") == 2  # rejected as small, and kept
     assert "<small>33.3 %</small>" in source
     assert "<small>50.0 %</small>" in source
+
+
+def test_the_page_says_which_numbers_are_estimated():
+    lost = {"reason": "broken_shard", "count": 1200, "estimated": True}
+    funnel = decide(ROWS, [lost, {"reason": "no_image"}], CONFIG).funnel
+    assert "1,200 of them are estimated" in Page(render("in", "out", CONFIG, funnel, {})).text
+    assert "estimated" not in Page(render("in", "out", CONFIG, FUNNEL, {})).text

@@ -85,3 +85,19 @@ def test_the_allowed_fraction_itself_is_allowed(bad, fine):
     else:
         with pytest.raises(TooManyBadSamples, match=r"more than max_bad_fraction 0\.1; see out/quarantine"):
             _check_bad_fraction(funnel, CurateConfig(), "out")
+
+
+def test_an_estimated_number_of_lost_samples_is_called_so():
+    funnel = Funnel(samples=100, quarantined=11, estimated=3, quarantine={"broken_shard": 11})
+    with pytest.raises(TooManyBadSamples, match=r"^11 of 100 samples \(estimated\) cannot be read"):
+        _check_bad_fraction(funnel, CurateConfig(), None)
+
+
+def test_what_a_killed_run_left_is_removed_at_the_start(finished, no_ray):
+    left = [finished / "out" / folder / ".0.x.0123456789ab.partial" for folder in ("", "scan", "manifests")]
+    for file in left:
+        file.write_bytes(b"x")
+    curate(CONFIG, str(finished / "raw"), str(finished / "out"), dry_run=True)
+    assert all(file.exists() for file in left)
+    curate(CONFIG, str(finished / "raw"), str(finished / "out"))
+    assert not any(file.exists() for file in left)

@@ -13,7 +13,9 @@ from PIL import Image
 from pipelines.curate import scan as scan_module
 from pipelines.curate.inputs import find_units
 from pipelines.curate.scan import scan
+from pipelines.shards import batches
 from pipelines.shards.reader import read_index, read_members
+from pipelines.shards.witness import ShardChanged
 from pipelines.shards.writer import write_shard
 
 
@@ -66,7 +68,7 @@ def test_pairs_and_quarantine(unit, tmp_path):
 
 def test_batches_do_not_change_what_is_found(unit, monkeypatch):
     whole = scan(unit)
-    monkeypatch.setattr(scan_module, "READ_AHEAD", 1)
+    monkeypatch.setattr(batches, "READ_AHEAD", 1)
     assert scan(unit) == whole
 
 
@@ -115,3 +117,13 @@ def test_a_shard_far_away_is_scanned_alike(unit):
     fsspec.filesystem("memory").pipe_file("/far/0.tar", Path(unit.uri).read_bytes())
     far = find_units("memory://far")[0]
     assert scan(far).pairs == scan(unit).pairs
+
+
+def test_a_shard_that_is_cut_while_it_is_read_has_changed(unit, monkeypatch):
+    def cut_first(uri, members):
+        Path(unit.uri).write_bytes(b"")
+        return read_members(uri, members)
+
+    monkeypatch.setattr(scan_module, "read_members", cut_first)
+    with pytest.raises(ShardChanged, match=r"was changed while it was read .*; wait until"):
+        scan(unit)

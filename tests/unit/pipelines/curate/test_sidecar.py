@@ -33,7 +33,16 @@ def test_the_sidecar_gives_the_scan_back_and_knows_when_it_is_stale(unit, tmp_pa
     save_scan(found, output)
     assert load_scan(unit, output) == found
     quarantine = pq.read_table(tmp_path / "out" / "quarantine" / "0.parquet")
-    assert quarantine.column_names == ["shard", "offset", "key", "stage", "reason", "exception", "count"]
+    assert quarantine.column_names == [
+        "shard",
+        "offset",
+        "key",
+        "stage",
+        "reason",
+        "exception",
+        "count",
+        "estimated",
+    ]
     shard = tmp_path / "raw" / "0.tar"
     os.utime(shard, ns=(1, 1))  # touched: the bytes are read, and they are those that were scanned
     touched = load_scan(unit, output)
@@ -72,3 +81,17 @@ def test_a_scan_without_a_score_that_was_added_since_is_stale(unit, tmp_path, mo
     save_scan(scan(unit), str(tmp_path))
     assert [row["letters"] for row in load_scan(unit, str(tmp_path)).pairs] == [5.0]
     assert scan_schema().field("letters").type == pa.float64()
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "zeros"])
+@pytest.mark.parametrize("file", ["quarantine", "scan"])
+def test_what_a_crash_has_damaged_is_scanned_again_and_no_loss_is_forgotten(unit, tmp_path, file, damage):
+    save_scan(scan(unit), str(tmp_path))
+    path = tmp_path / file / "0.parquet"
+    data = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-20] if damage == "cut" else data[:4] + bytes(len(data) - 12) + data[-8:])
+    assert load_scan(unit, str(tmp_path)) is None
+    assert isinstance(read_identity("0", str(tmp_path)), dict)

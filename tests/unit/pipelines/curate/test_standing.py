@@ -54,3 +54,12 @@ def test_withdrawn_is_what_the_input_has_no_more_and_drop_leaves_nothing_of_it(f
     drop("1", manifests["1"], output)
     assert not list((tmp_path / "out").rglob("1.*"))
     assert len(list((tmp_path / "out").rglob("0.*"))) == 4  # tar, index, scan, manifest
+
+
+def test_a_manifest_of_an_older_version_without_the_size_stands(finished, tmp_path):
+    units, output = finished
+    manifests = read_manifests(output)
+    del manifests["0"]["outputs"][0]["size"]
+    assert take_stock(units, manifests, output).damaged == []
+    (tmp_path / "out" / "0.tar").unlink()
+    assert take_stock(units, manifests, output).damaged == ["0"]

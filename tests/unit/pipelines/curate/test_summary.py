@@ -18,9 +18,9 @@ def test_figures_and_json():
     summary = CurateSummary("out", "ab", False, 3, 1, funnel, 2.0, 1.0, "out/report.html")
     assert (summary.pairs, summary.kept, summary.quarantined) == (2, 1, {"no_image": 1})
     assert summary.rejected == {"small_image": 1, "extreme_aspect": 0, "few_words": 0, "many_words": 0}
-    told = json.loads(json.dumps(summary.as_json()))
-    assert (told["shards"], told["shards_skipped"], told["report"]) == (3, 1, "out/report.html")
-    assert told["funnel"]["filters"][0]["rejected_in_order"] == 1
+    read = json.loads(json.dumps(summary.as_json()))
+    assert (read["shards"], read["shards_skipped"], read["report"]) == (3, 1, "out/report.html")
+    assert read["funnel"]["filters"][0]["rejected_in_order"] == 1
     head, rows = summary.funnel_table()
     assert all(len(row) == len(head) for row in rows)
     assert [row[0] for row in rows] == [*summary.rejected, "kept", "not readable"]
@@ -37,5 +37,8 @@ def test_notes_count_in_words_that_agree():
     ]
     assert notes(Funnel(samples=4, quarantined=4), [], [], []) == [
         "no pair could be read: 4 of 4 samples are in quarantine"
+    ]
+    assert notes(Funnel(samples=4, quarantined=4, estimated=3), [], [], []) == [
+        "no pair could be read: 4 of 4 samples (estimated) are in quarantine"
     ]
     assert notes(Funnel(samples=100, pairs=100, kept=1), [], [], []) == []

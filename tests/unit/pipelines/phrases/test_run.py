@@ -6,10 +6,12 @@ import pytest
 
 from data_filters.errors import InputError
 from data_filters.phrases import load_extractor
+from pipelines.common.causes import TaskFailed
 from pipelines.phrases.config import PhrasesConfig
-from pipelines.phrases.run import _committed, phrases_pass
+from pipelines.phrases.run import _committed, _CopyShard, _raise_failures, phrases_pass
 from pipelines.phrases.shard_copy import copy_with_phrases
 from pipelines.shards.manifest import committed_shards, output_entry, write_manifest
+from pipelines.shards.unit import Unit
 from pipelines.shards.writer import write_shard
 
 
@@ -73,3 +75,18 @@ def test_a_shard_made_anew_since_is_copied_anew(curated, tmp_path):
         InputError, match="made from /elsewhere/0.tar, this run reads .*, which has other bytes"
     ):
         _committed([shard], str(tmp_path / "out"), PhrasesConfig())
+
+
+def test_failed_shards_are_named_and_the_users_mistake_stays_one(curated, tmp_path):
+    copy = _CopyShard({"0": "ab"}, str(tmp_path / "out"), PhrasesConfig())
+    changed = copy(Unit("0", str(curated / "0.tar"), 1))["error"]
+    missing = copy(Unit("0", str(tmp_path / "1.tar"), 1))["error"]
+    unknown = copy(Unit("0", "nowhere://b/2.tar", 1))["error"]
+    with pytest.raises(TaskFailed, match=r"^2 of 9 shards .*copied: \S+/0.tar has sha256 .*/1.tar"):
+        _raise_failures({str(curated / "0.tar"): changed, str(tmp_path / "1.tar"): missing}, 9)
+    with pytest.raises(InputError, match=r"^1 of 9 shards .*: nowhere://b/2.tar: .*fsspec") as raised:
+        _raise_failures({"nowhere://b/2.tar": unknown}, 9)
+    assert "Traceback" in raised.value.__notes__[0]
+    with pytest.raises(TaskFailed, match=r"^5 of 9 .*/z3.tar: .*; and 2 more\n"):
+        _raise_failures(dict.fromkeys([f"/z{number}.tar" for number in range(1, 6)], changed), 9)
+    _raise_failures({}, 9)

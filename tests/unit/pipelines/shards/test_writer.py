@@ -1,11 +1,13 @@
 """Written tars: the same bytes for everyone, whole or not at all, and read back by tarfile."""
 
 import hashlib
+import os
 import tarfile
 
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.shards import writer
 from pipelines.shards.writer import RECORD, ShardInfo, write_shard
 
 
@@ -77,3 +79,17 @@ def test_an_unsafe_name_is_never_written(tmp_path, key):
     with pytest.raises(ValueError, match="rename it"):
         write_shard(tmp_path / "0.tar", [(key, {"txt": b"x"})])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tar_and_index_are_on_the_disk_before_they_have_their_names(tmp_path, monkeypatch):
+    synced = []
+
+    def sync(path):
+        assert not (tmp_path / "0.tar").exists()
+        synced.append(os.path.basename(path))
+
+    monkeypatch.setattr(writer, "sync_file", sync)
+    write_shard(tmp_path / "0.tar", [("a", {"txt": b"a dog"})])
+    tar, index = synced
+    assert tar.startswith(".0.tar.")
+    assert index.startswith(".0.index.parquet.")
