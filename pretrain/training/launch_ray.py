@@ -121,9 +121,10 @@ def _worker(settings: dict[str, Any]) -> None:
     if (folder / FAULT).exists():  # Ray restarted the workers, but a restart does not mend this fault
         return
     run = replace(run, config=run.config.with_workers(ranks))
-    engine = DeepSpeedEngine(build_first_module(run), run.config)
-    reader = build_reader(run, context.get_world_rank(), ranks)
+    engine = None
     try:
+        engine = DeepSpeedEngine(build_first_module(run), run.config)
+        reader = build_reader(run, context.get_world_rank(), ranks)
         # Nothing goes to ray.train.report: it blocks until Ray's next poll, up to 2 s for each logged step. The driver
         # reads metrics.jsonl.
         train(engine, reader, run, lambda metrics: None)
@@ -132,7 +133,8 @@ def _worker(settings: dict[str, Any]) -> None:
         if not isinstance(error, FloatingPointError):
             raise  # an InputError is of this rank only: the others wait in a collective until Ray ends them
     finally:
-        engine.close()  # Ray destroys the process group, whose threads end only when nothing else holds it
+        if engine is not None:
+            engine.close()  # Ray destroys the process group, whose threads end only when nothing else holds it
 
 
 def _write_fault(run: Path, error: Exception) -> None:

@@ -14,12 +14,12 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterator
 
-import fsspec
 from PIL import Image
 
 from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
+from pipelines.common.files import filesystem
 from pipelines.shards.reader import read_members
 from pipelines.shards.tar_format import BrokenShard, Member
 from pretrain.evaluation.data.coco_tables import CocoTables, Entry, Id
@@ -35,7 +35,7 @@ class ImageFiles:
     def __init__(self, folder: str) -> None:
         """Raises InputError when `folder` is no folder."""
         self.folder = folder.rstrip("/")
-        self.fs, self.path = fsspec.url_to_fs(self.folder)
+        self.fs, self.path = filesystem(self.folder)
         self.members: dict[str, tuple[str, Member] | None] = {}
         """Images in shards by the last part of their key; None where several images share it."""
         if not self.fs.isdir(self.path):
@@ -71,7 +71,7 @@ class ImageFiles:
 class CocoScenes:
     """The scenes of COCO's tables, in the order of the file; `skipped` counts by reason what is passed over.
 
-    Images: `no_image`, `broken_image`, `unsafe_name`, `ambiguous_image`, `no_file_name`, `broken_size`. Objects: see
+    Images: `no_image`, `unsafe_name`, `ambiguous_image`, `no_file_name`, `broken_size`, and what `decode` raises. Objects: see
     `known_objects.KnownObjects`. Expressions: `unknown_annotation`, and `no_target`, whose object has no usable box.
     Either: `unknown_image`, which the file does not list.
     """

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 from PIL import Image
 
 from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
+from pipelines.common.files import filesystem
 from pretrain.evaluation.data.class_names import class_number, name_classes
 from pretrain.evaluation.data.foreign_json import text_of, whole_number_of
 from pretrain.evaluation.data.samples import SampleStream, find_shards, iterate_metadata, reason_of
@@ -61,7 +61,7 @@ class LabelledStream:
 
     def _from_folders(self) -> Iterator[LabelledImage]:
         self.skipped.update(self._passed_over)
-        fs, path = fsspec.url_to_fs(self.data)
+        fs, path = filesystem(self.data)
         for name, files in self.folders.items():
             for file in files:
                 try:
@@ -100,7 +100,7 @@ def _class_folders(data: str) -> tuple[dict[str, list[str]], Counter[str]]:
 
     Raises InputError for a folder whose name is not UTF-8, which no tokenizer reads.
     """
-    fs, path = fsspec.url_to_fs(data)
+    fs, path = filesystem(data)
     classes: dict[str, list[str]] = {}
     passed_over = Counter[str]()
     if not fs.isdir(path):

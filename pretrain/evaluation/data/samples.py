@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
 from PIL import Image
 
 from data_filters.decode import decode
@@ -23,6 +22,7 @@ from data_filters.sample import (
     parse_metadata,
     sample_from_members,
 )
+from pipelines.common.files import filesystem
 from pipelines.shards.listing import Kind
 from pipelines.shards.listing import find_shards as listed
 from pipelines.shards.reader import iterate, read_index, read_members, walk
@@ -169,7 +169,7 @@ def find_shards(uri: str) -> list[str]:
         raise InputError(f"data is {uri!r}, whose manifests name no shard; let `loupe curate` finish first")
     if listing.kind is Kind.FOLDER:
         raise InputError(f"data is {uri!r}, which holds no .tar; give a folder of shards (raw or curated)")
-    fs, path = fsspec.url_to_fs(uri)
+    fs, path = filesystem(uri)
     what = "a file that is no .tar" if fs.isfile(path) else "not there"
     raise InputError(
         f"data is {uri!r}, which is {what}; give a folder of shards (raw or curated) or one .tar"

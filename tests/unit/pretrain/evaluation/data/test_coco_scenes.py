@@ -58,7 +58,7 @@ def test_expressions_that_cannot_be_scored_are_counted(folder):
         ({"file_name": "../a.png"}, "unsafe_name"),
         ({"file_name": "/etc/hostname"}, "unsafe_name"),
         ({"file_name": "a\0.png"}, "unsafe_name"),
-        ({"file_name": "instances.json"}, "broken_image"),
+        ({"file_name": "instances.json"}, "unknown_image_format"),
         ({"file_name": "a.png", "width": "40"}, "broken_size"),
     ],
 )

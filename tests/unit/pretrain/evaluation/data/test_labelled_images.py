@@ -38,6 +38,15 @@ def test_folders_are_classes(tmp_path):
     assert LabelledStream(str(tmp_path), str(tmp_path / "names.json")).names == ["cup", "crimson vehicle"]
 
 
+@pytest.mark.parametrize("name", ["set [v1]", "a::b", "day=1*"])
+def test_a_folder_is_read_by_its_name_whatever_its_characters(tmp_path, name):
+    (tmp_path / name / "cup").mkdir(parents=True)
+    (tmp_path / name / "cup" / "x.jpg").write_bytes(jpeg("red"))
+    (tmp_path / name / "names.json").write_text('["mug"]')
+    stream = LabelledStream(str(tmp_path / name), str(tmp_path / name / "names.json"))
+    assert [stream.names[one.label] for one in stream] == ["mug"]
+
+
 def test_numbers_are_sorted_as_numbers(tmp_path):
     samples = [
         (f"{n:03d}", {"jpg": jpeg("red"), "json": json.dumps({"class": n}).encode()}) for n in (10, 9, 1)
@@ -90,7 +99,7 @@ def test_files_that_are_no_images_are_counted_and_hidden_ones_are_not_looked_at(
     (tmp_path / "cup" / "y.jpg").write_bytes(b"no picture")
     stream = LabelledStream(str(tmp_path))
     assert [one.key for one in stream] == ["cup/x.jpg"]
-    assert stream.skipped == {"other_file": 2, "broken_image": 1}
+    assert stream.skipped == {"other_file": 2, "unknown_image_format": 1}
 
 
 def test_names_that_are_not_utf8(tmp_path):
