@@ -25,8 +25,9 @@ from pipelines.shards.tar_format import BrokenShard, Member
 from pretrain.evaluation.data.coco_tables import CocoTables, Entry, Id
 from pretrain.evaluation.data.foreign_json import identity_of, text_of
 from pretrain.evaluation.data.known_objects import read_objects
-from pretrain.evaluation.data.samples import find_shards, members_of, reason_of
+from pretrain.evaluation.data.samples import find_shards, reason_of
 from pretrain.evaluation.data.scene import Expression, Scene
+from pretrain.evaluation.data.shard_samples import members_of
 
 
 class ImageFiles:
@@ -71,8 +72,9 @@ class ImageFiles:
 class CocoScenes:
     """The scenes of COCO's tables, in the order of the file; `skipped` counts by reason what is passed over.
 
-    Images: `no_image`, `unsafe_name`, `ambiguous_image`, `no_file_name`, `broken_size`, and what `decode` raises. Objects: see
-    `known_objects.KnownObjects`. Expressions: `unknown_annotation`, and `no_target`, whose object has no usable box.
+    Images: `no_image`, `unsafe_name`, `ambiguous_image`, `no_file_name`, `broken_size`, and what `decode` raises.
+    Objects: see `known_objects.KnownObjects`. Expressions: `unknown_annotation`, and `no_target`, whose object has no
+    usable box.
     Either: `unknown_image`, which the file does not list.
     """
 
