@@ -72,14 +72,12 @@ class LabelledStream:
                 yield LabelledImage(_shown(f"{name}/{file}"), image, self._label[name])
 
     def _from_shards(self) -> Iterator[LabelledImage]:
-        stream = SampleStream(self.data, captioned=False)
-        for picture in stream:
+        for picture in SampleStream(self.data, captioned=False, skipped=self.skipped):
             name = class_of(picture.metadata)
             if name is None or name not in self._label:
                 self.skipped["no_class"] += 1
             else:
                 yield LabelledImage(picture.key, picture.image, self._label[name])
-        self.skipped.update(stream.skipped)
 
 
 def class_of(metadata: dict[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+from itertools import islice
 
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from data_filters.errors import InputError
 from pipelines.shards.reader import walk
 from pipelines.shards.writer import write_shard
 from pretrain.evaluation.data.labelled_images import LabelledStream, class_of
+from pretrain.evaluation.data.scenes import SceneStream
 
 
 def jpeg(color):
@@ -113,6 +115,20 @@ def test_names_that_are_not_utf8(tmp_path):
     os.rename(tmp_path / "cup", os.path.join(os.fsencode(tmp_path), b"caf\xe9"))
     with pytest.raises(InputError, match="the class folder 'caf\ufffd', whose name is not UTF-8"):
         LabelledStream(str(tmp_path))
+
+
+def test_what_was_passed_over_is_counted_though_the_rest_is_not_read(tmp_path):
+    label = json.dumps({"class": "cup"}).encode()
+    pictures = [b"no picture", jpeg("red"), jpeg("red"), b"no picture either"]
+    write_shard(
+        tmp_path / "0.tar", [(f"{n}", {"jpg": data, "json": label}) for n, data in enumerate(pictures)]
+    )
+    stream = LabelledStream(str(tmp_path))
+    assert [one.key for one in islice(stream, 1)] == ["1"]
+    assert stream.skipped == {"unknown_image_format": 1}
+    scenes = SceneStream(str(tmp_path))
+    assert list(islice(scenes, 1)) == []
+    assert scenes.skipped == {"unknown_image_format": 2, "no_boxes": 2}
 
 
 def test_metadata_in_capital_letters_and_a_cut_shard(tmp_path):
