@@ -162,14 +162,18 @@ def _read_portable(values: dict[str, Any]) -> PreparedRun:
 
 @contextmanager
 def _following(run: Path, report: Callable[[dict[str, float]], None], seconds: float = 0.5) -> Iterator[None]:
-    """Pass every new line of RUN/metrics.jsonl to `report`, checked every `seconds`, until the context closes."""
+    """Pass every new line of RUN/metrics.jsonl to `report`, checked every `seconds`, until the context closes.
+
+    Steps that are done again after a kill have new lines, with times of their own.
+    """
     closing = threading.Event()
-    reported = {line["step"] for line in read_metrics(run)}
+    reported = {json.dumps(line) for line in read_metrics(run)}
 
     def pass_on() -> None:
         for line in read_metrics(run):
-            if line["step"] not in reported:
-                reported.add(line["step"])
+            text = json.dumps(line)
+            if text not in reported:
+                reported.add(text)
                 report(line)
 
     def follow() -> None:

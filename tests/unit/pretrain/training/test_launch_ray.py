@@ -43,16 +43,16 @@ def test_a_fault_is_written_whole_with_its_kind(tmp_path):
 
 def test_new_lines_of_metrics_reach_the_driver_once(tmp_path):
     log = tmp_path / "metrics.jsonl"
-    log.write_text('{"step": 1}\n')
+    log.write_text('{"step": 1}\n{"step": 2, "seconds": 5}\n')
     reported = []
     with launch_ray._following(tmp_path, reported.append, seconds=0.01):
-        with log.open("a") as file:
-            file.write('{"step": 2}\n{"st')  # the last line is not complete yet
+        # A resumed run drops the line of step 2, does the step again, and has not completed its last line yet.
+        log.write_text('{"step": 1}\n{"step": 2, "seconds": 4}\n{"st')
         deadline = time.monotonic() + 10
         while not reported and time.monotonic() < deadline:
             time.sleep(0.01)
         with log.open("a") as file:
             file.write('ep": 3}\n')
-    assert reported == [{"step": 2}, {"step": 3}], (
+    assert reported == [{"step": 2, "seconds": 4}, {"step": 3}], (
         "step 1 was logged before, step 3 comes when the context closes"
     )
