@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cluster.cli.parameters import Folder, Json, Run, Sets
 from cluster.cli.results import print_result
-
-if TYPE_CHECKING:
-    from pretrain.training.prepared_run import PreparedRun
 
 
 def pretrain(
@@ -79,7 +76,7 @@ def _train(
 
     config = load_recipe(config_class, PRETRAINING, recipe, sets)
     run = prepare_run(config, data, output, accept_changed_data=accept_changed_data, verify=verify)
-    if _is_finished(run):
+    if run.steps_done >= run.total_steps:
         typer.echo(
             f"training: {output} is finished ({run.total_steps} of {run.total_steps} steps), nothing is left to train; "
             "loupe export makes a model of it; to train longer, give a new output",
@@ -93,13 +90,6 @@ def _train(
     with training_lines(run.total_steps, "" if local else "starting workers") as (report, last):
         launch(run, report)
     return {"run": output, "steps": run.total_steps, **last}
-
-
-def _is_finished(run: PreparedRun) -> bool:
-    """Whether the newest checkpoint that can be trusted is that of the last step."""
-    from pretrain.training.checkpoint import find_newest
-
-    return find_newest(Path(run.folder)).step >= run.total_steps
 
 
 def reshard(

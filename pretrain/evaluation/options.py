@@ -12,7 +12,7 @@ from pipelines.common.config import one_of as one_of
 
 
 class EvaluationOptions(Section):
-    """What every evaluation can be told. A task's own options extend it."""
+    """Options that every evaluation has. A task's own options extend them."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 

@@ -105,15 +105,16 @@ def _published(name: str, field: str, kinds: tuple[str, ...]) -> PreTrainedModel
     try:
         if stored.is_file():
             values = json.loads(stored.read_text(encoding="utf-8"))
-            # In evaluation mode, as `from_pretrained` returns a tower: a resumed run must do what it did before.
-            tower = AutoModel.from_config(AutoConfig.for_model(**values)).eval()
+            tower = AutoModel.from_config(AutoConfig.for_model(**values))
         else:
             tower = AutoModel.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise _not_found(name, field, error) from error
     if tower.config.model_type not in kinds:
         raise InputError(f"{field} is a {tower.config.model_type}; allowed are {', '.join(kinds)}")
-    return tower
+    # `from_pretrained` returns a tower in evaluation mode: without its dropout and stochastic depth.
+    trained: PreTrainedModel = tower.train()
+    return trained
 
 
 def _not_found(name: str, field: str, error: Exception) -> InputError:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from data_filters.errors import InputError
+from pipelines.common.files import filesystem
 from pretrain.evaluation.results import METRICS
 from pretrain.evaluation.scores import method_of, setting_names
 from pretrain.training.metrics import read_metrics
@@ -162,6 +161,6 @@ def _read_if_present(folder: str, name: str) -> Json | None:
 
 
 def _bytes(folder: str, name: str) -> bytes:
-    fs, path = fsspec.url_to_fs(folder)
+    fs, path = filesystem(folder)
     content: bytes = fs.cat_file(posixpath.join(path, name))
     return content

@@ -12,15 +12,20 @@ from torch import Tensor
 from data_filters.errors import InputError
 from pretrain.tasks.task import Task
 from pretrain.training.checkpoint import find_newest
+from pretrain.training.checkpoint_files import STATE, WEIGHTS, fault_of
 
 
 def newest_checkpoint(weights: str) -> Path:
     """Return the checkpoint folder that `weights` names: a folder in RUN/checkpoints, or RUN for its newest whole one.
 
-    Raises InputError when there is none, or only damaged ones.
+    Raises InputError when there is none, or the one that is named is damaged, or all are.
     """
     folder = Path(weights).expanduser()
-    if (folder / "state.json").is_file():
+    if (folder / STATE).is_file():
+        if fault := fault_of(folder, only_weights=True):
+            raise InputError(
+                f"start.weights is {weights!r}, a damaged checkpoint ({fault}); name another checkpoint"
+            )
         return folder
     found = find_newest(folder, only_weights=True)
     found.warn()
@@ -36,16 +41,19 @@ def newest_checkpoint(weights: str) -> Path:
 def load_initial_weights(module: Task[Any], weights: str) -> str:
     """Copy a checkpoint's weights into a task's module: the task's required parts, and each part that both have.
 
+    `weights` names a checkpoint, which is not verified again, or a run, for its newest (see `newest_checkpoint`).
     A part that the checkpoint lacks keeps its initial weights, and a part that the module lacks is not loaded. Returns
     a remark that names both kinds, empty when there are none. Optimiser state is not loaded. Raises InputError when the
     checkpoint is absent, cannot be read or has other shapes.
     """
-    folder = newest_checkpoint(weights)
+    folder = Path(weights).expanduser()
+    if not (folder / STATE).is_file():
+        folder = newest_checkpoint(weights)
     try:
-        saved = load_file(folder / "model.safetensors")
+        saved = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"start.weights: {folder}/model.safetensors cannot be read ({error}); name another checkpoint"
+            f"start.weights: {folder / WEIGHTS} cannot be read ({error}); name another checkpoint"
         ) from error
     current = module.state_dict()
     own_parts, saved_parts = ({module.part_of(name) for name in tensors} for tensors in (current, saved))

@@ -121,9 +121,10 @@ def _worker(settings: dict[str, Any]) -> None:
     if (folder / FAULT).exists():  # Ray restarted the workers, but a restart does not mend this fault
         return
     run = replace(run, config=run.config.with_workers(ranks))
-    engine = DeepSpeedEngine(build_first_module(run), run.config)
-    reader = build_reader(run, context.get_world_rank(), ranks)
+    engine = None
     try:
+        engine = DeepSpeedEngine(build_first_module(run), run.config)
+        reader = build_reader(run, context.get_world_rank(), ranks)
         # Nothing goes to ray.train.report: it blocks until Ray's next poll, up to 2 s for each logged step. The driver
         # reads metrics.jsonl.
         train(engine, reader, run, lambda metrics: None)
@@ -132,7 +133,8 @@ def _worker(settings: dict[str, Any]) -> None:
         if not isinstance(error, FloatingPointError):
             raise  # an InputError is of this rank only: the others wait in a collective until Ray ends them
     finally:
-        engine.close()  # Ray destroys the process group, whose threads end only when nothing else holds it
+        if engine is not None:
+            engine.close()  # Ray destroys the process group, whose threads end only when nothing else holds it
 
 
 def _write_fault(run: Path, error: Exception) -> None:
@@ -160,14 +162,18 @@ def _read_portable(values: dict[str, Any]) -> PreparedRun:
 
 @contextmanager
 def _following(run: Path, report: Callable[[dict[str, float]], None], seconds: float = 0.5) -> Iterator[None]:
-    """Pass every new line of RUN/metrics.jsonl to `report`, checked every `seconds`, until the context closes."""
+    """Pass every new line of RUN/metrics.jsonl to `report`, checked every `seconds`, until the context closes.
+
+    Steps that are done again after a kill have new lines, with times of their own.
+    """
     closing = threading.Event()
-    reported = {line["step"] for line in read_metrics(run)}
+    reported = {json.dumps(line) for line in read_metrics(run)}
 
     def pass_on() -> None:
         for line in read_metrics(run):
-            if line["step"] not in reported:
-                reported.add(line["step"])
+            text = json.dumps(line)
+            if text not in reported:
+                reported.add(text)
                 report(line)
 
     def follow() -> None:

@@ -28,3 +28,5 @@ class PreparedRun:
     """Of each dataset of a mixture its samples in every block of the order; None without weights."""
     changes: tuple[ShardChange, ...] = ()
     """What changed in the data since the run began, and was accepted by the user."""
+    steps_done: int = 0
+    """Optimiser steps of the newest checkpoint that could be trusted when the run was prepared; 0 without one."""

@@ -160,16 +160,16 @@ def _change(step: int, name: str, before: ShardRecord | None, now: ShardRecord |
     }
 
 
-def _same_bytes(one: ShardRecord, other: ShardRecord) -> bool:
+def _same_bytes(there: ShardRecord, here: ShardRecord) -> bool:
     """Whether two records are of the same bytes, cut into the same number of samples."""
-    if one["samples"] != other["samples"]:
+    if there["samples"] != here["samples"]:
         return False
-    if one["sha256"] and other["sha256"]:
-        return one["sha256"] == other["sha256"]
-    if one["witness"] and other["witness"]:
-        return one["witness"] == other["witness"]
+    if there["sha256"] and here["sha256"]:
+        return there["sha256"] == here["sha256"]
+    if there["witness"] and here["witness"]:
+        return there["witness"] == here["witness"]
     # A record of a version that knew only names and counts of tars without manifests.
-    return posixpath.basename(one["uri"]) == posixpath.basename(other["uri"])
+    return posixpath.basename(there["uri"]) == posixpath.basename(here["uri"])
 
 
 def _by_name(*lists: Sequence[ShardRecord]) -> list[dict[str, ShardRecord]]:

@@ -51,10 +51,10 @@ def prepare_run(
     damaged; a first step that is not before the last.
     """
     folder = require_local("output", folder)
-    config = _with_absolute_start(config)
     root = Path(folder).absolute()
     record = read_run_record(root)
-    config = config.with_published_pixels(earlier_config(root, record) if record else None)
+    earlier = earlier_config(root, record) if record else None
+    config = _with_recorded_start(_with_absolute_start(config), earlier).with_published_pixels(earlier)
     load_tokenizer(with_stored_tokenizer(config, root).tokenizer)
     # Absolute, because workers may run in another folder.
     data = tuple(absolute(uri) for uri in ([data] if isinstance(data, str) else data))
@@ -68,6 +68,9 @@ def prepare_run(
     for remark in source.remarks():
         logger.warning("%s", remark)
     steps = config.schedule.steps or max(1, math.floor((config.schedule.epochs or 0) * plan.steps_per_epoch))
+    _check_start_step(config, steps)
+    if earlier is None:
+        config = _with_one_checkpoint(config)
     shards = tuple(record_shards(source.found(), known, read_all=verify))
     newest = find_newest(root)
     newest.warn()
@@ -80,8 +83,9 @@ def prepare_run(
         shards=shards,
         shares=shares,
         changes=data_changes(root, record, shards, steps, newest.step, accept_changed_data) if record else (),
+        steps_done=newest.step,
     )
-    _check_start(run)
+    _check_initial_weights(run)
     return run
 
 
@@ -148,34 +152,62 @@ def _first_module(run: PreparedRun) -> tuple[Task[Any], str]:
 
 def _with_absolute_start(config: PretrainConfig) -> PretrainConfig:
     """Return the recipe with an absolute path in `start.weights`."""
-    if config.start.weights is None:
-        return config
-    start = config.start.model_copy(update={"weights": absolute(config.start.weights)})
-    return config.model_copy(update={"start": start})
+    weights = config.start.weights
+    return config if weights is None else _with_start(config, absolute(weights))
 
 
-def _check_start(run: PreparedRun) -> None:
-    """Raise InputError when `start.step` is not before the last step, or the initial weights do not fit.
+def _with_recorded_start(config: PretrainConfig, earlier: PretrainConfig | None) -> PretrainConfig:
+    """Return the recipe with the checkpoint that the run in the output folder began with, where it names its run.
 
-    Logs a warning when `start.weights` names a run and not one checkpoint, when some of the weights are not loaded, or
-    when parts of the module keep fresh weights. A run that has a checkpoint of its own no longer reads `start`.
+    Which of that run's checkpoints was the newest then is in the record; by now it may be another.
     """
-    step = run.config.start.step
-    if step >= run.total_steps:
+    recorded = earlier.start.weights if earlier else None
+    if recorded is None or config.start.weights is None:
+        return config
+    began_with = Path(recorded)
+    return _with_start(config, recorded) if Path(config.start.weights) == began_with.parent.parent else config
+
+
+def _with_one_checkpoint(config: PretrainConfig) -> PretrainConfig:
+    """Return the recipe with the newest checkpoint in `start.weights` where it names a run; a warning says which it is.
+
+    Raises InputError when there is none, or it is damaged.
+    """
+    weights = config.start.weights
+    if weights is None:
+        return config
+    newest = newest_checkpoint(weights)
+    if newest == Path(weights):
+        return config
+    logger.warning(
+        "start.weights %s: its newest checkpoint, %s, is loaded; start.step is %d",
+        weights,
+        newest.name,
+        config.start.step,
+    )
+    return _with_start(config, str(newest))
+
+
+def _with_start(config: PretrainConfig, weights: str) -> PretrainConfig:
+    return config.model_copy(update={"start": config.start.model_copy(update={"weights": weights})})
+
+
+def _check_start_step(config: PretrainConfig, steps: int) -> None:
+    """Raise InputError when `start.step` is not before the last of `steps` steps."""
+    if config.start.step >= steps:
         raise InputError(
-            f"start.step is {step}, the run has {run.total_steps} steps; allowed are steps before the last; "
+            f"start.step is {config.start.step}, the run has {steps} steps; allowed are steps before the last; "
             "lower start.step or raise schedule.steps"
         )
-    weights = run.config.start.weights
-    if weights is None or list_checkpoints(Path(run.folder)):
+
+
+def _check_initial_weights(run: PreparedRun) -> None:
+    """Raise InputError when the initial weights do not fit; a run that has a checkpoint of its own needs none.
+
+    Logs a warning when some of the weights are not loaded, or when parts of the module keep fresh weights.
+    """
+    if run.config.start.weights is None or list_checkpoints(Path(run.folder)):
         return
-    if (loaded := newest_checkpoint(weights)) != Path(weights):
-        logger.warning(
-            "start.weights %s: its newest checkpoint, %s, is loaded; start.step is %d",
-            weights,
-            loaded.name,
-            step,
-        )
     _, remark = _first_module(run)
     if remark:
         logger.warning("%s", remark)

@@ -1,12 +1,13 @@
 """Adam counts the steps that were done: at every stage and precision, fresh and resumed."""
 
-import os
+from contextlib import closing
 from pathlib import Path
 
 import torch
 from small_runs import small_recipe
 from torch import multiprocessing as mp
 
+from pretrain.ranks import process_group
 from pretrain.tasks.task import ParameterGroup
 
 CASES = [(stage, precision) for stage in range(4) for precision in ("bf16", "fp32")]
@@ -22,8 +23,6 @@ class Line(torch.nn.Linear):
 
 def one_rank(_: int, folder: str) -> None:
     torch.set_num_threads(1)
-    os.environ.update(LOCAL_RANK="0", RANK="0", WORLD_SIZE="1")
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=0, world_size=1)
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
     def made(stage: int, precision: str) -> DeepSpeedEngine:
@@ -41,18 +40,18 @@ def one_rank(_: int, folder: str) -> None:
         return {float(moments["step"]) for moments in engine.engine.basic_optimizer.state.values()}
 
     results = {}
-    for stage, precision in CASES:
-        engine = made(stage, precision)
-        initial = engine.weights()["weight"]
-        advance(engine, 7)
-        engine.save(Path(folder) / f"{stage}-{precision}")
-        first = counted(engine)
-        resumed = made(stage, precision)
-        resumed.load(Path(folder) / f"{stage}-{precision}", 1)
-        advance(resumed, 5)
-        results[stage, precision] = first, counted(resumed), initial
+    with process_group(Path(folder) / "store", 0, 1):
+        for stage, precision in CASES:
+            with closing(made(stage, precision)) as engine:
+                initial = engine.weights()["weight"]
+                advance(engine, 7)
+                engine.save(Path(folder) / f"{stage}-{precision}")
+                first = counted(engine)
+            with closing(made(stage, precision)) as resumed:
+                resumed.load(Path(folder) / f"{stage}-{precision}", 1)
+                advance(resumed, 5)
+                results[stage, precision] = first, counted(resumed), initial
     torch.save(results, f"{folder}/results.pt")
-    torch.distributed.destroy_process_group()
 
 
 def test_after_twelve_steps_adam_has_counted_twelve(tmp_path) -> None:

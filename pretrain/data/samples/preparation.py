@@ -95,13 +95,13 @@ class BadSamples:
         with self._lock:
             self.seen += count
 
-    def add(self, where: str, error: BaseException) -> None:
-        """Count and log one that cannot be read.
+    def add(self, where: str, error: BaseException, lost: int = 1) -> None:
+        """Count and log one that cannot be read, or `lost` ones.
 
         Raises InputError when they are more than ten and more than `max_fraction` of all samples read.
         """
         with self._lock:
-            self.count += 1
+            self.count += lost
             count, seen = self.count, self.seen
         logger.warning("%s replaced: %s: %s", where, type(error).__name__, error)
         if count > max(10, self.max_fraction * seen):

@@ -35,6 +35,7 @@ from pretrain.data.shards.source import is_local
 from pretrain.data.webdataset.finite_stream import FiniteStream
 from pretrain.data.webdataset.sample_counts import SampleCounts
 from pretrain.data.webdataset.tar_folder import PlainTar, StreamPlan, TarFolder
+from pretrain.data.webdataset.tar_losses import TarLosses
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ class StreamReader:
 
     Resuming skips what an uninterrupted run would have read before; with the same number of workers and no broken
     samples before that point it continues exactly there. A broken sample is named in the log, counted in `bad`, and
-    replaced by the next one. Where so many are broken that the epoch falls short, its first samples are read again,
-    with a warning.
+    replaced by the next one; of a damaged tar the samples that did not come are counted. Where so many are broken that
+    the epoch falls short, its first samples are read again, with a warning.
     """
 
     source: TarFolder
@@ -129,12 +130,13 @@ class StreamReader:
 
     def raw_samples(self, epoch: int) -> Iterator[RawSample]:
         """This rank's samples of an epoch, shuffled, not decoded."""
+        losses = TarLosses(self.bad_samples, {uri: tar.samples for uri, tar in self._tars.items()})
         stages: list[Any] = [  # webdataset has no type for a stage
             webdataset.SimpleShardList([tar.uri for tar in self.source.shards][self.rank :: self.ranks]),
-            self._opened,
-            lambda opened: tar_file_expander(opened, handler=self._broken, select_files=_is_used),
-            lambda files: group_by_keys(files, handler=self._broken),
-            self._counted,
+            partial(self._opened, losses),
+            lambda opened: tar_file_expander(opened, handler=losses.note, select_files=_is_used),
+            lambda files: group_by_keys(files, handler=losses.note),
+            partial(self._counted, losses),
         ]
         if self.buffer > 1:
             # Seeded by seed, epoch and rank alone, so that a restart reads the same order again.
@@ -142,25 +144,35 @@ class StreamReader:
             stages.append(webdataset.shuffle(self.buffer, initial=self.buffer, rng=generator))
         return iter(webdataset.DataPipeline(*stages))
 
-    def _counted(self, samples: Iterable[RawSample]) -> Iterator[RawSample]:
-        """webdataset's stage that compares how many samples a remote tar holds with what the plan took for it."""
+    def _counted(self, losses: TarLosses, samples: Iterable[RawSample]) -> Iterator[RawSample]:
+        """webdataset's stage that compares how many samples of a tar came with what the plan took for it.
+
+        A difference is a loss where the tar is damaged, otherwise a wrong number beside a remote tar.
+        """
         for url, of_one_tar in groupby(samples, key=lambda sample: str(sample["__url__"])):
+            losses.settle_without_samples(but=url)
             count = 0
             for sample in of_one_tar:
                 count += 1
                 yield sample
-            if not is_local(url):
+            if losses.is_damaged(url):
+                losses.settle(url, count)
+            elif not is_local(url):
                 self.counts.compare(url, self._tars[url].samples, count)
+        losses.settle_without_samples()
 
-    def _opened(self, shards: Iterable[dict[str, str]]) -> Iterator[dict[str, str | FiniteStream]]:
-        """webdataset's stage that opens tars; one that cannot be opened is counted as broken."""
+    def _opened(
+        self, losses: TarLosses, shards: Iterable[dict[str, str]]
+    ) -> Iterator[dict[str, str | FiniteStream]]:
+        """webdataset's stage that opens tars; of one that cannot be opened all samples are lost."""
         urls = [shard["url"] for shard in shards]
         for number, url in enumerate(urls):
+            losses.reading = url
             try:
                 with self._open(url, urls[number : number + 1 + READ_AHEAD]) as stream:
                     yield {"url": url, "stream": FiniteStream(stream)}
             except OSError as error:
-                self._broken(error, url)
+                losses.note(error)
 
     def _open(self, url: str, next_urls: list[str]) -> IO[bytes]:
         if is_local(url):
@@ -188,12 +200,6 @@ class StreamReader:
         except UNREADABLE as error:
             self.bad_samples.add(f"sample {members['__key__']} of {members['__url__']}", error)
             return None
-
-    def _broken(self, error: Exception, url: str | None = None) -> bool:
-        """Count damage of a tar as one bad sample; True tells webdataset to continue with the next tar."""
-        where = url or next((str(part) for part in reversed(error.args) if isinstance(part, str)), "a tar")
-        self.bad_samples.add(f"the rest of {where}", error)
-        return True
 
 
 def _in_groups(items: Iterator[Numbered], size: int) -> Iterator[list[Numbered]]:

@@ -121,14 +121,16 @@ def _recorded_tar(record: ShardRecord) -> PlainTar:
 
 
 def _plain_tar(fs: fsspec.AbstractFileSystem, path: str, uri: str, record: ShardRecord | None) -> PlainTar:
-    told = _told(fs, path)
+    stated = _stated(fs, path)
     if not is_local(uri):
-        return PlainTar(uri, _count(uri) if told is None else told, version_of(witness_of(uri)))
+        return PlainTar(uri, _count(uri) if stated is None else stated, version_of(witness_of(uri)))
     if record and vouches(record, witness_of(uri)):
         return PlainTar(uri, record["samples"])
     count = _count(uri)
-    if told is not None and told != count:
-        logger.warning("%s holds %d samples, %s says %d; %d are used", uri, count, _stats(path), told, count)
+    if stated is not None and stated != count:
+        logger.warning(
+            "%s holds %d samples, %s says %d; %d are used", uri, count, _stats(path), stated, count
+        )
     return PlainTar(uri, count)
 
 
@@ -137,7 +139,7 @@ def _stats(tar: str) -> str:
     return tar.removesuffix(".tar") + "_stats.json"
 
 
-def _told(fs: fsspec.AbstractFileSystem, tar: str) -> int | None:
+def _stated(fs: fsspec.AbstractFileSystem, tar: str) -> int | None:
     """The number of samples that the file beside a tar names; None where it names none."""
     if not fs.exists(_stats(tar)):
         return None

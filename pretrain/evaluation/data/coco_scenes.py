@@ -14,19 +14,20 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterator
 
-import fsspec
 from PIL import Image
 
 from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
+from pipelines.common.files import filesystem
 from pipelines.shards.reader import read_members
 from pipelines.shards.tar_format import BrokenShard, Member
 from pretrain.evaluation.data.coco_tables import CocoTables, Entry, Id
 from pretrain.evaluation.data.foreign_json import identity_of, text_of
 from pretrain.evaluation.data.known_objects import read_objects
-from pretrain.evaluation.data.samples import find_shards, members_of, reason_of
+from pretrain.evaluation.data.samples import find_shards, reason_of
 from pretrain.evaluation.data.scene import Expression, Scene
+from pretrain.evaluation.data.shard_samples import members_of
 
 
 class ImageFiles:
@@ -35,7 +36,7 @@ class ImageFiles:
     def __init__(self, folder: str) -> None:
         """Raises InputError when `folder` is no folder."""
         self.folder = folder.rstrip("/")
-        self.fs, self.path = fsspec.url_to_fs(self.folder)
+        self.fs, self.path = filesystem(self.folder)
         self.members: dict[str, tuple[str, Member] | None] = {}
         """Images in shards by the last part of their key; None where several images share it."""
         if not self.fs.isdir(self.path):
@@ -71,8 +72,9 @@ class ImageFiles:
 class CocoScenes:
     """The scenes of COCO's tables, in the order of the file; `skipped` counts by reason what is passed over.
 
-    Images: `no_image`, `broken_image`, `unsafe_name`, `ambiguous_image`, `no_file_name`, `broken_size`. Objects: see
-    `known_objects.KnownObjects`. Expressions: `unknown_annotation`, and `no_target`, whose object has no usable box.
+    Images: `no_image`, `unsafe_name`, `ambiguous_image`, `no_file_name`, `broken_size`, and what `decode` raises.
+    Objects: see `known_objects.KnownObjects`. Expressions: `unknown_annotation`, and `no_target`, whose object has no
+    usable box.
     Either: `unknown_image`, which the file does not list.
     """
 

@@ -6,9 +6,8 @@ import json
 import math
 from typing import Any
 
-import fsspec
-
 from data_filters.errors import InputError
+from pipelines.common.files import filesystem
 
 LARGEST = 1e7
 """The largest number that is taken for pixels: no image is ten million pixels wide."""
@@ -22,8 +21,8 @@ def load_json(uri: str, option: str, remedy: str) -> Any:
     there, cannot be read, is empty, no JSON, or nested more deeply than Python reads.
     """
     try:
-        with fsspec.open(uri, "rb") as file:
-            data = file.read()
+        fs, path = filesystem(uri)
+        data = fs.cat_file(path)
         if not data.strip():
             raise InputError(f"{option} {uri!r} is empty; {remedy}")
         return json.loads(data)

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 from PIL import Image
 
 from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import IMAGE_EXTENSIONS, BrokenSample
+from pipelines.common.files import filesystem
 from pretrain.evaluation.data.class_names import class_number, name_classes
 from pretrain.evaluation.data.foreign_json import text_of, whole_number_of
 from pretrain.evaluation.data.samples import SampleStream, find_shards, iterate_metadata, reason_of
@@ -61,7 +61,7 @@ class LabelledStream:
 
     def _from_folders(self) -> Iterator[LabelledImage]:
         self.skipped.update(self._passed_over)
-        fs, path = fsspec.url_to_fs(self.data)
+        fs, path = filesystem(self.data)
         for name, files in self.folders.items():
             for file in files:
                 try:
@@ -72,14 +72,12 @@ class LabelledStream:
                 yield LabelledImage(_shown(f"{name}/{file}"), image, self._label[name])
 
     def _from_shards(self) -> Iterator[LabelledImage]:
-        stream = SampleStream(self.data, captioned=False)
-        for picture in stream:
+        for picture in SampleStream(self.data, captioned=False, skipped=self.skipped):
             name = class_of(picture.metadata)
             if name is None or name not in self._label:
                 self.skipped["no_class"] += 1
             else:
                 yield LabelledImage(picture.key, picture.image, self._label[name])
-        self.skipped.update(stream.skipped)
 
 
 def class_of(metadata: dict[str, Any]) -> str | None:
@@ -100,7 +98,7 @@ def _class_folders(data: str) -> tuple[dict[str, list[str]], Counter[str]]:
 
     Raises InputError for a folder whose name is not UTF-8, which no tokenizer reads.
     """
-    fs, path = fsspec.url_to_fs(data)
+    fs, path = filesystem(data)
     classes: dict[str, list[str]] = {}
     passed_over = Counter[str]()
     if not fs.isdir(path):

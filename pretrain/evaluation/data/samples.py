@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
 from PIL import Image
 
 from data_filters.decode import decode
@@ -19,17 +17,15 @@ from data_filters.sample import (
     METADATA_EXTENSION,
     BrokenSample,
     Sample,
-    metadata_member,
     parse_metadata,
     sample_from_members,
 )
+from pipelines.common.files import filesystem
 from pipelines.shards.listing import Kind
 from pipelines.shards.listing import find_shards as listed
-from pipelines.shards.reader import iterate, read_index, read_members, walk
-from pipelines.shards.tar_format import BrokenShard, Member
+from pipelines.shards.tar_format import BrokenShard
 from pretrain.evaluation.data.foreign_json import text_of
-
-logger = logging.getLogger(__name__)
+from pretrain.evaluation.data.shard_samples import members_of, read_metadata, read_samples
 
 
 @dataclass(frozen=True)
@@ -59,14 +55,10 @@ class SampleStream:
 
     def __iter__(self) -> Iterator[Picture]:
         for shard in self.shards:
-            try:
-                for key, members in iterate(shard):
-                    picture = self._read(key, members)
-                    if picture is not None:
-                        yield picture
-            except BrokenShard as broken:
-                logger.warning("%s; the samples after it are left out", broken)
-                self.skipped["broken_shard"] += 1
+            for key, members in read_samples(shard, self.skipped):
+                picture = self._read(key, members)
+                if picture is not None:
+                    yield picture
 
     def _read(self, key: str, members: dict[str, bytes]) -> Picture | None:
         try:
@@ -106,19 +98,6 @@ def _listed_captions(sample: Sample) -> list[object]:
     return captions if isinstance(captions, list) else [sample.caption]
 
 
-def members_of(shard: str) -> Iterator[Member]:
-    """The members of a shard up to its first damage, from its index where that can be read."""
-    try:
-        yield from read_index(shard)
-        return
-    except (ValueError, OSError):  # BrokenShard, and what pyarrow raises, are of these
-        pass
-    try:
-        yield from walk(shard)
-    except BrokenShard as broken:
-        logger.warning("%s; the members after it are left out", broken)
-
-
 def count_pairs(data: str) -> int:
     """How many samples have an image and a member that can hold a caption; nothing but the shards' index is read."""
     parts: dict[tuple[str, str], set[str]] = {}
@@ -130,31 +109,13 @@ def count_pairs(data: str) -> int:
 
 
 def iterate_metadata(shards: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The JSON object of every sample that has one; of whole shards the images are not read."""
+    """The JSON object of every sample that has one; no image is read."""
     for shard in shards:
-        for text in _metadata_of(shard):
+        for text in read_metadata(shard):
             try:
                 yield parse_metadata(text)
             except BrokenSample:
                 continue
-
-
-def _metadata_of(shard: str) -> list[bytes]:
-    """The JSON of a shard's samples; of a damaged shard those that `SampleStream` reads."""
-    try:
-        members = [member for member in read_index(shard) if metadata_member([member.extension])]
-        return read_members(shard, members)
-    except (ValueError, OSError):
-        pass
-    texts = []
-    try:
-        for _, members_by_name in iterate(shard):
-            name = metadata_member(members_by_name)
-            if name is not None:
-                texts.append(members_by_name[name])
-    except BrokenShard:
-        pass
-    return texts
 
 
 def find_shards(uri: str) -> list[str]:
@@ -169,7 +130,7 @@ def find_shards(uri: str) -> list[str]:
         raise InputError(f"data is {uri!r}, whose manifests name no shard; let `loupe curate` finish first")
     if listing.kind is Kind.FOLDER:
         raise InputError(f"data is {uri!r}, which holds no .tar; give a folder of shards (raw or curated)")
-    fs, path = fsspec.url_to_fs(uri)
+    fs, path = filesystem(uri)
     what = "a file that is no .tar" if fs.isfile(path) else "not there"
     raise InputError(
         f"data is {uri!r}, which is {what}; give a folder of shards (raw or curated) or one .tar"

@@ -70,8 +70,7 @@ class SceneStream:
         if self._coco:
             yield from self._coco.scenes(self.skipped)
             return
-        stream = SampleStream(self.data, captioned=False)
-        for picture in stream:
+        for picture in SampleStream(self.data, captioned=False, skipped=self.skipped):
             try:
                 known = read_objects(picture.metadata, *picture.image.size)
             except BrokenSample as broken:
@@ -83,7 +82,6 @@ class SceneStream:
             self.skipped.update(known.unusable)
             expressions = tuple(self._expressions(picture, known))
             yield Scene(picture.key, picture.image, known.objects, expressions)
-        self.skipped.update(stream.skipped)
 
     def _expressions(self, picture: Picture, known: KnownObjects) -> Iterator[Expression]:
         referring = picture.metadata.get("referring") or []

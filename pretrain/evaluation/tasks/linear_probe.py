@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, ClassVar
 
-import fsspec
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
 from data_filters.errors import InputError
+from pipelines.common.files import filesystem
 from pretrain.evaluation.data.iteration import batches
 from pretrain.evaluation.data.labelled_images import LabelledImage, LabelledStream
 from pretrain.evaluation.encoder import ExportedEncoder
@@ -157,7 +157,7 @@ def find_splits(data: str, train: str | None) -> tuple[str, str]:
     """(URI of the training images, URI of the test images); the same URI when one set must serve both."""
     if train is not None:
         return train, data
-    fs, path = fsspec.url_to_fs(data)
+    fs, path = filesystem(data)
     root = data.rstrip("/")
     for test in (TEST, "val"):
         if fs.isdir(f"{path.rstrip('/')}/{TRAIN}") and fs.isdir(f"{path.rstrip('/')}/{test}"):

@@ -1,12 +1,14 @@
 """Towers from a recipe: their shapes by hand, published weights from a folder."""
 
+import json
+
 import pytest
 import torch
 from transformers import BertConfig, BertModel, SwinModel, ViTModel
 
 from data_filters.errors import InputError
 from pretrain.model_config import ImageTowerConfig, TextTowerConfig
-from pretrain.models.towers import build_image_tower, build_text_tower
+from pretrain.models.towers import ARCHITECTURE, build_image_tower, build_text_tower, published_architecture
 
 SWIN = {
     "image_size": 32,
@@ -79,6 +81,23 @@ def test_published_weights_come_from_their_folder(tmp_path):
         assert type(loaded) is type(tower)
         for key, value in tower.state_dict().items():
             assert torch.equal(loaded.state_dict()[key], value)
+
+
+def test_published_towers_train_with_their_dropout_and_stochastic_depth(tmp_path):
+    build_text_tower(TextTowerConfig(**BERT), 20).save_pretrained(tmp_path / "bert")
+    build_image_tower(ImageTowerConfig(**SWIN, drop_path=0.9)).save_pretrained(tmp_path / "swin")
+    for name in ("bert", "swin"):  # as a run stores them
+        (tmp_path / f"stored-{name}").mkdir()
+        architecture = published_architecture(str(tmp_path / name), "model.text.pretrained")
+        (tmp_path / f"stored-{name}" / ARCHITECTURE).write_text(json.dumps(architecture))
+    tokens, pixels = torch.arange(12)[None], torch.rand(8, 3, 32, 32)
+    for text in ("bert", "stored-bert"):
+        tower = build_text_tower(TextTowerConfig(pretrained=str(tmp_path / text)), 20)
+        assert not torch.equal(tower(tokens).last_hidden_state, tower(tokens).last_hidden_state), text
+    for image in ("swin", "stored-swin"):
+        tower = build_image_tower(ImageTowerConfig(pretrained=str(tmp_path / image)))
+        assert all(part.training for part in tower.modules())
+        assert not torch.equal(tower(pixels).last_hidden_state, tower(pixels).last_hidden_state), image
 
 
 def test_a_tokenizer_with_more_pieces_than_the_checkpoint_is_refused(tmp_path):

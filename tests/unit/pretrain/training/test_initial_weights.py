@@ -17,7 +17,7 @@ from pretrain.training import launch_local
 from pretrain.training.checkpoint import list_checkpoints, read_state
 from pretrain.training.initial_weights import newest_checkpoint
 from pretrain.training.metrics import read_metrics
-from pretrain.training.setup import PreparedRun, build_first_module, prepare_run
+from pretrain.training.setup import PreparedRun, build_first_module, prepare_run, write_run_config
 
 STEPS, BRANCH = 10, 6
 MODEL = {
@@ -137,6 +137,7 @@ def test_one_warning_names_the_parts_that_only_one_side_has(data, whole, tmp_pat
     shutil.copytree(whole / "checkpoints" / "step-00000006", old)
     tensors = load_file(old / "model.safetensors") | {"supervision.head.weight": torch.ones(2)}
     save_file(tensors, old / "model.safetensors")
+    without_list(old)
     (both,) = warnings(start={"weights": str(old), "step": BRANCH}, objectives={"sigmoid": {}})
     assert both.endswith(
         "old: supervision left out (the recipe has no such part); "
@@ -192,8 +193,36 @@ def test_broken_weights_are_refused_in_one_line(data, whole, tmp_path):
     broken = tmp_path / "step-00000006"
     shutil.copytree(whole / "checkpoints" / "step-00000006", broken)
     (broken / "model.safetensors").write_bytes(b"cut short")
-    with pytest.raises(InputError, match="cannot be read"):
-        prepared(data, tmp_path / "branch", start={"weights": str(broken), "step": BRANCH})
+    start = {"start": {"weights": str(broken), "step": BRANCH}}
+    with pytest.raises(InputError, match=r"a damaged checkpoint \(model.safetensors has 9 bytes"):
+        prepared(data, tmp_path / "branch", **start)
+    without_list(broken)
+    with pytest.raises(InputError, match=r"a damaged checkpoint \(model.safetensors is cut or empty"):
+        prepared(data, tmp_path / "branch", **start)
+
+
+def test_a_branch_keeps_the_checkpoint_that_it_began_with(data, whole, tmp_path, caplog):
+    other = tmp_path / "other"
+    shutil.copytree(whole, other)
+    steps = list_checkpoints(other)
+    shutil.move(steps[-1], tmp_path / "later")
+    start = {"start": {"weights": str(other), "step": BRANCH}}
+    first = prepared(data, tmp_path / "branch", **start)
+    assert first.config.start.weights == str(steps[-2])
+    assert f"its newest checkpoint, {steps[-2].name}, is loaded" in caplog.text
+    write_run_config(first)  # and is killed
+    shutil.move(tmp_path / "later", steps[-1])
+    assert prepared(data, tmp_path / "branch", **start) == first
+    assert prepared(data, tmp_path / "branch", start=first.config.start.model_dump()) == first
+    with pytest.raises(InputError, match="start.weights is .* there"):
+        prepared(data, tmp_path / "branch", start={"weights": str(steps[-1]), "step": BRANCH})
+
+
+def without_list(checkpoint: Path) -> None:
+    """Make `state.json` one of an earlier version, which listed no files."""
+    state = json.loads((checkpoint / "state.json").read_text())
+    del state["files"]
+    (checkpoint / "state.json").write_text(json.dumps(state))
 
 
 def test_start_step_is_refused_without_weights():

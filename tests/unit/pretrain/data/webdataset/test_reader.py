@@ -108,6 +108,21 @@ def test_a_cut_tar_costs_its_rest_only(folder, pair, caplog, tmp_path):
     assert "00001.tar" in caplog.text
 
 
+def test_what_a_tar_lost_after_it_was_counted_is_counted_in_samples(plain, tmp_path, caplog):
+    tars = sorted((tmp_path / "raw").glob("*.tar"))
+    one = reader(plain, batch=4, max_bad_fraction=1.0)
+    tars[1].write_bytes(b"x" * 1024)  # none of its samples comes
+    tars[2].write_bytes(tars[2].read_bytes()[: 5 * 2048 + 700])
+    came = len(list(one.raw_samples(0))) - 2 * EACH
+    assert 5 <= came <= 6, "five are whole; the sixth has an image, and is counted when it is prepared"
+    assert one.bad == EACH + EACH - came
+    assert f"13 of 13 samples of {tars[1]}" in caplog.text
+    strict = reader(plain, batch=4)
+    strict.source = one.source  # as it was counted when the tars were whole
+    with pytest.raises(InputError, match=r"of 13 samples of .*0000\d\.tar"):
+        list(strict.raw_samples(0))
+
+
 def test_an_epoch_that_falls_short_says_that_samples_come_again(folder, pair, caplog):
     pairs = [pair(number) for number in range(16)]
     pairs[3] = ("0003", {"jpg": b"no picture", "txt": b"broken"})

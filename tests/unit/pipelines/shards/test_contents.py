@@ -1,6 +1,6 @@
 """Samples are joined by key; those that a damage has hit are taken out."""
 
-from pipelines.curate.contents import bytes_of, sort_out
+from pipelines.shards.contents import bytes_of, sort_out
 from pipelines.shards.recovery import Damage
 from pipelines.shards.tar_format import NO_END_MARKER, Member, Sparse
 
