@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
+from ray_workers import training_workers
 
 from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.metrics import read_metrics
@@ -60,11 +60,10 @@ def finish(process: subprocess.Popen) -> None:
 
 
 def kill_all(driver: subprocess.Popen) -> None:
-    """SIGKILL to the driver and to every training worker on this machine."""
+    """SIGKILL to the driver and to every training worker of this session's Ray."""
     driver.send_signal(signal.SIGKILL)
-    for process in psutil.process_iter(["cmdline"]):
-        if any("RayTrainWorker" in part for part in process.info["cmdline"] or []):
-            process.send_signal(signal.SIGKILL)
+    for process in training_workers():
+        process.send_signal(signal.SIGKILL)
     driver.wait()
     driver.stderr.close()
 

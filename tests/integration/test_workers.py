@@ -5,8 +5,8 @@ import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
+from ray_workers import training_workers
 
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.checkpoint import list_checkpoints
@@ -40,11 +40,9 @@ def kill_one_worker(run: Path, killed: list[int]) -> None:
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and not killed:
         if list_checkpoints(run) and read_metrics(run)[-1]["step"] >= KILLED_AFTER:
-            for process in psutil.process_iter(["cmdline"]):
-                if any("RayTrainWorker" in part for part in process.info["cmdline"] or []):
-                    process.send_signal(signal.SIGKILL)
-                    killed.append(process.pid)
-                    break
+            for process in training_workers()[:1]:
+                process.send_signal(signal.SIGKILL)
+                killed.append(process.pid)
         time.sleep(0.02)
 
 
