@@ -15,7 +15,7 @@ from ray_workers import training_workers
 from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.metrics import read_metrics
 
-STEPS, EVERY = 96, 8
+STEPS, EVERY = 48, 8
 RECIPE = {
     "name": "resume",
     "model": {

@@ -13,7 +13,7 @@ from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.metrics import read_metrics
 from pretrain.training.setup import PreparedRun, prepare_run
 
-STEPS, EVERY, KILLED_AFTER = 120, 20, 25
+STEPS, EVERY, KILLED_AFTER = 48, 10, 15
 RECIPE = {
     "model": {
         "projection_dim": 16,
