@@ -95,7 +95,7 @@ def test_a_killed_run_resumes_to_the_same_losses(curated_icons, ray_cluster, tmp
     assert list(losses(undisturbed)) == list(range(1, STEPS + 1))
 
     driver = start(recipe, curated_icons, disturbed, address)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and driver.poll() is None:
         done = losses(disturbed)
         if done and max(done) > EVERY and list_checkpoints(disturbed):
