@@ -36,9 +36,8 @@ def run(prepared: PreparedRun) -> list[int]:
 
 def kill_one_worker(run: Path, killed: list[int], ended: threading.Event) -> None:
     """Send SIGKILL to one training worker, some steps after the first checkpoint."""
-    while not killed and not ended.wait(
-        0.02
-    ):  # no limit in seconds: other work on the machine may be in the way
+    # No limit in seconds: other work on the machine may be in the way.
+    while not killed and not ended.wait(0.02):
         if list_checkpoints(run) and read_metrics(run)[-1]["step"] >= KILLED_AFTER:
             for process in training_workers()[:1]:
                 process.send_signal(signal.SIGKILL)
