@@ -72,7 +72,7 @@ if failed:
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 ENVIRONMENT |= {"PYTHONFAULTHANDLER": "1", "DS_ACCELERATOR": "cpu"}
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]  # beside other work a pair takes 10 s, else one
 
 
 def started(program: str, *arguments: str) -> subprocess.Popen[str]:
