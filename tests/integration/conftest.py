@@ -1,8 +1,12 @@
 """Input for the integration tests: a small icon world, curated on the test session's Ray cluster."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Ray runs its workers at niceness 15 by default: beside other work on the machine, training hardly advances.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 @pytest.fixture(scope="session")

@@ -23,35 +23,37 @@ class Line(torch.nn.Linear):
 
 def one_rank(_: int, folder: str) -> None:
     torch.set_num_threads(1)
+    with process_group(Path(folder) / "store", 0, 1):
+        results = {case: steps_and_weights(Path(folder), *case) for case in CASES}
+    torch.save(results, f"{folder}/results.pt")
+
+
+def steps_and_weights(
+    folder: Path, stage: int, precision: str
+) -> tuple[set[float], set[float], torch.Tensor]:
+    """Adam's step counters after seven steps and, resumed from a checkpoint, after twelve; the initial weights."""
     from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
-    def made(stage: int, precision: str) -> DeepSpeedEngine:
+    def made() -> DeepSpeedEngine:
         config = small_recipe({}, engine={"zero_stage": stage, "precision": precision, "whole_below": 2})
         torch.manual_seed(0)
         return DeepSpeedEngine(Line(WIDTH, WIDTH), config)
 
-    def advance(engine: DeepSpeedEngine, steps: int) -> None:
+    def advance(engine: DeepSpeedEngine, steps: int) -> set[float]:
         for _ in range(steps):
             rows = torch.ones(2, WIDTH, dtype=engine.dtype)
             engine.backward(engine.engine(rows).float().square().mean())
             engine.step(1e-2, 0.9)
-
-    def counted(engine: DeepSpeedEngine) -> set[float]:
         return {float(moments["step"]) for moments in engine.engine.basic_optimizer.state.values()}
 
-    results = {}
-    with process_group(Path(folder) / "store", 0, 1):
-        for stage, precision in CASES:
-            with closing(made(stage, precision)) as engine:
-                initial = engine.weights()["weight"]
-                advance(engine, 7)
-                engine.save(Path(folder) / f"{stage}-{precision}")
-                first = counted(engine)
-            with closing(made(stage, precision)) as resumed:
-                resumed.load(Path(folder) / f"{stage}-{precision}", 1)
-                advance(resumed, 5)
-                results[stage, precision] = first, counted(resumed), initial
-    torch.save(results, f"{folder}/results.pt")
+    checkpoint = folder / f"{stage}-{precision}"
+    with closing(made()) as engine:
+        initial = engine.weights()["weight"]
+        first = advance(engine, 7)
+        engine.save(checkpoint)
+    with closing(made()) as resumed:
+        resumed.load(checkpoint, 1)
+        return first, advance(resumed, 5), initial
 
 
 def test_after_twelve_steps_adam_has_counted_twelve(tmp_path) -> None:

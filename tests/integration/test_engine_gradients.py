@@ -4,7 +4,9 @@ For each ZeRO stage two processes are spawned once; they run every objective of 
 stochastic depth are on: the reference encodes each micro-batch with the same seed as the ranks do.
 """
 
-import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -14,10 +16,14 @@ from torch import multiprocessing as mp
 from pretrain.data.samples.batch import Batch
 from pretrain.objectives import OBJECTIVES
 from pretrain.objectives.shared import means
+from pretrain.ranks import process_group
 from pretrain.step_context import StepContext
 from pretrain.tasks.dual_encoder import DualEncoderTask
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.training.accumulation import accumulate_gradients, concatenate
+
+if TYPE_CHECKING:  # the ranks alone import DeepSpeed
+    from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
 PAIRS, TOKENS, VOCABULARY, RANKS = 8, 9, 50, 2
 # Objectives that read the pairs of all ranks; the others read only the pairs of their rank.
@@ -128,17 +134,22 @@ def cases(chosen: dict) -> list[tuple[str, dict, int]]:
 
 def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, output: str) -> None:
     torch.set_num_threads(1)
-    os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
+    with process_group(Path(store), rank, ranks):
+        from pretrain.training.engines.deepspeed import DeepSpeedEngine
+
+        config = recipe(zero_stage, target)
+        with closing(DeepSpeedEngine(module(config), config)) as engine:
+            results = results_of_all_cases(engine, rank, ranks)
+        if rank == 0:
+            torch.save(results, output)
+
+
+def results_of_all_cases(engine: "DeepSpeedEngine", rank: int, ranks: int) -> dict:
+    """(case, micro-batches) → whole gradients and the mean loss; "weights" → the weights after the first step."""
     from deepspeed.utils import safe_get_full_grad
 
-    from pretrain.training.engines.deepspeed import DeepSpeedEngine
-
-    config = recipe(zero_stage, target)
-    engine = DeepSpeedEngine(module(config), config)
-    chosen = engine.module.objectives
     results = {}
-    for number, (name, objectives, count) in enumerate(cases(chosen)):
+    for number, (name, objectives, count) in enumerate(cases(engine.module.objectives)):
         engine.module.objectives = objectives
         buffers = {key: value.clone() for key, value in engine.module.named_buffers()}
         parts = [part.to(engine.device, engine.dtype) for part in micro_batches(rank, count)]
@@ -151,9 +162,7 @@ def one_rank(rank: int, ranks: int, store: str, zero_stage: int, target: str, ou
         restore(engine.module, buffers)
         if number == 0:
             results["weights"] = engine.weights()
-    if rank == 0:
-        torch.save(results, output)
-    torch.distributed.destroy_process_group()
+    return results
 
 
 def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
@@ -255,24 +264,24 @@ def test_two_ranks_have_the_gradients_of_the_whole_batch(zero_stage: int, target
 
 def one_rank_in_bf16(rank: int, ranks: int, store: str, output: str) -> None:
     torch.set_num_threads(1)
-    os.environ.update(LOCAL_RANK=str(rank), RANK=str(rank), WORLD_SIZE=str(ranks))
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
-    from pretrain.training.engines.deepspeed import DeepSpeedEngine
+    with process_group(Path(store), rank, ranks):
+        from pretrain.training.engines.deepspeed import DeepSpeedEngine
 
-    results = {}
-    for stage, recomputed in ((1, False), (3, False), (3, True)):
-        settings = {"zero_stage": stage, "precision": "bf16", "activation_checkpointing": recomputed}
-        config = DualEncoderConfig.model_validate(RECIPE | {"engine": settings})
-        engine = DeepSpeedEngine(module(config), config)
-        losses = []
-        for _ in range(4):
-            parts = [part.to(engine.device, engine.dtype) for part in micro_batches(rank, 2)]
-            losses.append(accumulate_gradients(engine, parts, context(rank))["contrastive_loss"].item())
-            losses.append(engine.step(learning_rate=1e-2, momentum=0.9).item())
-        results[stage, recomputed] = losses
-    if rank == 0:
-        torch.save(results, output)
-    torch.distributed.destroy_process_group()
+        results = {}
+        for stage, recomputed in ((1, False), (3, False), (3, True)):
+            settings = {"zero_stage": stage, "precision": "bf16", "activation_checkpointing": recomputed}
+            config = DualEncoderConfig.model_validate(RECIPE | {"engine": settings})
+            with closing(DeepSpeedEngine(module(config), config)) as engine:
+                losses = []
+                for _ in range(4):
+                    parts = [part.to(engine.device, engine.dtype) for part in micro_batches(rank, 2)]
+                    losses.append(
+                        accumulate_gradients(engine, parts, context(rank))["contrastive_loss"].item()
+                    )
+                    losses.append(engine.step(learning_rate=1e-2, momentum=0.9).item())
+                results[stage, recomputed] = losses
+        if rank == 0:
+            torch.save(results, output)
 
 
 def test_bf16_learns_and_recomputed_activations_change_nothing(tmp_path) -> None:

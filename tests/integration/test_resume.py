@@ -8,14 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
+from ray_workers import training_workers
 
 from pretrain.training.checkpoint import list_checkpoints
 from pretrain.training.metrics import read_metrics
 
-STEPS, EVERY = 96, 8
+STEPS, EVERY = 48, 8
 RECIPE = {
     "name": "resume",
     "model": {
@@ -60,11 +60,10 @@ def finish(process: subprocess.Popen) -> None:
 
 
 def kill_all(driver: subprocess.Popen) -> None:
-    """SIGKILL to the driver and to every training worker on this machine."""
+    """SIGKILL to the driver and to every training worker of this session's Ray."""
     driver.send_signal(signal.SIGKILL)
-    for process in psutil.process_iter(["cmdline"]):
-        if any("RayTrainWorker" in part for part in process.info["cmdline"] or []):
-            process.send_signal(signal.SIGKILL)
+    for process in training_workers():
+        process.send_signal(signal.SIGKILL)
     driver.wait()
     driver.stderr.close()
 
@@ -96,7 +95,7 @@ def test_a_killed_run_resumes_to_the_same_losses(curated_icons, ray_cluster, tmp
     assert list(losses(undisturbed)) == list(range(1, STEPS + 1))
 
     driver = start(recipe, curated_icons, disturbed, address)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and driver.poll() is None:
         done = losses(disturbed)
         if done and max(done) > EVERY and list_checkpoints(disturbed):

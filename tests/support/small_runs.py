@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from pipelines.shards.writer import write_shard
-from pretrain.tasks.dual_encoder_config import DualEncoderConfig
-from pretrain.training.prepared_run import PreparedRun
-from pretrain.training.setup import prepare_run
+
+if (
+    TYPE_CHECKING
+):  # they import torch, which takes seconds: a test whose runs are in other processes does without
+    from pretrain.tasks.dual_encoder_config import DualEncoderConfig
+    from pretrain.training.prepared_run import PreparedRun
 
 PAIRS = 16
 MODEL: dict[str, Any] = {
@@ -43,6 +46,8 @@ def sixteen_pairs(folder: Path) -> str:
 
 def small_recipe(schedule: dict[str, Any], /, **sections: Any) -> DualEncoderConfig:
     """A recipe of 12 steps of 4 pairs in fp32, with this schedule and these sections in place of its own."""
+    from pretrain.tasks.dual_encoder_config import DualEncoderConfig
+
     recipe = {
         "model": MODEL,
         "data": {"batch_size": 4},
@@ -54,4 +59,6 @@ def small_recipe(schedule: dict[str, Any], /, **sections: Any) -> DualEncoderCon
 
 def small_run(data: str, folder: Path, schedule: dict[str, Any], /, **sections: Any) -> PreparedRun:
     """A prepared run of `small_recipe` on `data`."""
+    from pretrain.training.setup import prepare_run
+
     return prepare_run(small_recipe(schedule, **sections), data, str(folder))

@@ -114,11 +114,19 @@ class DeepSpeedEngine:
         return torch.as_tensor(norm, dtype=torch.float32, device=self.device)
 
     def close(self) -> None:
-        """Let go of the process group, whose threads end only when nothing holds it. The engine is of no use then."""
-        self.engine.destroy()
-        del self.engine
+        """Let go of the process group, whose threads end only when nothing holds it. The engine is of no use then.
+
+        The module's hooks and a traceback may outlive this call and hold DeepSpeed's objects, so these are emptied.
+        """
+        engine = self.engine
+        engine.destroy()
         for parameter in self.module.parameters():
-            vars(parameter).pop("_dp_group", None)
+            vars(parameter).clear()
+        offload = getattr(engine.optimizer, "parameter_offload", None)  # ZeRO 3 has one
+        for holder in (offload, engine.optimizer, engine):
+            if holder is not None:
+                vars(holder).clear()
+        del self.engine
         groups._release_process_group_references()
 
     def parameter_limits(self) -> dict[str, float]:

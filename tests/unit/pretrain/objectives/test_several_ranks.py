@@ -10,16 +10,17 @@ import pytest
 
 WORKER = """
 import json, sys
+from contextlib import nullcontext
+from pathlib import Path
 import torch, torch.distributed as dist
 from torch.nn import functional as F
 from pretrain.objectives.hard_negative import hard_negative_loss
 from pretrain.objectives.late_interaction import late_interaction_loss
 from pretrain.objectives.shared.means import mean_of_real
 from pretrain.objectives.sigmoid import sigmoid_loss
+from pretrain.ranks import process_group
 
 rank, ranks, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-if ranks > 1:
-    dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=ranks)
 torch.manual_seed(0)
 features = torch.randn(8, 6), torch.randn(8, 6), torch.randn(8, 5, 6), torch.randn(8, 4, 6)
 mask = torch.arange(4) < torch.tensor([4, 2, 1, 3, 4, 4, 2, 1])[:, None]
@@ -43,8 +44,8 @@ OBJECTIVES = {
         "_loss": mean_of_real((w - x[:, None])[..., 0].square(), (mask & late)[share])
     },
 }
-numbers_by_name = {}
-for name, objective in OBJECTIVES.items():
+
+def gradients_losses_and_metrics(objective):
     weight.grad = scale.grad = bias.grad = None
     result = objective(*(F.normalize(f[share] @ weight, dim=-1) for f in features))
     next(v for k, v in result.items() if k.endswith("_loss")).backward()
@@ -53,11 +54,12 @@ for name, objective in OBJECTIVES.items():
     if ranks > 1:
         dist.all_reduce(numbers)
         numbers /= ranks  # what the engine does with gradients
-    numbers_by_name[name] = numbers.tolist()
-print(json.dumps(numbers_by_name))
-if ranks > 1:
-    dist.barrier()  # a rank that exits first would close the other's connection
-    dist.destroy_process_group()
+    return numbers.tolist()
+
+with process_group(Path(store), rank, ranks) if ranks > 1 else nullcontext():
+    print(json.dumps({name: gradients_losses_and_metrics(objective) for name, objective in OBJECTIVES.items()}))
+    if ranks > 1:
+        dist.barrier()  # a rank that ends first would close the other's connection
 """
 
 

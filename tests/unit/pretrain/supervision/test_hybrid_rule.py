@@ -197,38 +197,41 @@ def test_running_averages_stay_fp32_in_a_bf16_module():
 
 WORKER = """
 import json, sys
+from pathlib import Path
 import torch, torch.distributed as dist
+from pretrain.ranks import process_group
 from pretrain.step_context import StepContext
 from pretrain.supervision.hybrid_rule import HybridSupervision, merge
 
-rank, store = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
 images, regions, draws = 4, 3, 5
 encoder = torch.nn.Linear(6, 6)
-forwards = []
+forwards, shares = [], []
 
 def sharded(module, inputs):  # a sharded forward gathers weights: all ranks must call it the same number of times
     dist.all_reduce(torch.zeros(1))
     forwards[-1].append(len(inputs[0]))
 
-encoder.register_forward_pre_hook(sharded)
-hybrid = HybridSupervision(4, draws, warmup_steps=2)
-stream = torch.Generator().manual_seed(rank)
-shares = []
-for step in range(12):
-    forwards.append([])
-    # Rank 0 has low uncertainties, rank 1 high ones; rank 1 also has padding.
-    sigma = torch.full((images, regions), 0.02 if rank == 0 else 0.97) * torch.rand(images, regions)
-    real = torch.rand(images, regions) < (1.0 if rank == 0 else 0.5)
-    chosen = hybrid.select(sigma, StepContext(step, stream), real)
-    players = torch.randn(images * regions, draws, 6)[chosen.sampled]
-    with torch.no_grad():
-        values = torch.cat([encoder(part).mean((1, 2)) for part in players.split(2)])
-    merge(chosen, torch.zeros(images, regions), values)
-    shares.append(chosen.metrics["share_predicted"].item())
-dist.barrier()
+def one_rank(rank):
+    encoder.register_forward_pre_hook(sharded)
+    hybrid = HybridSupervision(4, draws, warmup_steps=2)
+    stream = torch.Generator().manual_seed(rank)
+    for step in range(12):
+        forwards.append([])
+        # Rank 0 has low uncertainties, rank 1 high ones; rank 1 also has padding.
+        sigma = torch.full((images, regions), 0.02 if rank == 0 else 0.97) * torch.rand(images, regions)
+        real = torch.rand(images, regions) < (1.0 if rank == 0 else 0.5)
+        chosen = hybrid.select(sigma, StepContext(step, stream), real)
+        players = torch.randn(images * regions, draws, 6)[chosen.sampled]
+        with torch.no_grad():
+            values = torch.cat([encoder(part).mean((1, 2)) for part in players.split(2)])
+        merge(chosen, torch.zeros(images, regions), values)
+        shares.append(chosen.metrics["share_predicted"].item())
+    dist.barrier()  # a rank that ends first would close the other's connection
+
+rank = int(sys.argv[1])
+with process_group(Path(sys.argv[2]), rank, 2):
+    one_rank(rank)
 print(json.dumps({"forwards": forwards, "shares": shares}))
-dist.destroy_process_group()
 """
 
 

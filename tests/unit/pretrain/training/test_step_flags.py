@@ -1,9 +1,12 @@
 """All ranks raise together, with the names of the values that were not finite, and all get rank 0's wish."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import multiprocessing as mp
 
+from pretrain.ranks import process_group
 from pretrain.training.step_flags import StepFlags
 
 
@@ -31,17 +34,16 @@ def test_the_error_names_the_step_and_every_value(value):
 
 
 def one_rank(rank: int, store: str, output: str) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    flags, results = StepFlags(), []
-    for step in (1, 2, 3):
-        broken = float("nan") if (step, rank) == (3, 1) else 0.5
-        flags.propose(step, scalars(loss=broken), wish=(step, rank) == (2, 0))
-        try:
-            results.append(flags.settle())
-        except FloatingPointError as error:
-            results.append(str(error).split(";")[0])
+    with process_group(Path(store), rank, 2):
+        flags, results = StepFlags(), []
+        for step in (1, 2, 3):
+            broken = float("nan") if (step, rank) == (3, 1) else 0.5
+            flags.propose(step, scalars(loss=broken), wish=(step, rank) == (2, 0))
+            try:
+                results.append(flags.settle())
+            except FloatingPointError as error:
+                results.append(str(error).split(";")[0])
     torch.save(results, f"{output}{rank}")
-    torch.distributed.destroy_process_group()
 
 
 def test_all_ranks_get_the_wish_and_the_error_of_one_rank(tmp_path):
