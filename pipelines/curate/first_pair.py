@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from data_filters.sample import CAPTION_EXTENSION, METADATA_EXTENSION, image_member
+from pipelines.shards.damage.recovery import Damage
 from pipelines.shards.names import printable
 from pipelines.shards.reader import survey
-from pipelines.shards.recovery import Damage
 from pipelines.shards.unit import Unit
 
 SHOWN = 4  # members of the first sample

@@ -22,8 +22,8 @@ from data_filters.image import read_header
 from data_filters.sample import BrokenSample, members_read, sample_from_members, what_is_missing
 from pipelines.common.files import filesystem
 from pipelines.shards.batches import batches, length_of
-from pipelines.shards.contents import Contents, sort_out
-from pipelines.shards.losses import count_lost
+from pipelines.shards.damage.contents import Contents, sort_out
+from pipelines.shards.damage.losses import count_lost
 from pipelines.shards.names import fault_of_name, printable
 from pipelines.shards.reader import read_members, survey
 from pipelines.shards.tar_format import BrokenShard, Member, Sparse

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.common.files import Uri, filesystem
-from pipelines.shards.recovery import Entry, survey_members
+from pipelines.shards.damage.recovery import Entry, survey_members
 from pipelines.shards.storage import coalesce, index_name, open_at_random, read_range
 from pipelines.shards.tar_format import BrokenShard, Member, Read, parse_members
 from pipelines.shards.writer import INDEX_SCHEMA

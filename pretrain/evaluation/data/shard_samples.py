@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from data_filters.sample import members_read, metadata_member
 from pipelines.common.files import filesystem
-from pipelines.shards.contents import Contents, sort_out
-from pipelines.shards.losses import count_lost
+from pipelines.shards.damage.contents import Contents, sort_out
+from pipelines.shards.damage.losses import count_lost
 from pipelines.shards.reader import read_index, read_members, survey
 from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.unit import Unit

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 from raw_shards import add_member
 
-from pipelines.shards.recovery import Damage, next_header, survey_members
+from pipelines.shards.damage.recovery import Damage, next_header, survey_members
 from pipelines.shards.tar_format import BLOCK, NO_END_MARKER, Member
 
 NAMES = ["a.jpg", "a.txt", "b.jpg", "b.txt", "c.jpg", "c.txt"]

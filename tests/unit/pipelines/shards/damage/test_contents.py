@@ -1,7 +1,7 @@
 """Samples are joined by key; those that a damage has hit are taken out."""
 
-from pipelines.shards.contents import bytes_of, sort_out
-from pipelines.shards.recovery import Damage
+from pipelines.shards.damage.contents import bytes_of, sort_out
+from pipelines.shards.damage.recovery import Damage
 from pipelines.shards.tar_format import NO_END_MARKER, Member, Sparse
 
 

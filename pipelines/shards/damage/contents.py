@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pipelines.shards.damage.recovery import Damage, Entry
 from pipelines.shards.reader import join
-from pipelines.shards.recovery import Damage, Entry
 from pipelines.shards.tar_format import BLOCK, Member, Sparse
 
 Names = frozenset[str]  # the extensions of a sample

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from pipelines.common.files import filesystem, join, read_json
-from pipelines.shards.contents import Contents, Hit, bytes_of
+from pipelines.shards.damage.contents import Contents, Hit, bytes_of
 from pipelines.shards.reader import walk
 from pipelines.shards.tar_format import BLOCK, NO_END_MARKER, BrokenShard
 from pipelines.shards.unit import Unit

@@ -3,8 +3,8 @@
 import pytest
 from raw_shards import pairs, write_tar
 
-from pipelines.shards.contents import sort_out
-from pipelines.shards.losses import Loss, count_lost
+from pipelines.shards.damage.contents import sort_out
+from pipelines.shards.damage.losses import Loss, count_lost
 from pipelines.shards.reader import survey
 from pipelines.shards.unit import Unit
 
