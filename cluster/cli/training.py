@@ -72,11 +72,13 @@ def _train(
     from cluster.shipped import PRETRAINING
     from pretrain.tasks import config_class
     from pretrain.training.metrics import read_metrics
-    from pretrain.training.setup import prepare_run
+    from pretrain.training.setup import prepare_run, write_run_config
 
     config = load_recipe(config_class, PRETRAINING, recipe, sets)
     run = prepare_run(config, data, output, accept_changed_data=accept_changed_data, verify=verify)
     if run.steps_done >= run.total_steps:
+        if run.changes:
+            write_run_config(run)  # data that was accepted stays accepted
         typer.echo(
             f"training: {output} is finished ({run.total_steps} of {run.total_steps} steps), nothing is left to train; "
             "loupe export makes a model of it; to train longer, give a new output",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from data_filters.errors import InputError
@@ -27,7 +27,7 @@ from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.report import write_report
 from pipelines.curate.scan import Scanned, scan
-from pipelines.curate.sidecar import QUARANTINE, SCAN, load_scan, save_scan
+from pipelines.curate.sidecar import QUARANTINE, SCAN, first_quarantined, load_scan, save_scan
 from pipelines.curate.standing import drop, take_stock
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
 from pipelines.curate.write import write_unit
@@ -144,7 +144,7 @@ def _run_phases(
         scan_shard = _ScanShard(config, output, verify)
         scanned = for_each(scan_shard, todo, config.workers, _teller(progress, "scan", todo))
         funnels = [funnel_from_json(result) for result in scanned]
-        _check_bad_fraction(add_funnels([*earlier, *funnels], config), config, output)
+        _check_bad_fraction(add_funnels([*earlier, *funnels], config), config, todo, output)
         if output is not None:
             write_shard = _WriteShard(config, output)
             for_each(write_shard, todo, config.workers, _teller(progress, "write", todo))
@@ -191,11 +191,15 @@ def _decide(scanned: Scanned, config: CurateConfig) -> Decision:
     return decide(scanned.pairs, scanned.quarantine, config)
 
 
-def _check_bad_fraction(funnel: Funnel, config: CurateConfig, output: str | None) -> None:
+def _check_bad_fraction(
+    funnel: Funnel, config: CurateConfig, units: Sequence[Unit], output: str | None
+) -> None:
     if funnel.quarantined > config.max_bad_fraction * funnel.samples:
         reasons = ", ".join(f"{reason} {count}" for reason, count in funnel.quarantine.items())
         about = " (estimated)" if funnel.estimated else ""
-        where = f"; see {output}/quarantine/*.parquet" if output else ""
+        first = first_quarantined(units, output) if output else None
+        example = f"; the first is {first}" if first else ""
+        where = f"{example}; see {output}/quarantine/*.parquet" if output else ""
         raise TooManyBadSamples(
             f"{funnel.quarantined} of {funnel.samples} samples{about} cannot be read ({reasons}), more than "
             f"max_bad_fraction {config.max_bad_fraction}{where}; mend the shards or raise max_bad_fraction"

@@ -7,7 +7,7 @@ hashes, the scores of the filters. `OUTPUT/quarantine/NAME.parquet` holds what c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -127,6 +127,16 @@ def renew_identity(unit: Unit, output: str, now: Witness) -> None:
     if about and renewed != about and (table := _read(sidecar_uri(unit.name, output))) is not None:
         metadata = {b"loupe": json.dumps(renewed).encode()}
         write_parquet(sidecar_uri(unit.name, output), table.replace_schema_metadata(metadata))
+
+
+def first_quarantined(units: Iterable[Unit], output: str) -> str | None:
+    """Return what is said of the first sample that is lost: its shard, and the reason with its text."""
+    for unit in units:
+        table = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
+        for row in [] if table is None else table.to_pylist():
+            if row["count"]:
+                return f"{row['shard']}: {row['exception']}"
+    return None
 
 
 def sidecar_uri(name: str, output: str) -> str:

@@ -40,8 +40,9 @@ def fault_of(folder: Path, *, only_weights: bool = False) -> str | None:
         if listing is not None:
             listing = {name: (int(size), str(digest)) for name, (size, digest) in listing.items()}
             listing[WEIGHTS]  # KeyError: the list is not one of a checkpoint
-        if not only_weights:  # what resuming reads
-            int(state["step"]), int(state["ranks"]), str(state["config_hash"])
+        int(state["step"])  # KeyError: not what a checkpoint's writer leaves, in any version
+        if not only_weights:  # what resuming reads besides
+            int(state["ranks"]), str(state["config_hash"])
     except FileNotFoundError:
         return f"{STATE} is missing"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -38,7 +38,7 @@ def random_export(run: Path, **image: Any) -> str:
     folder.mkdir(parents=True)
     weights = {f"dual_encoder.{name}": tensor.contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
-    (folder / "state.json").write_text("{}")
+    (folder / "state.json").write_text('{"step": 1}')
     document = {"config": config.model_dump(mode="json"), "config_hash": "abc", "data": "here"}
     (run / "config.json").write_text(json.dumps(document))
     export_run(str(run), str(run / "export"))

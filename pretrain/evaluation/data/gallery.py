@@ -13,7 +13,7 @@ from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.iteration import Progress, batches
-from pretrain.evaluation.data.samples import SampleStream
+from pretrain.evaluation.data.samples import SampleStream, in_words
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.metrics.recall import ranks
 
@@ -110,7 +110,7 @@ def read_gallery(
             progress(done, size)
     if done == 0 or (size is not None and done < size):
         raise InputError(
-            f"data {data!r} has {done} readable pairs (passed over: {dict(stream.skipped) or 'none'}), "
+            f"data {data!r} has {done} readable pairs (passed over: {in_words(stream.skipped)}), "
             f"gallery asks for {size or 'at least 1'}; give more data or a smaller gallery"
         )
     return GalleryTexts(torch.tensor(owners), tuple(captions), dict(stream.skipped))

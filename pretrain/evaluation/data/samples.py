@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,11 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, BrokenSample):
         return error.reason
     return "broken_shard" if isinstance(error, BrokenShard) else "unreadable_file"
+
+
+def in_words(skipped: Mapping[str, int]) -> str:
+    """Reasons with their numbers, for a message: `no_image 2, broken_image 1`; `none` where there are none."""
+    return ", ".join(f"{reason} {count}" for reason, count in skipped.items()) or "none"
 
 
 def captions_of(sample: Sample) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample
 from pretrain.evaluation.data.phrase_objects import CaptionedImage, read_phrases
-from pretrain.evaluation.data.samples import SampleStream, find_shards
+from pretrain.evaluation.data.samples import SampleStream, find_shards, in_words
 from pretrain.evaluation.localisation import choose_proposer
 from pretrain.evaluation.localisation.alignment import (
     AlignmentSettings,
@@ -248,6 +248,6 @@ def _check_found(evaluation: Evaluation[AlignmentOptions], aligned: AlignedSampl
             f"no sample with a phrase and the key {missing[0]!r}" if missing else "no caption with a phrase"
         )
         raise InputError(
-            f"data {evaluation.data!r} has {lack} (passed over: {dict(evaluation.skipped) or 'none'}); "
+            f"data {evaluation.data!r} has {lack} (passed over: {in_words(evaluation.skipped)}); "
             "give shards with captions, and keys that are in them"
         )

@@ -14,6 +14,7 @@ from torch import Tensor
 from data_filters.errors import InputError
 from pretrain.evaluation.data.iteration import batches
 from pretrain.evaluation.data.labelled_images import LabelledImage, LabelledStream
+from pretrain.evaluation.data.samples import in_words
 from pretrain.evaluation.metrics.classes import mean_per_class, rank_of_class
 from pretrain.evaluation.options import ExampleOptions, accepted_by
 from pretrain.evaluation.pictures.boxes import draw
@@ -95,7 +96,7 @@ class Classification(EvaluationTask[ClassificationOptions, ClassifiedImages]):
             evaluation.report(done, options.gallery)
         if not done:
             raise InputError(
-                f"data {evaluation.data!r} has no readable image with a class (passed over: {dict(stream.skipped)})"
+                f"data {evaluation.data!r} has no readable image with a class (passed over: {in_words(stream.skipped)})"
             )
         evaluation.skipped.update(stream.skipped)
         evaluation.count_shortage(done)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.coco_instances import InstancesWriter
+from pretrain.evaluation.data.samples import in_words
 from pretrain.evaluation.data.scene import Scene
 from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
@@ -120,8 +121,12 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
         if not sum(map(len, detected.bounds)):
             raise InputError(
                 f"data {evaluation.data!r} has no object in {detected.images} images "
-                f"(passed over: {dict(stream.skipped) or 'none'}); "
-                "give shards whose JSON has `objects` or `boxes`, or a COCO-format .json"
+                f"(passed over: {in_words(stream.skipped)}); "
+                + (
+                    "give the folder of the images, --set images=FOLDER"
+                    if stream.skipped["no_image"]
+                    else "give shards whose JSON has `objects` or `boxes`, or a COCO-format .json with boxes"
+                )
             )
         return detected
 

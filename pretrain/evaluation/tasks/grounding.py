@@ -10,6 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from data_filters.errors import InputError
+from pretrain.evaluation.data.samples import in_words
 from pretrain.evaluation.data.scene import Scene
 from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import choose_proposer
@@ -94,7 +95,7 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
         evaluation.skipped.update(stream.skipped)
         if not grounded.scores:
             raise InputError(
-                f"data {evaluation.data!r} has no referring expression (passed over: {dict(stream.skipped) or 'none'});"
+                f"data {evaluation.data!r} has no referring expression (passed over: {in_words(stream.skipped)});"
                 " give shards whose JSON has `referring`, or RefCOCO's refs as JSON"
             )
         return grounded

@@ -35,7 +35,7 @@ def export(tmp_path_factory):
         {f"dual_encoder.{n}": t.contiguous() for n, t in encoder.state_dict().items()},
         folder / "model.safetensors",
     )
-    (folder / "state.json").write_text("{}")
+    (folder / "state.json").write_text('{"step": 1}')
     (run / "config.json").write_text(
         json.dumps({"config": config.model_dump(mode="json"), "config_hash": "abc", "data": "here"})
     )

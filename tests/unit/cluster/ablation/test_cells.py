@@ -63,7 +63,7 @@ def test_a_branch_waits_for_its_checkpoint_unless_it_is_trained(tmp_path):
     mine = cell(tmp_path / "cell", start)
     assert cell(tmp_path / "cell").can_start()
     assert not mine.can_start()
-    write(start / "state.json", {})
+    write(start / "state.json", {"step": 1})
     assert mine.can_start()
     (start / "state.json").unlink()
     write(tmp_path / "cell" / "export" / "export.json", {})

@@ -191,7 +191,7 @@ def test_cells_come_seed_by_seed_each_after_its_start_and_wait_for_it(world, tmp
     assert backbone.can_start()
     assert not tsa.can_start()
     tsa.start.mkdir(parents=True)
-    (tsa.start / "state.json").write_text("{}")
+    (tsa.start / "state.json").write_text('{"step": 1}')
     assert tsa.can_start()
 
 

@@ -81,16 +81,16 @@ def test_inputs_are_refused_before_anything_is_written(finished):
 def test_the_allowed_fraction_itself_is_allowed(bad, fine):
     funnel = Funnel(samples=100, quarantined=bad, quarantine={"no_image": bad})
     if fine:
-        _check_bad_fraction(funnel, CurateConfig(), None)
+        _check_bad_fraction(funnel, CurateConfig(), [], None)
     else:
         with pytest.raises(TooManyBadSamples, match=r"more than max_bad_fraction 0\.1; see out/quarantine"):
-            _check_bad_fraction(funnel, CurateConfig(), "out")
+            _check_bad_fraction(funnel, CurateConfig(), [], "out")
 
 
 def test_an_estimated_number_of_lost_samples_is_called_so():
     funnel = Funnel(samples=100, quarantined=11, estimated=3, quarantine={"broken_shard": 11})
     with pytest.raises(TooManyBadSamples, match=r"^11 of 100 samples \(estimated\) cannot be read"):
-        _check_bad_fraction(funnel, CurateConfig(), None)
+        _check_bad_fraction(funnel, CurateConfig(), [], None)
 
 
 def test_what_a_killed_run_left_is_removed_at_the_start(finished, no_ray):

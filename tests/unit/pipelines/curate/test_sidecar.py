@@ -7,12 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from raw_shards import CAPTION, picture, write_tar
 
 from data_filters import FILTERS
 from data_filters.filter import Filter, Limit
 from pipelines.curate.inputs import find_units
 from pipelines.curate.scan import scan
-from pipelines.curate.sidecar import load_scan, read_identity, save_scan, scan_schema
+from pipelines.curate.sidecar import first_quarantined, load_scan, read_identity, save_scan, scan_schema
+from pipelines.shards.unit import Unit
 from pipelines.shards.writer import write_shard
 
 
@@ -95,3 +97,21 @@ def test_what_a_crash_has_damaged_is_scanned_again_and_no_loss_is_forgotten(unit
         path.write_bytes(data[:-20] if damage == "cut" else data[:4] + bytes(len(data) - 12) + data[-8:])
     assert load_scan(unit, str(tmp_path)) is None
     assert isinstance(read_identity("0", str(tmp_path)), dict)
+
+
+def test_the_first_lost_sample_is_named_with_its_reason(tmp_path):
+    shards = {
+        "0": {"a.jpg": picture(), "a.txt": CAPTION},
+        "1": {"a.jpg": picture(), "a.json": '{"caption": ["a dog"]}'},
+    }
+    output = str(tmp_path / "out")
+    units = []
+    for name, members in shards.items():
+        path = write_tar(tmp_path / "raw" / f"{name}.tar", members)
+        units.append(Unit(name, str(path), path.stat().st_size))
+        save_scan(scan(units[-1]), output)
+    assert first_quarantined(units[:1], output) is None
+    line = first_quarantined(units, output)
+    assert line.startswith("1.tar: ")
+    assert "no_caption" in line
+    assert "list" in line

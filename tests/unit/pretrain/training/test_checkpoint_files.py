@@ -87,3 +87,11 @@ def test_for_the_weights_alone_the_engines_state_may_be_absent(tmp_path):
     assert fault_of(folder, only_weights=True) is None
     flip(folder / "model.safetensors")
     assert fault_of(folder, only_weights=True) == "model.safetensors has changed since it was written"
+
+
+@pytest.mark.parametrize("text", ["{}", '{"files": null}', '{"ranks": 1}', "[]", "null"])
+def test_a_state_without_a_step_is_no_checkpoints(tmp_path, text):
+    folder = checkpoint(tmp_path / "damaged")
+    (folder / "state.json").write_text(text)
+    for only_weights in (False, True):
+        assert fault_of(folder, only_weights=only_weights) == "state.json cannot be read"
