@@ -15,14 +15,20 @@ Item = TypeVar("Item")
 READ_AHEAD = 64 * 1024 * 1024  # bytes of samples that are held at a time
 
 
-def batches(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """Yield the items in their order, each batch ending where its sizes (in bytes) reach READ_AHEAD; none is empty."""
+def batches(
+    items: Iterable[Item], size: Callable[[Item], int], enough: int | None = None
+) -> Iterator[list[Item]]:
+    """Yield the items in their order, each batch ending where its sizes reach `enough` bytes; none is empty.
+
+    `enough` is READ_AHEAD by default.
+    """
+    enough = READ_AHEAD if enough is None else enough
     batch: list[Item] = []
     held = 0
     for item in items:
         batch.append(item)
         held += size(item)
-        if held >= READ_AHEAD:
+        if held >= enough:
             yield batch
             batch, held = [], 0
     if batch:

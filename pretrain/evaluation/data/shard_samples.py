@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from data_filters.sample import members_read, metadata_member
 from pipelines.common.files import filesystem
+from pipelines.shards.batches import batches, length_of
 from pipelines.shards.damage.contents import Contents, sort_out
 from pipelines.shards.damage.losses import count_lost
 from pipelines.shards.reader import read_index, read_members, survey
@@ -33,7 +34,7 @@ def read_samples(shard: str, skipped: Counter[str]) -> Iterator[tuple[str, dict[
     contents = sort_out(survey(shard))
     _count_losses(shard, contents, skipped)
     whole = _without_sparse(contents, skipped)
-    for batch in _batches(whole):
+    for batch in batches(whole, lambda members: length_of(_needed(members)), READ_AHEAD):
         needed = [_needed(members) for members in batch]
         try:
             data = iter(read_members(shard, [member for members in needed for member in members]))
@@ -74,27 +75,15 @@ def _needed(members: list[Member]) -> list[Member]:
     return [member for member in members if member.extension in names]
 
 
-def _batches(samples: list[list[Member]]) -> Iterator[list[list[Member]]]:
-    """Yield samples in batches of about READ_AHEAD bytes of what is read of them."""
-    batch: list[list[Member]] = []
-    held = 0
-    for members in samples:
-        batch.append(members)
-        held += sum(member.length for member in _needed(members))
-        if held >= READ_AHEAD:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
-
-
 def _count_losses(shard: str, contents: Contents, skipped: Counter[str]) -> None:
     if not contents.hits:
         return
     fs, path = filesystem(shard)
     unit = Unit(posixpath.basename(path).removesuffix(".tar"), shard, int(fs.size(path)))
+    before = 0
     for hit in contents.hits:
-        loss = count_lost(unit, contents, hit, unit.size)
+        loss = count_lost(unit, contents, hit, unit.size, before)
+        before += loss.count
         logger.warning("%s: %s at byte %d; %s", shard, hit.damage.reason, hit.damage.offset, loss.basis)
         if loss.count:
             skipped["broken_shard"] += loss.count
