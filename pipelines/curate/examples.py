@@ -4,10 +4,11 @@ import base64
 import io
 
 from data_filters.decode import decode
-from data_filters.sample import BrokenSample, members_read, sample_from_members
+from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import join, remove_file, write_json
 from pipelines.curate.decide import Rejected
 from pipelines.curate.scan import members_of
+from pipelines.shards.batches import parts_of
 from pipelines.shards.reader import read_members
 from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.unit import Unit
@@ -39,9 +40,7 @@ def _first_of_each_filter(rejected: list[Rejected], count: int) -> list[Rejected
 def _example(unit: Unit, rejected: Rejected) -> dict[str, object]:
     """The entry of one pair; its members are read from the raw shard."""
     row, drop = rejected.row, rejected.drop
-    needed = members_read(member.extension for member in members_of(row))
-    members = [member for member in members_of(row) if member.extension in needed]
-    caption, picture = _shown(unit, members)
+    caption, picture = _shown(unit, parts_of(members_of(row)))
     return {
         "filter": drop.reason,
         "shard": unit.shard,

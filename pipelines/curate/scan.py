@@ -21,7 +21,7 @@ from data_filters import Facts, score
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, members_read, sample_from_members, what_is_missing
 from pipelines.common.files import filesystem
-from pipelines.shards.batches import batches, length_of
+from pipelines.shards.batches import batches, length_of, parts_of
 from pipelines.shards.damage.contents import Contents, sort_out
 from pipelines.shards.damage.losses import count_lost
 from pipelines.shards.names import fault_of_name, printable
@@ -100,8 +100,7 @@ def _scan(unit: Unit, before: Witness) -> Scanned:
 
 def _needed(members: list[Member]) -> list[Member]:
     """The members whose content makes the pair; none when one is too large."""
-    names = members_read(member.extension for member in members)
-    needed = [member for member in members if member.extension in names]
+    needed = parts_of(members)
     return needed if all(member.length <= MAX_PART for member in needed) else []
 
 

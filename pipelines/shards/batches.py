@@ -52,6 +52,13 @@ def held_in_memory(contents: Mapping[str, Content]) -> dict[str, bytes]:
     return {extension: data for extension, data in contents.items() if isinstance(data, bytes)}
 
 
+def parts_of(members: Iterable[Member]) -> list[Member]:
+    """The members of a sample whose contents make its image, caption and metadata, in their order."""
+    members = list(members)
+    names = members_read(member.extension for member in members)
+    return [member for member in members if member.extension in names]
+
+
 def length_of(members: Iterable[Member]) -> int:
     """The bytes of the contents of members."""
     return sum(member.length for member in members)

@@ -60,7 +60,7 @@ def finish(process: subprocess.Popen) -> None:
 
 
 def kill_all(driver: subprocess.Popen) -> None:
-    """SIGKILL to the driver and to every training worker of this session's Ray."""
+    """SIGKILL to the driver and to every training worker of the Ray that these tests started."""
     driver.send_signal(signal.SIGKILL)
     for process in training_workers():
         process.send_signal(signal.SIGKILL)

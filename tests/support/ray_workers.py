@@ -1,4 +1,4 @@
-"""The training workers of the Ray cluster that this test session started."""
+"""The training workers of the Ray cluster that these tests started."""
 
 import psutil
 

@@ -7,8 +7,6 @@ again. Plain tars far away are not read only for their sha256: there the witness
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -16,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypedDict
 
 from data_filters.errors import InputError
+from pipelines.common.config import hash_of
 from pipelines.shards.witness import ShardChanged, Witness, read_sha256, witness
 from pretrain.data.shards.source import FoundShard, is_local
 
@@ -123,7 +122,7 @@ def vouches(record: ShardRecord, now: StoredWitness) -> bool:
 
 def version_of(now: StoredWitness | None) -> str:
     """16 hex digits that differ between two files under the same name, as far as their witnesses do."""
-    return hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:16]
+    return hash_of({"witness": now})
 
 
 def sha256_of(uri: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from data_filters.sample import members_read, metadata_member
 from pipelines.common.files import filesystem
-from pipelines.shards.batches import batches, length_of
+from pipelines.shards.batches import batches, length_of, parts_of
 from pipelines.shards.damage.contents import Contents, sort_out
 from pipelines.shards.damage.losses import count_lost
 from pipelines.shards.reader import read_index, read_members, survey
@@ -34,8 +34,8 @@ def read_samples(shard: str, skipped: Counter[str]) -> Iterator[tuple[str, dict[
     contents = sort_out(survey(shard))
     _count_losses(shard, contents, skipped)
     whole = _without_sparse(contents, skipped)
-    for batch in batches(whole, lambda members: length_of(_needed(members)), READ_AHEAD):
-        needed = [_needed(members) for members in batch]
+    for batch in batches(whole, lambda members: length_of(parts_of(members)), READ_AHEAD):
+        needed = [parts_of(members) for members in batch]
         try:
             data = iter(read_members(shard, [member for members in needed for member in members]))
         except BrokenShard as broken:  # somebody shortened the file after its headers were read
@@ -68,11 +68,6 @@ def _found_members(shard: str) -> list[Member]:
 
 def _json_of(members: list[Member]) -> list[Member]:
     return [member for member in members if metadata_member([member.extension])]
-
-
-def _needed(members: list[Member]) -> list[Member]:
-    names = members_read(member.extension for member in members)
-    return [member for member in members if member.extension in names]
 
 
 def _count_losses(shard: str, contents: Contents, skipped: Counter[str]) -> None:

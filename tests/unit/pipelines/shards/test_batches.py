@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipelines.shards import batches as batches_module
 from pipelines.shards import stored
-from pipelines.shards.batches import READ_AHEAD, batches, held_in_memory, length_of, read_samples
+from pipelines.shards.batches import READ_AHEAD, batches, held_in_memory, length_of, parts_of, read_samples
 from pipelines.shards.reader import group, walk
 from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.writer import write_shard
@@ -49,3 +49,10 @@ def test_samples_are_read_in_batches_and_large_extras_are_left_where_they_lie(tm
     assert length_of(members[1]) == 7005
     with pytest.raises(BrokenShard, match="ends inside a member"):
         list(read_samples(uri, [[Member("a", "jpg", 10**6, 5)]]))
+
+
+def test_the_parts_of_a_sample_are_image_caption_and_metadata_in_their_order() -> None:
+    names = ("json", "mp4", "JPG", "txt", "npy")
+    members = [Member("a", name, 512 * place, 1) for place, name in enumerate(names)]
+    assert [part.extension for part in parts_of(members)] == ["json", "JPG", "txt"]
+    assert parts_of([]) == []
