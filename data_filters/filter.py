@@ -8,18 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from data_filters.image import ImageHeader
+from data_filters.facts import Facts
 
-
-@dataclass(frozen=True)
-class Facts:
-    """What a score is computed from: the image's header and the caption."""
-
-    image: ImageHeader
-    caption: str
+__all__ = ["Facts", "Filter", "Limit"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,20 @@
+"""The facts about one pair that scores are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data_filters.image import ImageHeader
+
+
+@dataclass(frozen=True)
+class Facts:
+    """An image's header, the caption, the image's bytes as they came, and KEY.json (empty where there is none)."""
+
+    image: ImageHeader
+    caption: str
+    data: bytes = b""
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # Any: its keys are the data set's own
