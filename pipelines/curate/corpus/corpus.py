@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 T = TypeVar("T")
+Value = TypeVar("Value", covariant=True)
 
 DROPS = pa.schema([("rank", pa.int64()), ("other", pa.int64()), ("value", pa.float64())])
 """Pairs to drop: `other` is the rank of the pair on whose account (-1: none; below -1: one of an earlier output),
@@ -69,7 +70,7 @@ class Corpus(Protocol):
         ...
 
     def fold(self, columns: Sequence[str], measure: Callable[[Rows], T], add: Callable[[T, T], T]) -> T:
-        """Sum small results over the shards; `add` is associative and commutative. The corpus has at least one shard."""
+        """Sum small results over the shards; `add` is associative and commutative. There is one shard at least."""
         ...
 
     def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
@@ -89,7 +90,7 @@ class Partitions(Protocol):
         ...
 
 
-class Shared(Protocol[T]):
+class Shared(Protocol[Value]):
     """A value that was shared; it can be pickled cheaply."""
 
-    def get(self) -> T: ...
+    def get(self) -> Value: ...
