@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """An image's header, the caption, the image's bytes as they came, and KEY.json (empty where there is none)."""
+    """An image's header, the caption, the image's bytes as they came, and KEY.json (empty where there is none).
+
+    `data` is empty where no score needs the image itself; `image_bytes` is its length all the same.
+    """
 
     image: ImageHeader
     caption: str
     data: bytes = b""
     metadata: Mapping[str, Any] = field(default_factory=dict)  # Any: its keys are the data set's own
+    image_bytes: int = 0

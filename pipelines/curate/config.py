@@ -8,30 +8,54 @@ from __future__ import annotations
 from itertools import product
 from typing import Any, Self
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, create_model, model_validator
 
 from data_filters import FILTERS, get_filter
 from data_filters.filter import Limit
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
+from pipelines.curate.rules import AnyRule
 from pipelines.phrases.config import PhrasesConfig
 
 
 class ActiveFilters(Section):
-    """Which filters judge, and their limits; the fields of the limits are added below."""
+    """Which filters and rules judge, and their limits; the fields of the limits are added below."""
 
-    filters: tuple[str, ...] = Field(
-        tuple(FILTERS), description="names of the filters, in the order in which they judge"
+    filters: tuple[str, ...] | None = Field(
+        None,
+        description="names of the filters and rules, in the order in which they judge; null: every filter that has a "
+        "limit, then the rules in their order. Those that look at one pair always come before those over the corpus",
+    )
+    rules: dict[str, AnyRule] = Field(
+        {},
+        description="rules with options of their own, by a name of your choice; `kind` says which rule it is",
     )
 
-    @field_validator("filters")
+    # Any: what the user gave, before it is checked.
+    @model_validator(mode="before")
     @classmethod
-    def _known_filters(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in FILTERS:
-                raise ValueError(f"unknown filter {name!r}; known are {', '.join(FILTERS)}")
-        if len(set(names)) != len(names):
-            raise ValueError("a filter comes twice; name each once")
-        return names
+    def _order_of_rules(cls, values: Any) -> Any:
+        """Write down the order of the rules: that of the keys of a mapping is lost in a stored configuration."""
+        if (
+            isinstance(values, dict)
+            and values.get("filters") is None
+            and isinstance(values.get("rules"), dict)
+        ):
+            return {**values, "filters": [*FILTERS, *values["rules"]]}
+        return values
+
+    @model_validator(mode="after")
+    def _known_filters(self) -> Self:
+        """Refuse names that are taken twice or unknown."""
+        for name in self.rules:
+            if name in FILTERS:
+                raise ValueError(f"rules.{name} has the name of a filter; choose another name")
+        known = [*FILTERS, *self.rules]
+        for name in self.filters or ():
+            if name not in known:
+                raise ValueError(f"unknown filter {name!r} in filters; known are {', '.join(known)}")
+        if self.filters is not None and len(set(self.filters)) != len(self.filters):
+            raise ValueError("a filter comes twice in filters; name each once")
+        return self
 
     @model_validator(mode="after")
     def _ordered_limits(self) -> Self:
@@ -40,16 +64,25 @@ class ActiveFilters(Section):
             if upper.at_most is None or lower.at_most is not None or lower.score != upper.score:
                 continue
             low, high = getattr(self, lower.limit_name), getattr(self, upper.limit_name)
-            if not lower.keeps(high, low):
+            if low is not None and high is not None and not lower.keeps(high, low):
                 raise ValueError(
                     f"{lower.limit_name} is {low}, above {upper.limit_name} {high}; no pair could pass; "
                     f"lower {lower.limit_name} or raise {upper.limit_name}"
                 )
         return self
 
+    def active(self) -> tuple[str, ...]:
+        """The filters and rules that judge, in the recipe's order: filters whose limit is null do not."""
+        names = [*FILTERS, *self.rules] if self.filters is None else self.filters
+        return tuple(
+            name
+            for name in names
+            if name in self.rules or getattr(self, get_filter(name).limit_name) is not None
+        )
+
     def limits(self) -> dict[str, float]:
         """The limit of every active filter, by the limit's name."""
-        names = [get_filter(name).limit_name for name in self.filters]
+        names = [get_filter(name).limit_name for name in self.active() if name in FILTERS]
         return {name: getattr(self, name) for name in names}
 
 
@@ -67,7 +100,7 @@ def limit_fields() -> dict[str, Any]:
             )
     return {
         limit.key: (
-            type(limit.default),
+            (getattr(limit, "type", None) or type(limit.default)) | None,
             Field(limit.default, ge=limit.minimum, le=limit.maximum, description=limit.description),
         )
         for limit in limits.values()
@@ -78,11 +111,36 @@ def limit_fields() -> dict[str, Any]:
 FilterSettings: Any = create_model("FilterSettings", __base__=ActiveFilters, **limit_fields())
 
 
+class DecideConfig(Section):
+    """How the rules over the corpus run; what comes out is the same."""
+
+    memory: int = Field(
+        1024,
+        ge=64,
+        description="MiB of rows that one process holds; more rows are decided on Ray Data, in parts of this size",
+    )
+
+
 class CurateConfig(FilterSettings, ActiveFilters):
     """Limits of the filters, and how the run goes. The defaults are those of the LOUPE paper (appendix A)."""
 
     phrases: PhrasesConfig | None = Field(
         None, description="how the phrases of the kept captions are found; null: not at all"
+    )
+    shard_size: int | None = Field(
+        None,
+        ge=1,
+        description="MiB of kept pairs that a curated shard holds at least, made of consecutive raw shards; "
+        "null: every raw shard gives a curated one",
+    )
+    against: tuple[str, ...] = Field(
+        (),
+        description="outputs of earlier curations, whose kept pairs count as earlier in rules over the corpus",
+    )
+    decide: DecideConfig = Field(
+        DecideConfig(),
+        description="how the rules over the corpus run",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     max_bad_fraction: float = Field(
         0.1,

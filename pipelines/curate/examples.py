@@ -1,13 +1,22 @@
-"""Pictures of rejected pairs for the report: `OUTPUT/examples/NAME.json`, a few of every filter per shard."""
+"""Pictures of rejected pairs for the report: `OUTPUT/examples/NAME.json`, a few of every rule per shard."""
+
+from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from data_filters.decode import decode
 from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import join, remove_file, write_json
-from pipelines.curate.decide import Rejected
-from pipelines.curate.scan import members_of
+from pipelines.curate.decide import Decision, Rows, values_of
+from pipelines.curate.plan import Plan, Step
+from pipelines.curate.scores.facts import members_at
+from pipelines.curate.scores.storage import Scores
 from pipelines.shards.batches import parts_of
 from pipelines.shards.reader import read_members
 from pipelines.shards.tar_format import BrokenShard, Member
@@ -18,40 +27,51 @@ THUMBNAIL = 128  # pixels, the longer side of an example's picture
 CAPTION_SHOWN = 300  # characters of an example's caption
 
 
-def write_examples(unit: Unit, rejected: list[Rejected], output: str, count: int) -> None:
-    """Write the first `count` rejected pairs of every filter, by key; no file where there are none."""
+def write_examples(scores: Scores, decision: Decision, plan: Plan, output: str, count: int) -> None:
+    """Write the first `count` rejected pairs of every rule, by key; no file where there are none.
+
+    Of a pair that a rule with `hides_content` rejects there is neither picture nor caption.
+    """
+    unit = scores.unit
     uri = join(output, EXAMPLES, f"{unit.name}.json")
-    examples = [_example(unit, pair) for pair in _first_of_each_filter(rejected, count)]
+    hidden = sum(1 << n for n, step in enumerate(plan.steps) if getattr(step.rule, "hides_content", False))
+    examples: list[dict[str, object]] = []
+    keys = np.array(scores.facts.column("key").to_pylist(), dtype=object)
+    first = decision.first
+    by_name = sorted(enumerate(plan.steps), key=lambda numbered: numbered[1].name)
+    for number, step in by_name:
+        rows = np.flatnonzero(first == number)
+        rows = np.array(sorted(rows, key=lambda row: keys[row])[:count], np.int64)
+        if len(rows):
+            values = values_of(scores, decision, number, step, rows)
+            shown = [not int(decision.bits[row]) & hidden for row in rows]
+            examples += _examples(scores, step, rows, values, shown)
     if examples:
         write_json(uri, examples, ensure_ascii=True, end="")
     else:
         remove_file(uri)
 
 
-def _first_of_each_filter(rejected: list[Rejected], count: int) -> list[Rejected]:
-    chosen: dict[str, list[Rejected]] = {}
-    for pair in sorted(rejected, key=lambda pair: pair.row["key"]):
-        of_filter = chosen.setdefault(pair.drop.reason, [])
-        if len(of_filter) < count:
-            of_filter.append(pair)
-    return [pair for name in sorted(chosen) for pair in chosen[name]]
-
-
-def _example(unit: Unit, rejected: Rejected) -> dict[str, object]:
-    """The entry of one pair; its members are read from the raw shard."""
-    row, drop = rejected.row, rejected.drop
-    caption, picture = _shown(unit, parts_of(members_of(row)))
-    return {
-        "filter": drop.reason,
-        "shard": unit.shard,
-        "key": row["key"],
-        "value": drop.value,
-        "limit": drop.limit,
-        "width": row["width"],
-        "height": row["height"],
-        "caption": caption,
-        "picture": picture,
-    }
+# Any: numbers or texts.
+def _examples(
+    scores: Scores, step: Step, rows: Rows, values: list[Any], shown: list[bool]
+) -> Iterator[dict[str, object]]:
+    """The entries of some pairs; their members are read from the raw shard."""
+    facts = scores.facts.select(["key", "width", "height"]).take(pa.array(rows)).to_pylist()
+    places = members_at(scores.facts, rows)
+    for row, members, value, is_shown in zip(facts, places, values, shown, strict=True):
+        caption, picture = _shown(scores.unit, parts_of(members)) if is_shown else ("", "")
+        yield {
+            "filter": step.name,
+            "shard": scores.unit.shard,
+            "key": row["key"],
+            "value": f"{value:g}" if isinstance(value, float) else str(value),
+            "limit": step.rule.limit(),
+            "width": row["width"],
+            "height": row["height"],
+            "caption": caption,
+            "picture": picture,
+        }
 
 
 def _shown(unit: Unit, members: list[Member]) -> tuple[str, str]:

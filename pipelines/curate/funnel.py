@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_filters import get_filter
-from pipelines.curate.config import CurateConfig
+from pipelines.curate.plan import Plan
 
 HEAD = ("filter", "rule", "pairs in", "dropped", "fail", "fail only this")
 """Over the cells of `FilterCounts.cells`."""
@@ -16,7 +15,7 @@ _COUNTS = ("seen", "rejected", "rejected_alone", "rejected_in_order")
 
 @dataclass
 class FilterCounts:
-    """One filter's part in a run, in pairs.
+    """One rule's part in a run, in pairs. `words`: the rule with its unit, `keeps: shorter side above 200 px`.
 
     `seen`: passed every filter before this one. `rejected_in_order`: of these, stopped here. `rejected`: fail this
     filter, whatever the others say. `rejected_alone`: fail this filter and no other, so they would be kept if it were
@@ -24,22 +23,16 @@ class FilterCounts:
     """
 
     name: str
-    score: str
-    limit_name: str
-    limit: float
+    words: str
     seen: int = 0
     rejected: int = 0
     rejected_alone: int = 0
     rejected_in_order: int = 0
 
-    def rule(self) -> str:
-        """The rule in words, with its unit: `keeps: shorter side above 200 px`."""
-        return get_filter(self.name).rule(self.limit)
-
     def cells(self) -> list[str]:
         """The filter's row of a table under HEAD."""
         counts = (self.seen, self.rejected_in_order, self.rejected, self.rejected_alone)
-        return [self.name, self.rule(), *(f"{count:,}" for count in counts)]
+        return [self.name, self.words, *(f"{count:,}" for count in counts)]
 
 
 @dataclass
@@ -55,19 +48,14 @@ class Funnel:
     estimated: int = 0  # of those quarantined, in damaged shards where nothing says how many they were
 
 
-def empty_funnel(config: CurateConfig) -> Funnel:
-    """The funnel of no samples, with a line for every filter of the recipe, in the order in which they judge."""
-    limits = config.limits()
-    counts = []
-    for name in config.filters:
-        chosen = get_filter(name)
-        counts.append(FilterCounts(name, chosen.score, chosen.limit_name, limits[chosen.limit_name]))
-    return Funnel(filters=counts)
+def empty_funnel(plan: Plan) -> Funnel:
+    """The funnel of no samples, with a line for every rule of the plan, in the order in which they judge."""
+    return Funnel(filters=[FilterCounts(step.name, step.rule.words()) for step in plan.steps])
 
 
-def add_funnels(funnels: Iterable[Funnel], config: CurateConfig) -> Funnel:
-    """Sum the funnels of several shards. Raises ValueError when they are of other filters than the recipe's."""
-    total = empty_funnel(config)
+def add_funnels(funnels: Iterable[Funnel], plan: Plan) -> Funnel:
+    """Sum the funnels of several shards. Raises ValueError when they are of other rules than the plan's."""
+    total = empty_funnel(plan)
     for funnel in funnels:
         for name in ("samples", "quarantined", "estimated", "pairs", "kept"):
             setattr(total, name, getattr(total, name) + getattr(funnel, name))

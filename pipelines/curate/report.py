@@ -37,8 +37,8 @@ class Example(TypedDict):
     filter: str
     shard: str
     key: str
-    value: float
-    limit: float
+    value: str
+    limit: str
     width: int
     height: int
     caption: str
@@ -140,7 +140,7 @@ def _rejected(counts: FilterCounts, examples: list[Example]) -> Markup:
     """Pictures and captions of pairs that a filter rejected; empty without any."""
     if not examples:
         return Markup("")
-    remark = f"{counts.rule()}; {counts.rejected_in_order:,} rejected, {len(examples)} shown"
+    remark = f"{counts.words}; {counts.rejected_in_order:,} rejected, {len(examples)} shown"
     return quiet(remark) + render_template(_PACKAGE, "examples.html", examples=examples)
 
 

@@ -1,48 +1,63 @@
 """`loupe curate`: raw shards in, curated shards out, through Ray Data.
 
-    A scan     every raw shard → sidecar and quarantine      pipelines/curate/scan.py, sidecar.py
-    B decide   stored scores against the recipe's limits     pipelines/curate/decide.py
-    C write    kept pairs → tar, index, manifest             pipelines/curate/write.py
+    A scan     every raw shard → scores and quarantine       pipelines/curate/scan.py, scores/
+    B decide   scores of all shards → who stays              pipelines/curate/decide.py, corpus/
+    C write    kept pairs → tar, index, status, manifest     pipelines/curate/write.py
 
-One raw shard is one task and one unit of commit. Running again skips what is committed.
+Scores are committed for each raw shard, decisions over the corpus as a whole, curated shards one by one. Running again
+skips what is committed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from data_filters.errors import InputError
-from data_filters.sample import BrokenSample
 from pipelines.common.causes import RunFailed
 from pipelines.common.config import config_hash
 from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import Decision, decide
+from pipelines.curate.corpus_decision import CorpusDecision, decide_corpus
+from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.inputs import check_output, find_units, require_pairs
+from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
+from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.report import write_report
-from pipelines.curate.scan import Scanned, scan
-from pipelines.curate.sidecar import QUARANTINE, SCAN, first_quarantined, load_scan, save_scan
-from pipelines.curate.standing import drop, take_stock
+from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
+from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
-from pipelines.curate.write import write_unit
+from pipelines.curate.tasks import ScanShard, WriteShard
+from pipelines.curate.update import changed_settings
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Result, for_each, running_ray
-from pipelines.shards.manifest import MANIFESTS, check_same_config, read_manifests
-from pipelines.shards.tar_format import BrokenShard
+from pipelines.shards.manifest import MANIFESTS, Manifest, read_manifests
 from pipelines.shards.unit import Unit
-from pipelines.shards.witness import ShardChanged, check_unchanged
 
 __all__ = ["CurateSummary", "InputError", "ShardProgress", "TooManyBadSamples", "curate"]
+
+MIB = 1024 * 1024
 
 
 class TooManyBadSamples(RunFailed):
     """More samples cannot be read than `max_bad_fraction` allows: something is wrong with the input."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run goes, beside its recipe; see `curate`."""
+
+    dry_run: bool = False
+    verify: bool = False
+    drop_withdrawn: bool = False
+    update: bool = False
+    scores: str | None = None
 
 
 def curate(
@@ -53,6 +68,8 @@ def curate(
     dry_run: bool = False,
     verify: bool = False,
     drop_withdrawn: bool = False,
+    update: bool = False,
+    scores: str | None = None,
     progress: Progress | None = None,
 ) -> CurateSummary:
     """Curate every shard of `input` into `output`; a dry run scans and counts, and writes nothing.
@@ -60,160 +77,204 @@ def curate(
     `input` is a folder with tars, one tar, or a pattern with `*`; with manifests in the folder, only the shards that
     they name are read. Starts Ray on this machine when none runs, and stops what it started. `verify`: bytes of shards
     and of committed tars are read and compared, where otherwise size and time are. `drop_withdrawn`: what the output
-    holds of shards that the input has no more is removed.
+    holds of shards that the input has no more is removed. `update`: an output of another recipe is brought to this one;
+    scores that it holds are not computed anew, and curated shards whose kept pairs stay the same are not written.
+    `scores`: an output whose scores are taken over.
 
     Raises InputError before anything is written when the input or the output will not do, and TooManyBadSamples
     after the scan, with the quarantine written and nothing committed. While another process writes into `output`,
     it is refused (`pipelines.common.ownership`).
     """
+    options = Options(dry_run, verify, drop_withdrawn, update, None if scores is None else absolute(scores))
     with contextlib.nullcontext() if dry_run else owned(output):
-        return _curate(config, input, output, dry_run, verify, drop_withdrawn, progress)
+        return _curate(config, input, absolute(output), options, progress)
 
 
 def _curate(
-    config: CurateConfig,
-    input: str,
-    output: str,
-    dry_run: bool,
-    verify: bool,
-    drop_withdrawn: bool,
-    progress: Progress | None,
+    config: CurateConfig, input: str, output: str, options: Options, progress: Progress | None
 ) -> CurateSummary:
-    """`curate` in a folder that this process owns."""
+    """`curate` in a folder that this process owns. `output` is absolute, since a worker may run in another folder."""
     started = time.monotonic()
-    output = absolute(output)  # a Ray worker may run in another folder
+    plan = make_plan(config)
     units = find_units(input)
     manifests = check_output(units, input, output)
-    check_same_config(output, manifests, config)
-    standing = take_stock(units, manifests, output, verify=verify, write=not dry_run)
-    committed = standing.committed
+    is_other = changed_settings(output, manifests, config, options.update)
+    standing = take_stock(units, manifests, output, verify=options.verify, write=not options.dry_run)
     if config.phrases:
         config.phrases.load()  # a parser that is not installed is reported here in one line, not from a worker
-    todo = [unit for unit in units if unit.name not in committed]
-    if not committed:
+    if not standing.committed:
         require_pairs(units, input)
-    if not dry_run:
-        for folder in ("", SCAN, QUARANTINE, EXAMPLES, MANIFESTS):
+    if not options.dry_run:
+        for folder in ("", QUARANTINE, EXAMPLES, MANIFESTS):
             remove_partials(join(output, folder))
-    if drop_withdrawn and not dry_run:
-        for name in standing.withdrawn:
-            drop(name, manifests[name], output)
-    earlier = [funnel_from_json(committed[unit.name]["funnel"]) for unit in units if unit.name in committed]
-    new = _run_phases(todo, earlier, config, None if dry_run else output, progress, verify)
+        if options.drop_withdrawn:
+            _drop_withdrawn(standing, manifests, plan, output)
+    run = _Run(config, plan, units, standing, output, options, progress)
+    new = run.phases(is_other)
     seconds = time.monotonic() - started
-    funnel, report = add_funnels([*earlier, *new], config), None
-    if not dry_run:
+    if options.dry_run:
+        earlier = [funnel_from_json(manifest["funnel"]) for manifest in run.untouched(is_other)]
+        funnel, report = add_funnels([*earlier, *new], plan), None
+    else:
         # The report counts what is committed, not what this process has counted.
         manifests = read_manifests(output, skip_damaged=True)
         funnel = add_funnels(
-            (funnel_from_json(manifests[name]["funnel"]) for name in sorted(manifests)), config
+            (funnel_from_json(manifests[name]["funnel"]) for name in sorted(manifests)), plan
         )
         if config.phrases:
             write_phrases_page(output)
+        write_dataset(output, manifests, plan, config)
         report = write_report(output, input, config, funnel)
     return CurateSummary(
         output=output,
         config_hash=config_hash(config),
-        dry_run=dry_run,
+        dry_run=options.dry_run,
         shards=len(units),
-        shards_skipped=len(units) - len(todo),
+        shards_skipped=len(units) - run.worked_on,
         funnel=funnel,
         shards_changed=standing.changed,
         shards_rewritten=standing.damaged,
         shards_withdrawn=standing.withdrawn,
-        notes=notes(funnel, standing.changed, standing.damaged, standing.withdrawn, drop_withdrawn, dry_run),
+        tars_written=run.tars_written,
+        notes=notes(funnel, standing, options.drop_withdrawn, options.dry_run),
         seconds=seconds,
         pairs_per_second=sum(shard.pairs for shard in new) / seconds if seconds > 0 else 0.0,
         report=report,
     )
 
 
-def _run_phases(
-    todo: list[Unit],
-    earlier: list[Funnel],
-    config: CurateConfig,
-    output: str | None,
-    progress: Progress | None,
-    verify: bool,
-) -> list[Funnel]:
-    """Scan the shards, then write them; without an output only scan. Returns the funnel of each shard.
-
-    `earlier`: the funnels of the shards that are committed. Raises TooManyBadSamples between the two phases.
-    """
-    with running_ray(config.workers) if todo else contextlib.nullcontext():
-        scan_shard = _ScanShard(config, output, verify)
-        scanned = for_each(scan_shard, todo, config.workers, _teller(progress, "scan", todo))
-        funnels = [funnel_from_json(result) for result in scanned]
-        _check_bad_fraction(add_funnels([*earlier, *funnels], config), config, todo, output)
-        if output is not None:
-            write_shard = _WriteShard(config, output)
-            for_each(write_shard, todo, config.workers, _teller(progress, "write", todo))
-    return funnels
+def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], plan: Plan, output: str) -> None:
+    """Remove what the output holds of raw shards that are gone; a curated shard with others left is written anew."""
+    gone = set(standing.withdrawn)
+    for name, manifest in manifests.items():
+        if gone & {part["name"] for part in manifest["inputs"]}:
+            drop(name, manifest, output)
+    for name in sorted(gone):
+        drop_raw_shard(name, plan.groups, output)
 
 
-class _ScanShard:
-    """Phase A for one shard, on a Ray worker; returns the funnel that the recipe would give."""
+class _Run:
+    """The phases of one run."""
 
-    def __init__(self, config: CurateConfig, output: str | None, verify: bool = False) -> None:
-        self.config, self.output, self.verify = config, output, verify
+    def __init__(
+        self,
+        config: CurateConfig,
+        plan: Plan,
+        units: list[Unit],
+        standing: Standing,
+        output: str,
+        options: Options,
+        progress: Progress | None,
+    ) -> None:
+        self.config, self.plan, self.units, self.standing = config, plan, units, standing
+        self.output, self.options, self.progress = output, options, progress
+        self.worked_on = 0  # raw shards
+        self.tars_written = 0
 
-    def __call__(self, unit: Unit) -> Result:
-        scanned = load_scan(unit, self.output, verify=self.verify) if self.output else None
-        if scanned is None:
-            scanned = scan(unit)
-            if self.output:
-                save_scan(scanned, self.output)
-        return asdict(_decide(scanned, self.config).funnel)
+    def untouched(self, is_other: bool) -> list[Manifest]:
+        """The commits that this run need not look at."""
+        return [] if self._looks_at_all(is_other) else list(self.standing.committed.values())
 
+    def _looks_at_all(self, is_other: bool) -> bool:
+        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed."""
+        covered = self.standing.covered
+        is_changed = any(unit.name not in covered for unit in self.units)
+        return is_other or (is_changed and bool(self.plan.corpus_steps))
 
-class _WriteShard:
-    """Phase C for one shard, on a Ray worker; returns the funnel of its manifest."""
+    def phases(self, is_other: bool) -> list[Funnel]:
+        """Scan, decide and write; in a dry run nothing is written. Returns the funnels of what was worked on.
 
-    def __init__(self, config: CurateConfig, output: str) -> None:
-        self.config, self.output = config, output
+        Raises TooManyBadSamples between the scan and the decision.
+        """
+        everything = self._looks_at_all(is_other)
+        covered = set() if everything else self.standing.covered
+        todo = [unit for unit in self.units if unit.name not in covered]
+        self.worked_on = len(todo)
+        if not todo:
+            return []
+        with running_ray(self.config.workers), self._store() as store:
+            scanned = self._scan(todo, store)
+            funnels = [funnel_from_json(result["funnel"]) for result in scanned.values()]
+            earlier = [funnel_from_json(manifest["funnel"]) for manifest in self.untouched(is_other)]
+            self._check_bad_fraction(add_funnels([*earlier, *funnels], self.plan), todo)
+            decision = None
+            if self.plan.corpus_steps:
+                sha256 = {name: str(result["sha256"]) for name, result in scanned.items()}
+                rows = {name: int(result["funnel"]["pairs"]) for name, result in scanned.items()}
+                decision = decide_corpus(self.plan, self.config, self.units, sha256, rows, store)
+            return self._write(todo, scanned, decision, store)
 
-    def __call__(self, unit: Unit) -> Result:
-        scanned = load_scan(unit, self.output)
-        if scanned is None:
-            raise ShardChanged(
-                f"{unit.uri} was changed after it was scanned; wait until whatever writes it has ended and run again"
-            )
-        try:
-            manifest = write_unit(scanned, _decide(scanned, self.config), self.output, self.config)
-        except (BrokenShard, BrokenSample):  # it could be read a moment ago
-            if scanned.witness is not None:
-                check_unchanged(unit.uri, scanned.witness)
-            raise
-        return dict(manifest["funnel"])
+    @contextlib.contextmanager
+    def _store(self) -> Iterator[str]:
+        """The folder that takes the scores: the output, or in a dry run one that is removed at the end."""
+        if not self.options.dry_run:
+            yield self.output
+            return
+        with tempfile.TemporaryDirectory(prefix="loupe-dry-run-") as folder:
+            yield folder
 
+    def _scan(self, todo: list[Unit], store: str) -> dict[str, Result]:
+        elsewhere = self.options.scores or (self.output if self.options.dry_run else None)
+        scan_shard = ScanShard(self.plan, store, self.options.verify, elsewhere)
+        results = for_each(scan_shard, todo, self.config.workers, self._teller("scan", len(todo)))
+        return {unit.name: result for unit, result in zip(todo, results, strict=True)}
 
-def _decide(scanned: Scanned, config: CurateConfig) -> Decision:
-    return decide(scanned.pairs, scanned.quarantine, config)
-
-
-def _check_bad_fraction(
-    funnel: Funnel, config: CurateConfig, units: Sequence[Unit], output: str | None
-) -> None:
-    if funnel.quarantined > config.max_bad_fraction * funnel.samples:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in funnel.quarantine.items())
-        about = " (estimated)" if funnel.estimated else ""
-        first = first_quarantined(units, output) if output else None
-        example = f"; the first is {first}" if first else ""
-        where = f"{example}; see {output}/quarantine/*.parquet" if output else ""
-        raise TooManyBadSamples(
-            f"{funnel.quarantined} of {funnel.samples} samples{about} cannot be read ({reasons}), more than "
-            f"max_bad_fraction {config.max_bad_fraction}{where}; mend the shards or raise max_bad_fraction"
+    def _write(
+        self, todo: list[Unit], scanned: Mapping[str, Result], decision: CorpusDecision | None, store: str
+    ) -> list[Funnel]:
+        target = None if self.config.shard_size is None else self.config.shard_size * MIB
+        fixed = [] if target is None else read_groups(self.output)
+        kept_bytes = {name: int(result["kept_bytes"]) for name, result in scanned.items()}
+        shards = output_shards(self.units, kept_bytes, target, fixed)
+        if target is not None and not self.options.dry_run:
+            write_groups(self.output, shards)
+        names = {unit.name for unit in todo}
+        shards = [shard for shard in shards if names & {unit.name for unit in shard.units}]
+        write_shard = WriteShard(
+            self.config,
+            self.plan,
+            store,
+            {shard.name: shard for shard in shards if len(shard.units) > 1},
+            decision,
+            frozenset(self.standing.committed),
+            self.options.dry_run,
         )
+        results = for_each(
+            write_shard,
+            [_as_unit(shard) for shard in shards],
+            self.config.workers,
+            self._teller("write", len(shards)),
+        )
+        self.tars_written = sum(bool(result["written"]) for result in results)
+        return [funnel_from_json(result["funnel"]) for result in results]
+
+    def _check_bad_fraction(self, funnel: Funnel, units: Sequence[Unit]) -> None:
+        if funnel.quarantined > self.config.max_bad_fraction * funnel.samples:
+            output = None if self.options.dry_run else self.output
+            reasons = ", ".join(f"{reason} {count}" for reason, count in funnel.quarantine.items())
+            about = " (estimated)" if funnel.estimated else ""
+            first = first_quarantined(units, output) if output else None
+            example = f"; the first is {first}" if first else ""
+            where = f"{example}; see {output}/quarantine/*.parquet" if output else ""
+            raise TooManyBadSamples(
+                f"{funnel.quarantined} of {funnel.samples} samples{about} cannot be read ({reasons}), more than "
+                f"max_bad_fraction {self.config.max_bad_fraction}{where}; mend the shards or raise max_bad_fraction"
+            )
+
+    def _teller(self, phase: str, total: int) -> Callable[[Unit, Result], None]:
+        """What `for_each` calls for each shard that ends: passes its progress on."""
+        done = 0
+
+        def tell(unit: Unit, result: Result) -> None:
+            nonlocal done
+            done += 1
+            if self.progress is not None:
+                funnel = result["funnel"]
+                self.progress(ShardProgress(phase, unit.shard, done, total, funnel["pairs"], funnel["kept"]))
+
+        return tell
 
 
-def _teller(progress: Progress | None, phase: str, units: list[Unit]) -> Callable[[Unit, Result], None]:
-    """What `for_each` calls for each shard that ends: passes its progress on."""
-    done = 0
-
-    def tell(unit: Unit, funnel: Result) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(ShardProgress(phase, unit.shard, done, len(units), funnel["pairs"], funnel["kept"]))
-
-    return tell
+def _as_unit(shard: OutputShard) -> Unit:
+    """A curated shard as `for_each` passes it on: by its name; the bytes are those of its raw shards."""
+    return Unit(shard.name, shard.units[0].uri, sum(unit.size for unit in shard.units))

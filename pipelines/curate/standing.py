@@ -1,12 +1,12 @@
-"""What of an output stands when a run starts again: commits whose shard still holds its bytes and whose tar is whole.
+"""What of an output stands when a run starts again: commits with unchanged raw shards and a whole tar.
 
-A shard's bytes are its sha256 (`pipelines.shards.witness`); the witness is kept with the scan's sidecar.
+A shard's bytes are its sha256 (`pipelines.shards.witness`); the witness is kept with the facts.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,16 @@ from typing import Any
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem, join, remove_file
 from pipelines.curate.examples import EXAMPLES
-from pipelines.curate.sidecar import QUARANTINE, confirm, read_identity, renew_identity, sidecar_uri
+from pipelines.curate.scores.facts import FACTS
+from pipelines.curate.scores.group import Group
+from pipelines.curate.scores.storage import (
+    QUARANTINE,
+    confirm,
+    read_identity,
+    renew_identity,
+    scores_uri,
+)
+from pipelines.curate.status import decisions_uri, status_uri
 from pipelines.shards.manifest import Manifest, manifest_uri
 from pipelines.shards.storage import index_name
 from pipelines.shards.unit import Unit
@@ -25,10 +34,10 @@ READERS = 8  # files that are looked at or read at the same time
 
 @dataclass
 class Standing:
-    """What an output holds of this input, by unit name.
+    """What an output holds of this input.
 
-    `committed`: stands. `changed`: the shard has other bytes now. `damaged`: its tar or index is missing or was
-    altered. `withdrawn`: the input has no such shard any more.
+    `committed`: curated shards that stand, by name. By name of raw shards: `changed`, which have other bytes now, and
+    `withdrawn`, which the input has no more. `damaged`: curated shards whose tar or index is missing or was altered.
     """
 
     committed: dict[str, Manifest] = field(default_factory=dict)
@@ -36,50 +45,70 @@ class Standing:
     damaged: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
 
+    @property
+    def covered(self) -> set[str]:
+        """The raw shards whose curated shard stands."""
+        return {part["name"] for manifest in self.committed.values() for part in manifest["inputs"]}
+
 
 def take_stock(
-    units: list[Unit],
-    manifests: dict[str, Manifest],
+    units: Sequence[Unit],
+    manifests: Mapping[str, Manifest],
     output: str,
     *,
     verify: bool = False,
     write: bool = True,
 ) -> Standing:
-    """Look at every committed shard and its output; with `verify` their bytes are read, whatever the witness says.
+    """Look at every committed shard and its raw shards; with `verify` their bytes are read, whatever the witness says.
 
-    Raises InputError when a shard has another URI and other bytes than the commit of its name.
+    Raises InputError when a raw shard has another URI and other bytes than the commit of its name.
     """
-    found = Standing(withdrawn=sorted(set(manifests) - {unit.name for unit in units}))
-    known = [unit for unit in units if unit.name in manifests]
+    by_name = {unit.name: unit for unit in units}
+    inputs = [(name, part) for name, manifest in manifests.items() for part in manifest["inputs"]]
+    known = [(name, part, by_name[part["name"]]) for name, part in inputs if part["name"] in by_name]
+    found = Standing(withdrawn=sorted(part["name"] for _, part in inputs if part["name"] not in by_name))
     sizes = _sizes(output) if known else {}
     with ThreadPoolExecutor(READERS) as pool:
-        same = pool.map(lambda unit: _same_bytes(unit, manifests[unit.name], output, verify, write), known)
-        whole = pool.map(lambda unit: _is_whole(manifests[unit.name], output, sizes, verify), known)
-        for unit, unchanged, intact in zip(known, same, whole, strict=True):
-            if not unchanged:
-                found.changed.append(unit.name)
-            elif not intact:
-                found.damaged.append(unit.name)
+        same = pool.map(lambda one: _same_bytes(one[2], one[1], output, verify, write), known)
+        unchanged = [part["name"] for (_, part, _), is_same in zip(known, same, strict=True) if is_same]
+        found.changed = sorted({part["name"] for _, part, _ in known} - set(unchanged))
+        gone = {*found.withdrawn, *found.changed}
+        intact = {
+            name: manifest
+            for name, manifest in manifests.items()
+            if not any(part["name"] in gone for part in manifest["inputs"])
+        }
+        whole = pool.map(lambda manifest: _is_whole(manifest, output, sizes, verify), intact.values())
+        for (name, manifest), is_whole in zip(intact.items(), whole, strict=True):
+            if is_whole:
+                found.committed[name] = manifest
             else:
-                found.committed[unit.name] = manifests[unit.name]
+                found.damaged.append(name)
     return found
 
 
-def drop(name: str, manifest: Manifest, output: str) -> None:
-    """Remove a unit from an output: the manifest first, so that at no time it names a file that is gone."""
-    remove_file(manifest_uri(output, name))
-    for entry in manifest["outputs"]:
-        remove_file(join(output, entry["tar"]))
-        remove_file(join(output, index_name(entry["tar"])))
-    remove_file(sidecar_uri(name, output))
+def drop_raw_shard(name: str, groups: Sequence[Group], output: str) -> None:
+    """Remove what an output knows of a raw shard."""
+    for group in (FACTS, *(group.name for group in groups)):
+        remove_file(scores_uri(output, group, name))
+    remove_file(decisions_uri(output, name))
+    remove_file(status_uri(output, name))
     remove_file(join(output, QUARANTINE, f"{name}.parquet"))
     remove_file(join(output, EXAMPLES, f"{name}.json"))
 
 
-def _same_bytes(unit: Unit, manifest: Manifest, output: str, verify: bool, write: bool) -> bool:
-    committed: Mapping[str, Any] = manifest["input"]
+def drop(name: str, manifest: Manifest, output: str) -> None:
+    """Remove a curated shard: the manifest first, so that at no time it names a file that is gone."""
+    remove_file(manifest_uri(output, name))
+    for entry in manifest["outputs"]:
+        remove_file(join(output, entry["tar"]))
+        remove_file(join(output, index_name(entry["tar"])))
+
+
+# Any: an entry of a manifest's `inputs`.
+def _same_bytes(unit: Unit, committed: Mapping[str, Any], output: str, verify: bool, write: bool) -> bool:
     stored: Mapping[str, Any] = read_identity(unit.name, output)
-    if stored.get("sha256") != committed["sha256"]:  # no scan, or one of other bytes than were committed
+    if stored.get("sha256") != committed["sha256"]:  # no facts, or those of other bytes than were committed
         stored = committed
     now = confirm(unit, stored, verify)
     if now is not None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipelines.curate.funnel import Funnel, funnel_table
+from pipelines.curate.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class CurateSummary:
     shards_changed: list[str] = field(default_factory=list)  # other bytes than were committed: curated anew
     shards_rewritten: list[str] = field(default_factory=list)  # tar or index missing or altered: written anew
     shards_withdrawn: list[str] = field(default_factory=list)  # in the output, no longer in the input
+    tars_written: int = 0  # by this run
     notes: list[str] = field(default_factory=list)  # sentences that a person must not miss
 
     @property
@@ -75,18 +77,9 @@ class CurateSummary:
 FEW = 0.01  # a run that keeps less than this fraction of its pairs says so
 
 
-def notes(
-    funnel: Funnel,
-    changed: list[str],
-    damaged: list[str],
-    withdrawn: list[str],
-    dropped: bool = False,
-    dry_run: bool = False,
-) -> list[str]:
-    """The sentences of a run's end: what was made anew, what the input has no more, and that next to nothing is kept.
-
-    The lists hold names of units.
-    """
+def notes(funnel: Funnel, standing: Standing, dropped: bool = False, dry_run: bool = False) -> list[str]:
+    """The sentences of a run's end: what was made anew, what is withdrawn, and that next to nothing is kept."""
+    changed, damaged, withdrawn = standing.changed, standing.damaged, standing.withdrawn
     said = []
     if changed:
         said.append(f"{_have(changed)} changed since {_it(changed)} committed: {_would(dry_run)}curated anew")
@@ -113,7 +106,7 @@ def _little(funnel: Funnel) -> str:
     text = f"curation kept {kept} of {funnel.pairs:,} pairs"
     most = max(funnel.filters, key=lambda counts: counts.rejected_in_order, default=None)
     if most is not None and most.rejected_in_order:
-        text += f"; the filter {most.name} dropped most, {most.rejected_in_order:,} ({most.rule()})"
+        text += f"; the filter {most.name} dropped most, {most.rejected_in_order:,} ({most.words})"
     return text
 
 

@@ -1,127 +1,166 @@
-"""Phase C: copies the kept pairs from the raw shard to the curated one.
+"""Phase C: copies the kept pairs of one or more raw shards into a curated one.
 
-One raw shard is one unit of commit: tar and index, examples for the report, and last the manifest. A unit without a
-manifest does not exist; running it again gives the same bytes.
-
-Phrases are found here, in the captions of the kept pairs.
+A curated shard is a unit of commit: tar and index, decisions, status, examples for the report, and last the manifest. A
+shard without a manifest does not exist; running it again gives the same bytes.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from itertools import islice
+from __future__ import annotations
 
-from data_filters.sample import (
-    METADATA_EXTENSION,
-    dump_metadata,
-    metadata_member,
-    parse_metadata,
-    sample_from_members,
-)
-from pipelines.common.config import config_hash, output_settings
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from pipelines.common.config import config_hash, hash_of, output_settings
 from pipelines.common.files import join, remove_file, remove_partials
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import Decision
 from pipelines.curate.examples import write_examples
-from pipelines.curate.scan import Row, Scanned, members_of
-from pipelines.curate.sidecar import QUARANTINE
-from pipelines.phrases.config import PhrasesConfig, parser
-from pipelines.shards.batches import held_in_memory, read_samples
+from pipelines.curate.funnel import Funnel, add_funnels
+from pipelines.curate.histograms import add_histograms, histograms
+from pipelines.curate.kept_samples import Part, Phrases, Written, kept_samples, phrases_in
+from pipelines.curate.plan import Plan
+from pipelines.curate.scores.storage import QUARANTINE
+from pipelines.curate.status import write_decisions, write_status
+from pipelines.curate.update import FORMAT
 from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
-from pipelines.shards.record import (
-    LOUPE,
-    Hashes,
-    ImageFacts,
-    LoupeRecord,
-    Phrase,
-    Source,
-    carried_on,
-    phrases_at,
-)
+from pipelines.shards.reader import read_index
 from pipelines.shards.storage import index_name
-from pipelines.shards.stored import Content
-from pipelines.shards.unit import Unit
 from pipelines.shards.witness import check_unchanged
 from pipelines.shards.writer import write_shard
 
+RECORD_VERSION = 1
+"""Raise it when the same pair gets other bytes: every shard is then written anew."""
 
-def write_unit(scanned: Scanned, decision: Decision, output: str, config: CurateConfig) -> Manifest:
-    """Write one curated shard and commit it; return its manifest. Without kept pairs there is no tar.
+ShardNames = Mapping[int, str]
 
-    Raises ShardChanged, with nothing committed, when the raw shard is no longer the file that was scanned.
+
+def write_unit(
+    name: str,
+    parts: Sequence[Part],
+    output: str,
+    config: CurateConfig,
+    plan: Plan,
+    earlier: Manifest | None = None,
+    shard_names: ShardNames | None = None,
+) -> Manifest:
+    """Write the curated shard `name` and commit it; return its manifest. Without kept pairs there is no tar.
+
+    `earlier`: the shard's manifest, where its tar stands as that says. The tar is left as it is where the same pairs
+    are kept, and otherwise the phrases of captions that it holds are not found anew. Raises ShardChanged, with nothing
+    committed, when a raw shard is no longer the file that was scanned.
     """
-    unit = scanned.unit
-    remove_file(manifest_uri(output, unit.name))  # an older commit names files that are replaced now
-    remove_partials(output, unit.shard, index_name(unit.shard))
-    outputs = []
-    if decision.kept:
-        written = write_shard(join(output, unit.shard), _kept_samples(unit, decision, config.phrases))
-        outputs.append(output_entry(written))
+    parts = list(parts)
+    digest = kept_digest(parts, config)
+    if earlier is not None and earlier.get("kept") == digest:
+        outputs, contents = earlier["outputs"], earlier["contents"]
+        renamed = _renamed(earlier)
     else:
-        for name in (unit.shard, index_name(unit.shard)):
-            remove_file(join(output, name))
-    write_examples(unit, decision.rejected, output, config.examples)
-    quarantined = decision.funnel.quarantined
+        outputs, contents, renamed = _write_tar(name, parts, output, config, earlier)
+    places = _places(outputs, output)
+    for part in parts:
+        of_part = {
+            key: place
+            for key in part.scores.facts.column("key").to_pylist()
+            if (place := places.get(renamed.get((part.name, key), key))) is not None
+        }
+        write_decisions(part.scores, part.decision, plan, output)
+        write_status(part.scores, part.decision, plan, output, of_part, shard_names or {})
+        write_examples(part.scores, part.decision, plan, output, config.examples)
     manifest = {
+        "format": FORMAT,
         "config_hash": config_hash(config),
         "config": output_settings(config),
-        "input": {"uri": unit.uri, "size": unit.size, "sha256": scanned.sha256},
+        "rules": [step.name for step in plan.steps],
+        "inputs": [_input(part) for part in parts],
         "outputs": outputs,
-        "funnel": asdict(decision.funnel),
-        "quarantine": {
-            "file": f"{QUARANTINE}/{unit.name}.parquet" if scanned.quarantine else None,
-            "count": quarantined,
-        },
+        "kept": digest,
+        "renamed": [[shard, key, new] for (shard, key), new in sorted(renamed.items())],
+        "contents": contents,
+        "funnel": asdict(_funnel(parts, plan)),
+        "histograms": add_histograms([histograms(part.scores, plan) for part in parts]),
+        "history": _history(earlier, config),
     }
-    if scanned.witness is not None:
-        check_unchanged(unit.uri, scanned.witness)
-    write_manifest(output, unit.name, manifest)
+    for part in parts:
+        if part.scores.witness is not None:
+            check_unchanged(part.scores.unit.uri, part.scores.witness)
+    write_manifest(output, name, manifest)
     return manifest
 
 
-def _kept_samples(
-    unit: Unit, decision: Decision, config: PhrasesConfig | None
-) -> Iterator[tuple[str, dict[str, Content]]]:
-    """The kept samples by key, with their records; a batch of them is held at a time."""
-    rows = sorted(decision.kept, key=lambda row: row["key"])
-    left = iter(rows)
-    for contents in read_samples(unit.uri, (members_of(row) for row in rows)):
-        batch = list(islice(left, len(contents)))
-        held = [held_in_memory(parts) for parts in contents]
-        phrases = _phrases([row["key"] for row in batch], held, config)
-        for row, parts, in_memory, of_caption in zip(batch, contents, held, phrases, strict=True):
-            record = _record(unit, row, of_caption)
-            yield row["key"], {**parts, **_metadata_with(record, in_memory, keep_phrases=config is None)}
+def kept_digest(parts: Sequence[Part], config: CurateConfig) -> str:
+    """Hash what decides the bytes of a curated shard: the raw shards, the rows that are kept, and the phrases."""
+    phrases = None if config.phrases is None else output_settings(config.phrases)
+    digest = hashlib.sha256(hash_of({"record": RECORD_VERSION, "phrases": phrases}).encode())
+    for part in parts:
+        digest.update(part.scores.unit.name.encode() + b"\0" + bytes.fromhex(part.scores.sha256))
+        digest.update(part.decision.kept.astype("<i8").tobytes() + b"\xff")
+    return digest.hexdigest()
 
 
-def _phrases(
-    keys: list[str], contents: list[dict[str, bytes]], config: PhrasesConfig | None
-) -> list[tuple[Phrase, ...]]:
-    """Find the phrases of each sample's caption; none without a `config`."""
-    if config is None:
-        return [() for _ in keys]
-    samples = (sample_from_members(key, parts) for key, parts in zip(keys, contents, strict=True))
-    captions = [sample.caption or "" for sample in samples]
-    spans = parser(config)(captions)
-    return [phrases_at(caption, of_caption) for caption, of_caption in zip(captions, spans, strict=True)]
+def _write_tar(
+    name: str, parts: list[Part], output: str, config: CurateConfig, earlier: Manifest | None
+) -> tuple[list[dict[str, object]], dict[str, dict[str, int]], dict[tuple[str, str], str]]:
+    tar = f"{name}.tar"
+    known = phrases_in(join(output, tar)) if _same_phrases(earlier, config) else {}
+    remove_file(manifest_uri(output, name))  # an older commit names files that are replaced now
+    remove_partials(output, tar, index_name(tar))
+    written = Written()
+    outputs = []
+    if any(len(part.decision.kept) for part in parts):
+        samples = kept_samples(parts, Phrases(config.phrases, known), written)
+        outputs.append(output_entry(write_shard(join(output, tar), samples)))
+    else:
+        for file in (tar, index_name(tar)):
+            remove_file(join(output, file))
+    contents = {
+        "licences": dict(sorted(written.licences.items())),
+        "domains": dict(sorted(written.domains.items())),
+    }
+    return outputs, contents, written.renamed
 
 
-def _record(unit: Unit, row: Row, phrases: tuple[Phrase, ...]) -> LoupeRecord:
-    return LoupeRecord(
-        source=Source(unit.shard, min(member["offset"] for member in row["members"])),
-        image=ImageFacts(row["width"], row["height"], row["format"]),
-        hashes=Hashes(caption=row["caption_hash"], image=row["image_hash"]),
-        phrases=phrases,
-    )
+def _same_phrases(earlier: Manifest | None, config: CurateConfig) -> bool:
+    """Whether the tar of an earlier commit holds phrases of this parser with these options."""
+    if earlier is None or config.phrases is None or not earlier["outputs"]:
+        return False
+    phrases: object = earlier.get("config", {}).get("phrases")
+    return phrases == output_settings(config.phrases)
 
 
-def _metadata_with(
-    record: LoupeRecord, contents: dict[str, bytes], *, keep_phrases: bool
-) -> dict[str, bytes]:
-    """The metadata member with the record in its JSON, which is made where there is none.
+def _renamed(manifest: Manifest) -> dict[tuple[str, str], str]:
+    return {(shard, key): new for shard, key, new in manifest["renamed"]}
 
-    Of a sample that was curated before, source and scores are carried on, and phrases with `keep_phrases`.
-    """
-    name = metadata_member(contents) or METADATA_EXTENSION
-    metadata = parse_metadata(contents[name]) if name in contents else {}
-    metadata[LOUPE] = carried_on(record, metadata, keep_phrases=keep_phrases).as_json()
-    return {name: dump_metadata(metadata)}
+
+def _places(outputs: Sequence[Mapping[str, object]], output: str) -> dict[str, tuple[str, str, int]]:
+    """Of each key in the output: its tar, its key, and the offset of its first member."""
+    places: dict[str, tuple[str, str, int]] = {}
+    for entry in outputs:
+        tar = str(entry["tar"])
+        for member in read_index(join(output, tar)):
+            places.setdefault(member.key, (tar, member.key, member.offset))
+    return places
+
+
+def _input(part: Part) -> dict[str, object]:
+    scores = part.scores
+    return {
+        "name": scores.unit.name,
+        "uri": scores.unit.uri,
+        "size": scores.unit.size,
+        "sha256": scores.sha256,
+        "quarantine": f"{QUARANTINE}/{scores.unit.name}.parquet" if scores.quarantine.num_rows else None,
+    }
+
+
+def _funnel(parts: Sequence[Part], plan: Plan) -> Funnel:
+    return add_funnels((part.decision.funnel for part in parts), plan)
+
+
+def _history(earlier: Manifest | None, config: CurateConfig) -> list[dict[str, object]]:
+    """The configurations under which this shard was committed before, oldest first."""
+    if earlier is None:
+        return []
+    history: list[dict[str, object]] = list(earlier.get("history", []))
+    if earlier["config_hash"] != config_hash(config):
+        kept = earlier["funnel"]["kept"]
+        history.append({"config_hash": earlier["config_hash"], "config": earlier.get("config"), "kept": kept})
+    return history

@@ -25,7 +25,7 @@ VERSION = 1
 MANIFESTS = "manifests"
 
 
-# A manifest as `json.loads` gives it: config_hash, config, input, outputs, funnel, quarantine.
+# A manifest as `json.loads` gives it: config_hash, config, outputs, funnel, and more of the command that wrote it.
 Manifest = dict[str, Any]
 
 
@@ -162,7 +162,7 @@ def read_manifests(output: str, *, skip_damaged: bool = False) -> dict[str, Mani
     return manifests
 
 
-_NEEDED = {"version", "config_hash", "input", "outputs", "funnel"}
+_NEEDED = {"version", "config_hash", "outputs", "funnel"}
 
 
 def foreign_manifest(output: str, name: str) -> bool:
@@ -171,8 +171,13 @@ def foreign_manifest(output: str, name: str) -> bool:
     return bool(fs.isfile(path)) and not _classify(fs.cat_file(path))[0]
 
 
-def check_same_config(output: str, manifests: dict[str, Manifest], config: BaseModel) -> None:
-    """Raise InputError, naming both hashes, when an output folder holds the results of another configuration."""
+def check_same_config(
+    output: str, manifests: dict[str, Manifest], config: BaseModel, remedy: str = "or delete the folder"
+) -> None:
+    """Raise InputError, naming both hashes, when an output folder holds the results of another configuration.
+
+    `remedy`: the last of the ways to mend that the line names.
+    """
     mine = config_hash(config)
     for manifest in manifests.values():
         theirs = manifest["config_hash"]
@@ -186,5 +191,5 @@ def check_same_config(output: str, manifests: dict[str, Manifest], config: BaseM
             raise InputError(
                 f"output {output} holds results of config {theirs}, this run has config {mine}"
                 f"{f' ({changed})' if changed else ''}; choose another output folder, "
-                "or take the recipe that made it, or delete the folder"
+                f"or take the recipe that made it, {remedy}"
             )

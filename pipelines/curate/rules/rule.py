@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,10 @@ class Rule(Section):
 
     def groups(self) -> Sequence[Group]:
         """The score groups that it reads, beside the facts of every pair."""
+        return ()
+
+    def sources(self) -> Sequence[Mapping[str, object]]:
+        """The files that it reads, each with path, sha256 and number of entries, for `dataset.json`."""
         return ()
 
     def words(self) -> str:

@@ -17,8 +17,15 @@ class Group(Protocol):
     `settings` change, never for a threshold. A group is pickled to Ray workers: load a model at the first `measure`.
     """
 
-    name: str
-    version: int
+    @property
+    def name(self) -> str:
+        """The folder of its files."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raise it when the same pair gets other values."""
+        ...
 
     def schema(self) -> pa.Schema:
         """The columns, whose names are unique among all groups."""

@@ -1,0 +1,211 @@
+"""Stores the scores of a raw shard, `OUTPUT/scores/GROUP/NAME.parquet`, and its `OUTPUT/quarantine/NAME.parquet`.
+
+The rows of every group are the shard's readable pairs, in its order. The file's metadata say of which bytes, version
+and settings the values are; a group is computed anew when one of these changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.common.files import filesystem, join, remove_file, write_parquet
+from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
+from pipelines.curate.scores.group import Group
+from pipelines.shards.unit import Unit
+from pipelines.shards.witness import Witness, read_sha256, witness
+
+SCORES = "scores"
+QUARANTINE = "quarantine"
+_DAMAGED = (pa.ArrowException, OSError)  # a cut file, pages of zeros
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("offset", pa.int64()),
+        ("key", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("exception", pa.string()),
+        ("count", pa.int64()),  # samples lost
+        ("estimated", pa.bool_()),  # whether `count` is an estimate
+    ]
+)
+
+# Any: the metadata of a file, which is JSON.
+About = Mapping[str, Any]
+
+
+@dataclass
+class Scores:
+    """What is known of a raw shard: a table for each group of scores, and the samples that could not be read.
+
+    `witness`: that of the shard's file while it was read.
+    """
+
+    unit: Unit
+    sha256: str
+    tables: dict[str, pa.Table]
+    quarantine: pa.Table = field(default_factory=QUARANTINE_SCHEMA.empty_table)
+    witness: Witness | None = None
+
+    @property
+    def facts(self) -> pa.Table:
+        """The group that every shard has."""
+        return self.tables[FACTS]
+
+    def columns(self, names: Iterable[str]) -> pa.Table:
+        """These columns, of whatever groups. Raises KeyError when no group has one."""
+        chosen = {}
+        for name in names:
+            table = next((table for table in self.tables.values() if name in table.column_names), None)
+            if table is None:
+                raise KeyError(name)
+            chosen[name] = table.column(name)
+        return pa.table(chosen) if chosen else self.facts.select(["key"])
+
+
+def scores_uri(output: str, group: str, name: str) -> str:
+    """The URI of the scores of unit `name` in a group."""
+    return join(output, SCORES, group, f"{name}.parquet")
+
+
+def save_scores(scores: Scores, groups: Sequence[Group], output: str) -> None:
+    """Write the tables of these groups; with the facts also the quarantine, which comes first, the facts last."""
+    for group in groups:
+        about = _about_group(scores, group)
+        write_parquet(
+            scores_uri(output, group.name, scores.unit.name), _with(scores.tables[group.name], about)
+        )
+
+
+def save_facts(scores: Scores, output: str) -> None:
+    """Write the quarantine (when there is any), then the facts; facts that exist mean that both are done."""
+    quarantine = join(output, QUARANTINE, f"{scores.unit.name}.parquet")
+    if scores.quarantine.num_rows:
+        write_parquet(quarantine, scores.quarantine)
+    else:
+        remove_file(quarantine)
+    about = {"version": FACTS_VERSION, "sha256": scores.sha256, **asdict(scores.unit)}
+    about["quarantined"] = scores.quarantine.num_rows
+    if scores.witness is not None:
+        about["witness"] = scores.witness.as_json()
+    write_parquet(scores_uri(output, FACTS, scores.unit.name), _with(scores.facts, about))
+
+
+def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | None:
+    """Read the facts of the same bytes that an earlier run has found; None when there are none.
+
+    With `verify` the shard is read to compare its sha256, whatever its witness says.
+    """
+    table = _read(scores_uri(output, FACTS, unit.name))
+    about = {} if table is None else _about(table.schema)
+    if table is None or about.get("version") != FACTS_VERSION or not table.schema.equals(FACTS_SCHEMA):
+        return None
+    now = confirm(unit, about, verify)
+    if now is None:
+        return None
+    bad = QUARANTINE_SCHEMA.empty_table()
+    if about.get("quarantined"):
+        bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
+    if bad is None or bad.num_rows != about.get("quarantined"):
+        return None  # its file is gone or damaged: what it counted would be forgotten
+    return Scores(unit, about["sha256"], {FACTS: table.replace_schema_metadata()}, bad, now)
+
+
+def load_group(scores: Scores, group: Group, output: str) -> pa.Table | None:
+    """Read the values of a group for the pairs in `scores.facts`; None when they are not there or out of date."""
+    table = _read(scores_uri(output, group.name, scores.unit.name))
+    if table is None or not table.schema.equals(group.schema()):
+        return None
+    if _about(table.schema) != json.loads(json.dumps(_about_group(scores, group))):
+        return None
+    return table.replace_schema_metadata()
+
+
+# Any: a record that stands in a file; whatever it lacks counts as not equal.
+def confirm(unit: Unit, stored: About, verify: bool) -> Witness | None:
+    """The shard's witness now, where it still holds the bytes of the record `stored`; None where it does not.
+
+    `stored` holds uri, size, sha256 and, where known, witness. Equal witnesses of one URI are proof enough unless
+    `verify` is set; otherwise the shard is read.
+    """
+    now, before = witness(unit.uri), Witness.from_json(stored.get("witness"))
+    if not verify and stored.get("uri") == unit.uri and before is not None and before.vouches(now):
+        return now
+    if stored.get("size") != now.size:
+        return None
+    sha256, now = read_sha256(unit.uri)
+    return now if sha256 == stored.get("sha256") else None
+
+
+def read_identity(name: str, output: str) -> dict[str, Any]:
+    """What the facts of a unit say of the shard that was scanned; empty where there are none."""
+    fs, path = filesystem(scores_uri(output, FACTS, name))
+    if not fs.exists(path):
+        return {}
+    with fs.open(path, "rb") as file:
+        try:
+            return _about(pq.read_schema(file))
+        except _DAMAGED:
+            return {}
+
+
+def renew_identity(unit: Unit, output: str, now: Witness) -> None:
+    """Note with the facts that these bytes lie at the unit's URI under another witness; nothing where they say so."""
+    about = read_identity(unit.name, output)
+    renewed = {**about, **asdict(unit), "witness": now.as_json()}
+    uri = scores_uri(output, FACTS, unit.name)
+    if about and renewed != about and (table := _read(uri)) is not None:
+        write_parquet(uri, _with(table, renewed))
+
+
+def first_quarantined(units: Iterable[Unit], output: str) -> str | None:
+    """Return what is said of the first sample that is lost: its shard, and the reason with its text."""
+    for unit in units:
+        table = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
+        for row in [] if table is None else table.to_pylist():
+            if row["count"]:
+                return f"{row['shard']}: {row['exception']}"
+    return None
+
+
+def with_table(scores: Scores, group: Group, table: pa.Table) -> Scores:
+    """The scores with those of another group."""
+    return replace(scores, tables={**scores.tables, group.name: table})
+
+
+def _about_group(scores: Scores, group: Group) -> dict[str, object]:
+    return {
+        "facts": FACTS_VERSION,
+        "version": group.version,
+        "settings": dict(group.settings()),
+        "name": scores.unit.name,
+        "sha256": scores.sha256,
+        "rows": scores.facts.num_rows,
+    }
+
+
+def _with(table: pa.Table, about: Mapping[str, object]) -> pa.Table:
+    return table.replace_schema_metadata({b"loupe": json.dumps(about, sort_keys=True).encode()})
+
+
+def _about(schema: pa.Schema) -> dict[str, Any]:
+    about = json.loads((schema.metadata or {}).get(b"loupe", b"{}"))
+    return about if isinstance(about, dict) else {}
+
+
+def _read(uri: str) -> pa.Table | None:
+    fs, path = filesystem(uri)
+    if not fs.exists(path):
+        return None
+    with fs.open(path, "rb") as file:
+        try:
+            return pq.read_table(file)
+        except _DAMAGED:  # by a crash of the machine: computed anew
+            return None

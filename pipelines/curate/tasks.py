@@ -1,0 +1,108 @@
+"""What a Ray worker does with one shard: the scan of a raw shard, the writing of a curated one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from data_filters.sample import BrokenSample
+from pipelines.common.files import read_json
+from pipelines.curate.config import CurateConfig
+from pipelines.curate.corpus_decision import CorpusDecision
+from pipelines.curate.decide import decide
+from pipelines.curate.funnel import add_funnels
+from pipelines.curate.kept_samples import Part
+from pipelines.curate.output_shards import OutputShard
+from pipelines.curate.plan import Plan
+from pipelines.curate.scored import stored_scores, up_to_date
+from pipelines.curate.scores.storage import Scores
+from pipelines.curate.write import write_unit
+from pipelines.ray_tasks import Result
+from pipelines.shards.manifest import Manifest, manifest_uri
+from pipelines.shards.tar_format import BrokenShard
+from pipelines.shards.unit import Unit
+from pipelines.shards.witness import ShardChanged, check_unchanged
+
+
+class ScanShard:
+    """Phase A for one raw shard: brings its scores up to date; returns what its own rules would keep."""
+
+    def __init__(self, plan: Plan, store: str, verify: bool, elsewhere: str | None) -> None:
+        self.plan, self.store, self.verify, self.elsewhere = plan, store, verify, elsewhere
+
+    def __call__(self, unit: Unit) -> Result:
+        scores = up_to_date(unit, self.plan.groups, self.store, verify=self.verify, elsewhere=self.elsewhere)
+        decision = decide(scores, self.plan)
+        return {
+            "funnel": asdict(decision.funnel),
+            "sha256": scores.sha256,
+            "kept_bytes": _bytes_of(scores.facts, decision.kept),
+        }
+
+
+def _bytes_of(facts: pa.Table, rows: npt.NDArray[np.int64]) -> int:
+    """The bytes of the members of some pairs."""
+    lists = facts.column("members").take(pa.array(rows)).combine_chunks()
+    return int(lists.flatten().field("length").to_numpy().sum()) if len(lists) else 0
+
+
+class WriteShard:
+    """Phase C for one curated shard; returns its funnel and whether its tar was written.
+
+    `together`: the raw shards of those curated shards that have several. `standing`: the names of those that are
+    committed and whole. In a dry run nothing is written.
+    """
+
+    def __init__(
+        self,
+        config: CurateConfig,
+        plan: Plan,
+        store: str,
+        together: Mapping[str, OutputShard],
+        decision: CorpusDecision | None,
+        standing: frozenset[str],
+        dry_run: bool,
+    ) -> None:
+        self.config, self.plan, self.store, self.together = config, plan, store, together
+        self.decision, self.standing, self.dry_run = decision, standing, dry_run
+
+    def __call__(self, shard: Unit) -> Result:
+        units = self.together[shard.name].units if shard.name in self.together else (shard,)
+        parts = [self._part(unit) for unit in units]
+        if self.dry_run:
+            funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
+            return {"funnel": asdict(funnel), "written": False}
+        earlier = self._earlier(shard.name)
+        names = {} if self.decision is None else self.decision.shard_names()
+        try:
+            manifest = write_unit(shard.name, parts, self.store, self.config, self.plan, earlier, names)
+        except (BrokenShard, BrokenSample):  # it could be read a moment ago
+            for part in parts:
+                if part.scores.witness is not None:
+                    check_unchanged(part.scores.unit.uri, part.scores.witness)
+            raise
+        written = earlier is None or earlier["kept"] != manifest["kept"]
+        return {"funnel": manifest["funnel"], "written": written and bool(manifest["outputs"])}
+
+    def _part(self, unit: Unit) -> Part:
+        scores = _stored(unit, self.plan, self.store)
+        drops = {} if self.decision is None else self.decision.drops(unit.name)
+        return Part(scores, decide(scores, self.plan, drops))
+
+    def _earlier(self, name: str) -> Manifest | None:
+        """The manifest of a curated shard that stands."""
+        manifest = read_json(manifest_uri(self.store, name)) if name in self.standing else None
+        return manifest if isinstance(manifest, dict) else None
+
+
+def _stored(unit: Unit, plan: Plan, store: str) -> Scores:
+    scores, missing = stored_scores(unit, plan.groups, store)
+    if scores is None or missing:
+        raise ShardChanged(
+            f"{unit.uri} was changed after it was scanned; wait until whatever writes it has ended and run again"
+        )
+    return scores
