@@ -1,0 +1,228 @@
+"""Runs rules over all shards on Ray Data: for as many rows as the cluster's disks hold.
+
+`select` runs in a task for each group of shards. The object-store shuffle brings rows of a key together (a keyed
+repartition; `key` is an integer whose bits are mixed already), `reduce` runs once on each whole partition, and a
+second keyed repartition brings the drops to their groups of shards, where they are written to files. Lost workers are
+tried again by Ray, lost objects computed again; where Ray gives up, the rule starts again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from pipelines.common.files import join
+from pipelines.curate.corpus.corpus import Partitions, Reduce, Rows, Select
+from pipelines.curate.corpus.drop_files import DropFiles, remove_folder
+from pipelines.curate.corpus.drops import of_shard
+from pipelines.curate.corpus.engine import Decide
+from pipelines.curate.corpus.partitions import (
+    Group,
+    group_rows,
+    group_shards,
+    partition_count,
+    piece_bytes,
+)
+from pipelines.curate.corpus.ray_stages import (
+    GROUP,
+    ChooseDrops,
+    FoldRows,
+    InStore,
+    MeasureCells,
+    Population,
+    ReduceToCell,
+    ReduceToDrops,
+    SelectRows,
+    WriteDrops,
+)
+from pipelines.curate.corpus.source import ShardSource
+from pipelines.curate.corpus.tries import try_again
+from pipelines.ray_tasks import quiet_data
+
+T = TypeVar("T")
+
+PILOT_GROUPS = 4  # of which `select` is measured beforehand
+DROP_BYTES = 36  # of a drop on its way to its group: rank, other, value, group, and a bit each
+
+
+class OnRay:
+    """The engine on a Ray that runs already (`running_ray`).
+
+    `memory` are the bytes that a task may take beside what a worker takes by itself; `scratch` is the URI of a folder
+    that every node reaches, for the drops; the caller removes it.
+    """
+
+    def __init__(
+        self, source: ShardSource, scratch: str, memory: int, earlier: ShardSource | None = None
+    ) -> None:
+        self.memory, self.scratch = memory, scratch
+        rows = [source.rows(shard) for shard in range(source.count)]
+        old = [earlier.rows(shard) for shard in range(earlier.count)] if earlier is not None else []
+        self.rows = sum(rows) + sum(old)
+        full = group_rows(self.rows, memory)
+        groups = [*group_shards(rows, full), *group_shards(old, full, is_earlier=True)]
+        self.population = Population(source, earlier, tuple(groups))
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of shards, in their order."""
+        return self.population.groups
+
+    def run(self, decide: Decide) -> int:
+        """Run the next rule and return its number, from 0."""
+        rule = len(self.population.rules)
+
+        def attempt(number: int) -> DropFiles:
+            corpus = _Corpus(self, self._folder(rule, number))
+            decide(corpus)
+            return corpus.dropped or DropFiles(corpus.folder, bytes(len(self.groups)))
+
+        files = try_again(attempt, lambda number: remove_folder(self._folder(rule, number)))
+        self.population = replace(self.population, rules=(*self.population.rules, files))
+        return rule
+
+    def drops(self, rule: int, shard: int) -> pa.Table:
+        """What a rule that has run drops of a shard (DROPS), sorted by rank. Reads the file of its whole group."""
+        group = next(
+            number for number, group in enumerate(self.groups) if group.first <= shard < group.end
+        )
+        return of_shard(self.population.rules[rule].read(group), shard)
+
+    def _folder(self, rule: int, attempt: int) -> str:
+        return join(self.scratch, f"rule-{rule:03}-{attempt}")
+
+
+class _Corpus:
+    """The population of one attempt at one rule."""
+
+    def __init__(self, engine: OnRay, folder: str) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.population = engine.population
+        self.dropped: DropFiles | None = None
+
+    def choose(self, columns: Sequence[str], fails: Select) -> None:
+        """Drop what `fails` returns (DROPS) for each shard."""
+        stage = ChooseDrops(self.population, tuple(columns), fails, self.folder)
+        with data_context(self.engine.memory) as ray:
+            self._dropped(_over(ray, self._groups(with_earlier=False)).map_batches(stage, **WHOLE))
+
+    def shuffle(self, columns: Sequence[str], select: Select, reduce: Reduce) -> None:
+        """Drop what `reduce` returns (DROPS) for the rows that `select` makes of all shards."""
+        memory = self.engine.memory
+        with data_context(memory) as ray:
+            rows = self._exchanged(ray, columns, select)
+            drops = rows.map_batches(ReduceToDrops(self.population, reduce), **WHOLE)
+            pieces = min(len(self._groups()), partition_count(self.engine.rows * DROP_BYTES, memory))
+            grouped = drops.repartition(pieces, keys=[GROUP])
+            self._dropped(grouped.map_batches(WriteDrops(self.folder), **WHOLE))
+
+    def fold(self, columns: Sequence[str], measure: Callable[[Rows], T], add: Callable[[T, T], T]) -> T:
+        """Sum small results over the shards: within each task, then here as they come."""
+        stage = FoldRows(self.population, tuple(columns), measure, add)
+        with data_context(self.engine.memory) as ray:
+            results = _unpickled(_over(ray, self._groups()).map_batches(stage, **WHOLE))
+            total: T = next(results)
+            for result in results:
+                total = add(total, result)
+        return total
+
+    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
+        """Keep the tables that `reduce` returns in the object store."""
+        with data_context(self.engine.memory) as ray:
+            cells = self._exchanged(ray, columns, select).map_batches(ReduceToCell(reduce), **WHOLE)
+            return TablesInStore(cells.materialize(), self.engine.memory)
+
+    def share(self, value: T) -> InStore[T]:
+        """Put a value into the object store once."""
+        import ray
+
+        return InStore(ray.put(value))
+
+    # Any: Ray Data's classes are known only where Ray is imported.
+    def _exchanged(self, ray: Any, columns: Sequence[str], select: Select) -> Any:
+        """A dataset of what `select` makes, all rows of a key in one block."""
+        stage = SelectRows(self.population, tuple(columns), select)
+        pieces = partition_count(self._rows_bytes(ray, stage), self.engine.memory)
+        return _over(ray, self._groups()).map_batches(stage, **WHOLE).repartition(pieces, keys=["key"])
+
+    def _rows_bytes(self, ray: Any, stage: SelectRows) -> float:
+        """Estimate the bytes that a stage makes of all rows, from the first shard of some groups."""
+        groups = self._groups()
+        picked = groups[:: -(-len(groups) // PILOT_GROUPS)]
+        size, rows = ray.get(ray.remote(_measured).remote(stage, picked))
+        return float(size) / max(rows, 1) * self.engine.rows
+
+    def _groups(self, *, with_earlier: bool = True) -> list[int]:
+        groups = self.engine.groups
+        return [number for number, group in enumerate(groups) if with_earlier or not group.is_earlier]
+
+    def _dropped(self, counts: Any) -> None:
+        assert self.dropped is None, "a rule drops by one call of choose or shuffle"
+        has_file = bytearray(len(self.engine.groups))
+        for block in counts.iter_batches(batch_size=None, batch_format="pyarrow"):
+            for row in block.to_pylist():
+                has_file[row[GROUP]] = row["drops"] > 0
+        self.dropped = DropFiles(self.folder, bytes(has_file))
+
+
+class TablesInStore:
+    """Tables in the object store, each in one cell of a dataset."""
+
+    def __init__(self, cells: Any, memory: int) -> None:
+        self.cells, self.memory = cells, memory
+
+    def map(self, measure: Callable[[pa.Table], T]) -> list[T]:
+        """A small result of each."""
+        with data_context(self.memory):
+            return list(_unpickled(self.cells.map_batches(MeasureCells(measure), **WHOLE)))
+
+
+WHOLE: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
+"""How a stage is called: once with each whole block."""
+
+
+@contextlib.contextmanager
+def data_context(memory: int) -> Iterator[Any]:
+    """The module `ray` while Ray Data is set for tasks of `memory` bytes, whatever this process set it to."""
+    import ray
+    from ray.data.context import DataContext, ShuffleStrategy
+
+    with quiet_data(ray):
+        context = DataContext.get_current().copy()
+        context.shuffle_strategy = ShuffleStrategy.SHUFFLE_V2
+        context.use_disk_based_hash_shuffle = False  # its files die with their node
+        context.shuffle_input_batch_bytes = piece_bytes(memory)
+        context.target_max_block_size = piece_bytes(memory)
+        with DataContext.current(context):
+            yield ray
+
+
+def _over(ray: Any, groups: Sequence[int]) -> Any:
+    """A dataset with a block for each group."""
+    return ray.data.from_items([{GROUP: group} for group in groups], override_num_blocks=len(groups))
+
+
+def _unpickled(values: Any) -> Iterator[Any]:
+    for block in values.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for value in block.column("value"):
+            yield pickle.loads(value.as_buffer())
+
+
+def _measured(stage: SelectRows, groups: Sequence[int]) -> tuple[int, int]:
+    """The bytes that a stage makes of the first shard with rows of each group, and the rows of these shards."""
+    size = rows = 0
+    for group in groups:
+        cut = stage.population.groups[group]
+        source = stage.population.earlier if cut.is_earlier else stage.population.source
+        assert source is not None
+        for found in stage.population.standing(group, stage.columns):
+            size += stage.select(found).nbytes
+            rows += source.rows(found.shard)
+            break
+    return size, rows

@@ -1,0 +1,66 @@
+"""Derives from `decide.memory` how rows are cut: groups of shards, batches of the exchange, partitions.
+
+Results do not depend on any of it; memory, spilled bytes and the number of tasks do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PIECE = 8
+"""A batch or a partition is this part of `decide.memory`: it lies there as it came, in order, encoded, and as indices."""
+GROUP_ROW_BYTES = 512
+"""Rows of a group of shards = memory / this: a group's drops (28 bytes each) are sorted by one task."""
+IN_PROCESS_ROW_BYTES = 256
+"""What one row takes in process at most: its columns, what `select` makes of them, and the indices of a sort."""
+LEAST_GROUPS = 64  # so that a small corpus keeps the CPUs of a machine busy
+LEAST_ROWS = 10_000  # of a group: a task costs the driver as much as some thousand rows cost a worker
+
+
+@dataclass(frozen=True)
+class Group:
+    """Consecutive shards `first` to `end` - 1 that one task works on; of the source, or of earlier outputs."""
+
+    first: int
+    end: int
+    is_earlier: bool = False
+
+
+def fits_in_process(rows: int, memory: int) -> bool:
+    """Whether a rule over so many rows runs in this process within `memory` bytes."""
+    return rows * IN_PROCESS_ROW_BYTES <= memory
+
+
+def piece_bytes(memory: int) -> int:
+    """The bytes of a batch or a partition."""
+    return max(1, memory // PIECE)
+
+
+def partition_count(rows_bytes: float, memory: int) -> int:
+    """How many partitions rows of so many bytes are cut into."""
+    return max(1, math.ceil(rows_bytes / piece_bytes(memory)))
+
+
+def group_rows(rows: int, memory: int) -> int:
+    """After how many rows a group of shards is full, of a corpus of so many rows."""
+    return max(1, min(memory // GROUP_ROW_BYTES, max(LEAST_ROWS, rows // LEAST_GROUPS)))
+
+
+def group_shards(rows: Iterable[int], full: int, *, is_earlier: bool = False) -> list[Group]:
+    """Groups of consecutive shards with at least `full` rows, the last one with what is left.
+
+    Args:
+        rows: the number of rows of each shard.
+    """
+    groups: list[Group] = []
+    first, held, shard = 0, 0, -1
+    for shard, count in enumerate(rows):
+        held += count
+        if held >= full:
+            groups.append(Group(first, shard + 1, is_earlier))
+            first, held = shard + 1, 0
+    if first <= shard:
+        groups.append(Group(first, shard + 1, is_earlier))
+    return groups
