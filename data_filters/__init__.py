@@ -10,8 +10,25 @@ from collections.abc import Mapping
 
 from data_filters.errors import InputError
 from data_filters.filter import Facts, Filter
-from data_filters.image import EXTREME_ASPECT, SMALL_IMAGE
-from data_filters.text import FEW_WORDS, MANY_WORDS
+from data_filters.image import (
+    EXTREME_ASPECT,
+    FEW_PIXELS,
+    INCLUSIVE_SMALL_IMAGE,
+    LARGE_FILE,
+    MANY_PIXELS,
+    SMALL_FILE,
+    SMALL_IMAGE,
+)
+from data_filters.text import (
+    FEW_CHARACTERS,
+    FEW_WORDS,
+    FILE_NAMES,
+    LOW_LETTER_SHARE,
+    MANY_CHARACTERS,
+    MANY_WORDS,
+    REPETITION,
+    URLS,
+)
 from data_filters.verdict import Drop, Keep, Verdict
 
 __all__ = ["FILTERS", "Facts", "Filter", "get_filter", "judge", "score", "score_names"]
@@ -21,6 +38,18 @@ FILTERS: dict[str, Filter] = {
     "extreme_aspect": EXTREME_ASPECT,
     "few_words": FEW_WORDS,
     "many_words": MANY_WORDS,
+    # Those below judge only where a recipe gives their limit.
+    "small_image_inclusive": INCLUSIVE_SMALL_IMAGE,
+    "few_pixels": FEW_PIXELS,
+    "many_pixels": MANY_PIXELS,
+    "small_file": SMALL_FILE,
+    "large_file": LARGE_FILE,
+    "few_characters": FEW_CHARACTERS,
+    "many_characters": MANY_CHARACTERS,
+    "few_letters": LOW_LETTER_SHARE,
+    "repetition": REPETITION,
+    "urls": URLS,
+    "file_names": FILE_NAMES,
 }
 
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
 
 from data_filters.facts import Facts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["Facts", "Filter", "Limit"]
 
@@ -18,18 +23,33 @@ __all__ = ["Facts", "Filter", "Limit"]
 class Limit:
     """A key of the recipe that a score is compared with.
 
-    The type of `default` (int or float) is that of the key. `minimum` and `maximum` are the values that a recipe may
-    give, both included. In a table `quantity` stands before the number and `unit` behind it, where they are not empty;
-    `description` explains the key in full.
+    A `default` of None means that the filter judges only where the recipe gives a value; `number` is then the type of
+    the key, int or float, which otherwise is that of `default`. `minimum` and `maximum` are the values that a recipe
+    may give, both included. In a table `quantity` stands before the number and `unit` behind it, where they are not
+    empty; `description` explains the key in full.
+
+    Raises ValueError when neither `default` nor `number` gives the type.
     """
 
     key: str
-    default: float
+    default: float | None
     unit: str
     description: str
     minimum: float | None = None
     maximum: float | None = None
     quantity: str = ""
+    number: type[int] | type[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.default is None and self.number is None:
+            raise ValueError(f"the limit {self.key} has neither a default nor a type; give number=int or float")
+
+    @property
+    def number_type(self) -> type[int] | type[float]:
+        """The type of the key's values."""
+        if self.number is not None:
+            return self.number
+        return int if isinstance(self.default, int) else float
 
 
 @dataclass(frozen=True)
@@ -65,8 +85,14 @@ class Filter:
         """The limit's key in a recipe."""
         return self.limit.key
 
-    def keeps(self, value: float, limit: float) -> bool:
-        """Whether a score passes a value of the limit."""
+    @overload
+    def keeps(self, value: float, limit: float) -> bool: ...
+    @overload
+    def keeps(self, value: npt.NDArray[np.float64], limit: float) -> npt.NDArray[np.bool_]: ...
+    def keeps(
+        self, value: float | npt.NDArray[np.float64], limit: float
+    ) -> bool | npt.NDArray[np.bool_]:
+        """Whether a score passes a value of the limit, or each of an array of scores; NaN never does."""
         if self.above is not None:
             return value > limit
         if self.at_least is not None:
