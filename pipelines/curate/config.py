@@ -100,7 +100,7 @@ def limit_fields() -> dict[str, Any]:
             )
     return {
         limit.key: (
-            (getattr(limit, "type", None) or type(limit.default)) | None,
+            limit.number_type | None,
             Field(limit.default, ge=limit.minimum, le=limit.maximum, description=limit.description),
         )
         for limit in limits.values()

@@ -1,84 +1,37 @@
 """Phase B over all shards: runs the rules over the corpus, and keeps what they drop in `OUTPUT/decide/HASH/`.
 
-The folder is named after what the decision depends on: the rules, and the bytes of every raw shard. `names.json` in it
-is written last, and a run that finds it takes the decision over.
+The folder is named after what the decision depends on: the rules, and the bytes of every raw shard. `decision.json` in
+it is written last, and a run that finds it takes the decision over.
 """
 
 from __future__ import annotations
 
-import io
+import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.common.config import hash_of
-from pipelines.common.files import filesystem, join, read_json, write_json, write_parquet
+from pipelines.common.files import join, read_json, write_json
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.corpus.corpus import DROPS
-from pipelines.curate.corpus.drop_files import remove_folder
+from pipelines.curate.corpus.drop_files import DropFiles, remove_folder, write_drops
+from pipelines.curate.corpus.drops import of_shard
 from pipelines.curate.corpus.in_process import InProcess
-from pipelines.curate.decide import pair_bits, pair_columns
+from pipelines.curate.corpus.on_ray import OnRay
+from pipelines.curate.corpus.partitions import Group, fits_in_process, group_rows, group_shards
+from pipelines.curate.corpus.source import ShardSource
 from pipelines.curate.plan import LimitRule, Plan
 from pipelines.curate.rules import CorpusRule
-from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
-from pipelines.curate.scores.storage import scores_uri
+from pipelines.curate.scores.facts import FACTS_VERSION
+from pipelines.curate.score_files import ScoreFiles
 from pipelines.shards.unit import Unit
 
 DECIDE = "decide"
-NAMES = "names.json"
-TOGETHER = 256  # shards whose drops lie in one file
-_STORED = DROPS.insert(0, pa.field("step", pa.int16()))
-
-
-@dataclass(frozen=True)
-class StoredScores:
-    """The scores of an output, as rules over the corpus read them (`pipelines.curate.corpus.source.ShardSource`)."""
-
-    output: str
-    names: tuple[str, ...]
-    row_counts: tuple[int, ...]
-    plan: Plan
-
-    @property
-    def count(self) -> int:
-        """The number of shards."""
-        return len(self.names)
-
-    def name(self, shard: int) -> str:
-        """The shard's name."""
-        return self.names[shard]
-
-    def rows(self, shard: int) -> int:
-        """The number of the shard's pairs."""
-        return self.row_counts[shard]
-
-    def load(self, shard: int, columns: Sequence[str]) -> pa.Table:
-        """These columns of all pairs of a shard, from the files of their groups."""
-        read: dict[str, pa.ChunkedArray] = {}
-        for group, names in self._files(columns).items():
-            fs, path = filesystem(scores_uri(self.output, group, self.names[shard]))
-            table = pq.read_table(io.BytesIO(fs.cat_file(path)), columns=names)
-            read.update({name: table.column(name) for name in names})
-        return pa.table({name: read[name] for name in columns})
-
-    def passing(self, shard: int) -> npt.NDArray[np.bool_]:
-        """Whether each pair passes every rule that looks at one pair."""
-        passes: npt.NDArray[np.bool_] = pair_bits(self.load(shard, pair_columns(self.plan)), self.plan) == 0
-        return passes
-
-    def _files(self, columns: Sequence[str]) -> dict[str, list[str]]:
-        schemas = {FACTS: FACTS_SCHEMA, **{group.name: group.schema() for group in self.plan.groups}}
-        files: dict[str, list[str]] = {}
-        for column in columns:
-            group = next(name for name, schema in schemas.items() if column in schema.names)
-            files.setdefault(group, []).append(column)
-        return files
+DECISION = "decision.json"
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,41 +42,43 @@ class CorpusDecision:
 
     def drops(self, name: str) -> dict[int, pa.Table]:
         """What each rule over the corpus drops of a shard (DROPS), by the rule's step."""
-        number = _numbers(self.folder)[name]
-        table = _drops_of(self.folder, number // TOGETHER)
-        shard = pc.shift_right(table.column("rank"), 32)
-        table = table.filter(pc.equal(shard, number))
-        steps = [int(step) for step in _names(self.folder)["steps"]]
+        about = _about(self.folder)
+        number = about.numbers[name]
+        group = bisect.bisect_right(about.starts, number) - 1
         return {
-            step: table.filter(pc.equal(table.column("step"), step)).select(DROPS.names) for step in steps
+            step: of_shard(_read(files, group), number)
+            for step, files in zip(about.steps, about.files, strict=True)
         }
 
     def shard_names(self) -> Mapping[int, str]:
         """The shards' names by number."""
-        return _by_number(self.folder)
+        return _about(self.folder).names
 
 
-@lru_cache(maxsize=2)
-def _names(folder: str) -> dict[str, list[str]]:
-    found = read_json(join(folder, NAMES))
-    assert isinstance(found, dict)  # it was written whole
-    return found
+@dataclass(frozen=True)
+class _About:
+    """What `decision.json` says. `starts`: the first shard of each group; `files`: the drops of each rule."""
+
+    names: dict[int, str]
+    numbers: dict[str, int]
+    starts: list[int]
+    steps: list[int]
+    files: list[DropFiles]
 
 
-@lru_cache(maxsize=2)
-def _numbers(folder: str) -> dict[str, int]:
-    return {name: number for number, name in enumerate(_names(folder)["names"])}
+@lru_cache(maxsize=1)
+def _about(folder: str) -> _About:
+    # Any: what the file holds, which was written whole.
+    stored: dict[str, Any] = read_json(join(folder, DECISION)) or {}
+    names = dict(enumerate(stored["names"]))
+    files = [DropFiles(join(folder, rule["folder"]), bytes(rule["groups"])) for rule in stored["rules"]]
+    numbers = {name: number for number, name in names.items()}
+    return _About(names, numbers, stored["starts"], stored["steps"], files)
 
 
-@lru_cache(maxsize=2)
-def _by_number(folder: str) -> dict[int, str]:
-    return dict(enumerate(_names(folder)["names"]))
-
-
-@lru_cache(maxsize=4)
-def _drops_of(folder: str, group: int) -> pa.Table:
-    fs, path = filesystem(join(folder, f"{group:06}.parquet"))
-    return pq.read_table(io.BytesIO(fs.cat_file(path)))
+@lru_cache(maxsize=16)
+def _read(files: DropFiles, group: int) -> pa.Table:
+    return files.read(group)
 
 
 def decide_corpus(
@@ -136,30 +91,57 @@ def decide_corpus(
 ) -> CorpusDecision:
     """Run the rules over the corpus over the scores of all raw shards, unless this very decision is there already.
 
-    `sha256` and `row_counts`: of each raw shard, by name.
+    `sha256` and `row_counts`: of each raw shard, by name. Runs in this process where the rows fit into
+    `decide.memory`, else on the Ray that runs.
     """
     names = tuple(unit.name for unit in units)
     folder = join(store, DECIDE, _key(plan, config, [(name, sha256[name]) for name in names]))
-    if read_json(join(folder, NAMES)) is not None:
+    if read_json(join(folder, DECISION)) is not None:
         return CorpusDecision(folder)
     remove_folder(join(store, DECIDE))  # an earlier one is of other rules or other shards
-    source = StoredScores(store, names, tuple(row_counts[name] for name in names), plan)
+    source = ScoreFiles(store, names, tuple(row_counts[name] for name in names), plan)
+    memory = config.decide.memory * MIB
+    decide = _in_process if fits_in_process(sum(source.row_counts), memory) else _on_ray
+    groups, files = decide(source, plan, folder, memory)
+    about = {
+        "names": list(names),
+        "starts": [group.first for group in groups if not group.is_earlier],
+        "steps": list(range(len(plan.pair_steps), len(plan.steps))),
+        "rules": [
+            {"folder": found.folder.removeprefix(folder + "/"), "groups": list(found.groups)}
+            for found in files
+        ],
+    }
+    write_json(join(folder, DECISION), about, indent=None)
+    return CorpusDecision(folder)
+
+
+def _in_process(
+    source: ShardSource, plan: Plan, folder: str, memory: int
+) -> tuple[Sequence[Group], Sequence[DropFiles]]:
     engine = InProcess(source)
-    first = len(plan.pair_steps)
+    rows = [source.rows(shard) for shard in range(source.count)]
+    groups = group_shards(rows, group_rows(sum(rows), memory))
+    files = []
+    for step in plan.corpus_steps:
+        assert isinstance(step.rule, CorpusRule)
+        rule = engine.run(step.rule.decide)
+        of_rule = DropFiles(join(folder, f"rule-{rule:03}-0"), b"\1" * len(groups))
+        for number, group in enumerate(groups):
+            tables = [engine.drops(rule, shard) for shard in range(group.first, group.end)]
+            write_drops(of_rule.folder, number, pa.concat_tables(tables))
+        files.append(of_rule)
+    return groups, files
+
+
+def _on_ray(
+    source: ShardSource, plan: Plan, folder: str, memory: int
+) -> tuple[Sequence[Group], Sequence[DropFiles]]:
+    engine = OnRay(source, folder, memory)
     for step in plan.corpus_steps:
         assert isinstance(step.rule, CorpusRule)
         engine.run(step.rule.decide)
-    for group in range(-(-len(names) // TOGETHER)):
-        tables = [_STORED.empty_table()]
-        for shard in range(group * TOGETHER, min((group + 1) * TOGETHER, len(names))):
-            for rule in range(len(plan.corpus_steps)):
-                found = engine.drops(rule, shard)
-                step_column = pa.array(np.full(found.num_rows, first + rule, np.int16))
-                tables.append(found.add_column(0, "step", step_column).cast(_STORED))
-        write_parquet(join(folder, f"{group:06}.parquet"), pa.concat_tables(tables))
-    steps = list(range(first, len(plan.steps)))
-    write_json(join(folder, NAMES), {"names": list(names), "steps": steps}, indent=None)
-    return CorpusDecision(folder)
+    return engine.groups, engine.population.rules
 
 
 def _key(plan: Plan, config: CurateConfig, shards: Sequence[tuple[str, str]]) -> str:

@@ -36,7 +36,7 @@ class LimitRule:
     def fails(self, table: pa.Table) -> npt.NDArray[np.bool_]:
         """Whether each row fails; NaN does."""
         scores = table.column(self.filter.score).to_numpy()
-        kept: npt.NDArray[np.bool_] = self.filter.keeps(scores, self.value)  # type: ignore[assignment]
+        kept: npt.NDArray[np.bool_] = self.filter.keeps(scores, self.value)
         return ~kept
 
     def values(self, table: pa.Table) -> list[Any]:

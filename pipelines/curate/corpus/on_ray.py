@@ -88,9 +88,7 @@ class OnRay:
 
     def drops(self, rule: int, shard: int) -> pa.Table:
         """What a rule that has run drops of a shard (DROPS), sorted by rank. Reads the file of its whole group."""
-        group = next(
-            number for number, group in enumerate(self.groups) if group.first <= shard < group.end
-        )
+        group = next(number for number, group in enumerate(self.groups) if group.first <= shard < group.end)
         return of_shard(self.population.rules[rule].read(group), shard)
 
     def _folder(self, rule: int, attempt: int) -> str:

@@ -16,7 +16,10 @@ from pipelines.curate.corpus.corpus import Rows
 class ShardSource(Protocol):
     """The scores of shards 0 to `count` - 1, in the order of their names. It is pickled to workers."""
 
-    count: int
+    @property
+    def count(self) -> int:
+        """The number of shards."""
+        ...
 
     def name(self, shard: int) -> str:
         """The shard's name."""

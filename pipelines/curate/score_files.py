@@ -1,0 +1,63 @@
+"""The scores of an output as rules over the corpus read them: columns of one shard at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.common.files import filesystem
+from pipelines.curate.decide import pair_bits, pair_columns
+from pipelines.curate.plan import Plan
+from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA
+from pipelines.curate.scores.storage import scores_uri
+
+
+@dataclass(frozen=True)
+class ScoreFiles:
+    """The scores of an output, as rules over the corpus read them (`pipelines.curate.corpus.source.ShardSource`)."""
+
+    output: str
+    names: tuple[str, ...]
+    row_counts: tuple[int, ...]
+    plan: Plan
+
+    @property
+    def count(self) -> int:
+        """The number of shards."""
+        return len(self.names)
+
+    def name(self, shard: int) -> str:
+        """The shard's name."""
+        return self.names[shard]
+
+    def rows(self, shard: int) -> int:
+        """The number of the shard's pairs."""
+        return self.row_counts[shard]
+
+    def load(self, shard: int, columns: Sequence[str]) -> pa.Table:
+        """These columns of all pairs of a shard, from the files of their groups."""
+        read: dict[str, pa.ChunkedArray] = {}
+        for group, names in self._files(columns).items():
+            fs, path = filesystem(scores_uri(self.output, group, self.names[shard]))
+            table = pq.read_table(io.BytesIO(fs.cat_file(path)), columns=names)
+            read.update({name: table.column(name) for name in names})
+        return pa.table({name: read[name] for name in columns})
+
+    def passing(self, shard: int) -> npt.NDArray[np.bool_]:
+        """Whether each pair passes every rule that looks at one pair."""
+        passes: npt.NDArray[np.bool_] = pair_bits(self.load(shard, pair_columns(self.plan)), self.plan) == 0
+        return passes
+
+    def _files(self, columns: Sequence[str]) -> dict[str, list[str]]:
+        schemas = {FACTS: FACTS_SCHEMA, **{group.name: group.schema() for group in self.plan.groups}}
+        files: dict[str, list[str]] = {}
+        for column in columns:
+            group = next(name for name, schema in schemas.items() if column in schema.names)
+            files.setdefault(group, []).append(column)
+        return files
