@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
 from pipelines.curate.corpus.corpus import DROPS, Corpus, Partitions, Reduce, Rows, Select, Shared
 
 T = TypeVar("T")
