@@ -1,0 +1,129 @@
+"""Exact duplicates: pairs with equal captions, equal images or both, told by all 128 bits of their hashes.
+
+Rows meet by 64 bits of these hashes, and are compared by the others as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from data_filters.mixing import mix
+from pipelines.curate.corpus.columns import halves
+from pipelines.curate.corpus.corpus import Rows
+from pipelines.curate.corpus.dropped import dropped
+
+Of = Literal["caption", "image", "both"]
+COLUMNS: dict[Of, tuple[str, ...]] = {
+    "caption": ("caption_key",),
+    "image": ("image_hash",),
+    "both": ("caption_key", "image_hash"),
+}
+"""What has to be equal, as columns of 128-bit hashes."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SelectHashes:
+    """A shard's rows by the hash of what has to be equal; `key` and `same_0`, `same_1`, ... are all its bits.
+
+    With `counted`, a column of hashes, they have its halves too, as `counted_0` and `counted_1`.
+    """
+
+    of: Of
+    counted: str | None = None
+
+    def __call__(self, rows: Rows) -> pa.Table:
+        key, *same = (half for name in COLUMNS[self.of] for half in halves(rows.table[name]))
+        if len(same) > 1:  # caption and image: rows of one caption alone would meet otherwise
+            key = key ^ mix(same[1])
+        columns = {"key": key, "rank": rows.ranks()}
+        columns |= {f"same_{index}": half for index, half in enumerate(same)}
+        if self.counted is not None:
+            columns |= {
+                f"counted_{index}": half for index, half in enumerate(halves(rows.table[self.counted]))
+            }
+        return pa.table(columns)
+
+
+@dataclass(frozen=True)
+class DropRepeats:
+    """Drops the rows of every group of equal ones, except for the earliest where `keep_first`; `value` is its size."""
+
+    keep_first: bool
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        table = _meeting(table)
+        starts = _starts(table, "key", "same_")
+        sizes = np.diff(np.append(starts, table.num_rows))
+        return _drops(table, starts, sizes, sizes > 1, self.keep_first)
+
+
+@dataclass(frozen=True)
+class DropWidespread:
+    """Drops all rows of every group of equal ones with more than `limit` (at least 1) distinct `counted` ones.
+
+    `value` is their number.
+    """
+
+    limit: int
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        table = _meeting(table)
+        starts = _starts(table, "key", "same_")
+        first_of_each = _starts(table, "key", "same_", "counted_")
+        distinct = np.diff(np.searchsorted(first_of_each, np.append(starts, table.num_rows)))
+        return _drops(table, starts, distinct, distinct > self.limit, keep_first=False)
+
+
+def _meeting(table: pa.Table) -> pa.Table:
+    """The rows that share their key with another, sorted by all columns, ranks last. Most rows of a corpus do not."""
+    keys = table["key"].to_numpy()
+    order = np.argsort(keys)
+    keys = keys[order]
+    equal = keys[1:] == keys[:-1]
+    meets = np.zeros(len(keys), dtype=np.bool_)
+    meets[1:] |= equal
+    meets[:-1] |= equal
+    table = table.take(order[meets])
+    names = [name for name in table.column_names if name not in ("key", "rank")]
+    return table.take(np.lexsort([table[name].to_numpy() for name in ("rank", *sorted(names), "key")]))
+
+
+def _starts(table: pa.Table, *prefixes: str) -> npt.NDArray[np.intp]:
+    """Where runs of equal rows start, as the columns with these prefixes tell them apart."""
+    differs = np.zeros(table.num_rows, dtype=np.bool_)
+    differs[:1] = True
+    for name in table.column_names:
+        if name.startswith(prefixes):
+            values = table[name].to_numpy()
+            differs[1:] |= values[1:] != values[:-1]
+    return np.flatnonzero(differs)
+
+
+def _drops(
+    table: pa.Table,
+    starts: npt.NDArray[np.intp],
+    values: Numbers,
+    fails: npt.NDArray[np.bool_],
+    keep_first: bool,
+) -> pa.Table:
+    """Drop the groups that fail, on account of their earliest pair; that one on account of the second."""
+    ranks = table["rank"].to_numpy()
+    sizes = np.diff(np.append(starts, len(ranks)))
+    if not fails.any():
+        return dropped(ranks[:0], ranks[:0])
+    first = np.minimum.reduceat(ranks, starts)
+    group = np.repeat(np.arange(len(starts)), sizes)
+    is_first = ranks == first[group]
+    second = np.minimum.reduceat(np.where(is_first, np.iinfo(np.int64).max, ranks), starts)
+    others = np.where(is_first, second[group], first[group])
+    chosen = fails[group] & (ranks >= 0)  # those of an earlier output stay
+    if keep_first:
+        chosen &= ~is_first
+    return dropped(ranks[chosen], values[group][chosen], others[chosen])
