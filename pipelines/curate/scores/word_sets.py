@@ -15,7 +15,7 @@ WORD_SET = "word_set"
 """list<uint64>, ascending: see `data_filters.duplicates.word_set`."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class WordSets:
     """The column `word_set`. The bands of a rule are computed from it, so that a threshold never changes it."""
 

@@ -12,13 +12,14 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 def mix(values: Bits) -> Bits:
     """Scatter the bits of each value, one to one (the finaliser of SplitMix64, Steele, Lea and Flood 2014)."""
-    values = values + _STEP
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: Bits = values + _STEP
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def constants(seed: int, count: int) -> Bits:
     """`count` well mixed 64-bit numbers that a seed from 0 to 2^31 decides."""
     start = mix(np.array([seed], dtype=np.uint64))
-    return mix(start + np.arange(count, dtype=np.uint64))
+    numbers: Bits = start + np.arange(count).astype(np.uint64)
+    return mix(numbers)
