@@ -1,0 +1,1 @@
+"""Near duplicates: candidates that share a bucket, each verified by its exact distance."""

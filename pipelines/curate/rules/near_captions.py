@@ -1,0 +1,149 @@
+"""Near duplicates of captions: a pair goes when an earlier caption has nearly the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, log, log1p
+from typing import Literal, Self
+
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from pipelines.curate.corpus.corpus import Corpus, Rows
+from pipelines.curate.corpus.near.band_rows import band_rows
+from pipelines.curate.corpus.near.buckets import Bucketed, nearest_earlier, shared
+from pipelines.curate.corpus.near.jaccard import SimilarSets, WordSets
+from pipelines.curate.corpus.near.minhash_bands import MinHashBands
+from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
+from pipelines.curate.rules.rule import CorpusRule
+from pipelines.curate.scores import word_sets
+from pipelines.curate.scores.group import Group
+from pipelines.curate.scores.word_sets import WORD_SET
+
+MOST_BANDS = 256
+
+
+class NearCaptions(CorpusRule):
+    """Drop a pair when an earlier one of the rule's population has a caption of nearly the same words.
+
+    Captions are compared as sets of words (`data_filters.duplicates.words`) by Jaccard similarity. Candidates share
+    a band of MinHash values, and each is verified exactly. A caption without a word is not judged.
+    """
+
+    kind: Literal["near_captions"]
+    min_similarity: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="words in common over words of both (0 to 1); the later pair is dropped at this or above",
+    )
+    rows: int = Field(
+        5, ge=1, le=32, description="MinHash values of a band; more: fewer candidates, more bands"
+    )
+    min_recall: float = Field(
+        0.95,
+        gt=0,
+        lt=1,
+        description="share of the pairs just at min_similarity that share a band; decides bands",
+    )
+    cap: int = Field(
+        1000, ge=1, description="captions of a bucket, the earliest, that each later one is compared with"
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="decides the MinHash functions")
+
+    @model_validator(mode="after")
+    def _affordable(self) -> Self:
+        if self._bands_needed() > MOST_BANDS:
+            raise ValueError(
+                f"min_similarity {self.min_similarity} with {self.rows} rows needs {self._bands_needed():.0f} bands; "
+                f"at most {MOST_BANDS} are allowed; lower rows or min_recall"
+            )
+        return self
+
+    def _bands_needed(self) -> float:
+        equal = self.min_similarity**self.rows
+        return (
+            1
+            if equal == 1
+            else max(1, log(1 - self.min_recall) / log1p(-equal))
+            if equal > 0
+            else float("inf")
+        )
+
+    def bands(self) -> MinHashBands:
+        """The fewest bands with the recall that is asked for at the limit."""
+        return MinHashBands(ceil(self._bands_needed()), self.rows, self.seed)
+
+    def groups(self) -> Sequence[Group]:
+        """The word sets."""
+        return (word_sets.WordSets(),)
+
+    def words(self) -> str:
+        """For the funnel."""
+        return f"keeps: captions whose words are less than {self.min_similarity:g} the same as an earlier caption's"
+
+    def limit(self) -> str:
+        """For the status."""
+        return f"similarity below {self.min_similarity:g}"
+
+    def recall_by_distance(self) -> list[tuple[float, float]]:
+        """Rows (Jaccard distance, probability that two captions at it are compared), from 0 to the limit."""
+        furthest = 1 - self.min_similarity
+        distances = [round(furthest * step / 8, 6) for step in range(9)]
+        return [(distance, self.bands().recall(1 - distance)) for distance in distances]
+
+    def no_verdict(self, corpus: Corpus) -> Counts:
+        """The pairs of the population that are not judged."""
+        return corpus.fold([WORD_SET], _without_words, add_counts)
+
+    def decide(self, corpus: Corpus) -> None:
+        """Drop the later of two near captions."""
+        select = BandsOfCaptions(self.bands(), self.min_similarity)
+        corpus.shuffle([WORD_SET], select, NearestCaptions(self.min_similarity, self.cap))
+
+
+def _without_words(rows: Rows) -> Counts:
+    sizes = _sets_of(rows.table).sizes()
+    return {"captions without a word": 0 if rows.is_earlier else int((sizes == 0).sum())}
+
+
+def _sets_of(table: pa.Table) -> WordSets:
+    column = table[WORD_SET].combine_chunks().cast(pa.large_list(pa.uint64()))
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return WordSets(column.values.to_numpy(), column.offsets.to_numpy())
+
+
+@dataclass(frozen=True)
+class BandsOfCaptions:
+    """A shard's captions → a row for each band, with rank and word set."""
+
+    bands: MinHashBands
+    min_similarity: float
+
+    def __call__(self, rows: Rows) -> pa.Table:
+        """A table key, rank, word_set."""
+        contents = pa.table({"rank": rows.ranks(), WORD_SET: rows.table[WORD_SET]})
+        contents = contents.filter(pa.array(_sets_of(contents).sizes() > 0)).combine_chunks()
+        contents = contents.cast(pa.schema([("rank", pa.int64()), (WORD_SET, pa.large_list(pa.uint64()))]))
+        sets = _sets_of(contents)
+        sizes = sets.sizes()
+        # The set that is most like another has one word less: n words are n / (n + 1) alike at most.
+        alone = sizes / (sizes + 1) < self.min_similarity
+        return band_rows(contents, self.bands.keys(sets.words, sets.ends), sets.items(), alone)
+
+
+@dataclass(frozen=True)
+class NearestCaptions:
+    """All rows of some bands → DROPS, with counts of oversized buckets in the metadata."""
+
+    min_similarity: float
+    cap: int
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """The later pairs, each with its earliest near one of a bucket and their similarity."""
+        table = table.take(pa.array(shared(table["key"].to_numpy()))).combine_chunks()
+        sets = _sets_of(table)
+        rows = Bucketed(table["key"].to_numpy(), table["rank"].to_numpy(), sets.items())
+        return nearest_earlier(rows, SimilarSets(sets, self.min_similarity), self.cap)
