@@ -27,6 +27,14 @@ def curate(
     drop_withdrawn: Annotated[
         bool, typer.Option(help="remove from the output what it holds of shards that the input has no more")
     ] = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            help="bring an output of another recipe to this one: no score is computed again that is there, and only "
+            "shards whose kept pairs differ are written"
+        ),
+    ] = False,
+    scores: Annotated[str | None, typer.Option(help="an output whose scores are taken over")] = None,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
@@ -53,6 +61,8 @@ def curate(
                 dry_run=dry_run,
                 verify=verify,
                 drop_withdrawn=drop_withdrawn,
+                update=update,
+                scores=scores,
                 progress=lambda now: tick(now.done, now.total),
             )
     if as_json:

@@ -111,11 +111,14 @@ def _explain_one(
     model_class: type[BaseModel], problem: ErrorDetails, place: str | Where, remedy: Remedy
 ) -> str:
     location = [str(part) for part in problem["loc"]]
+    parent = _model_at(model_class, location[:-1])
+    location = _without_tags(model_class, location)
     name = ".".join(location)
     where = place if isinstance(place, str) else place(name)
     if problem["type"] == "extra_forbidden":
-        parent = _model_at(model_class, location[:-1])
         return _unknown_key(parent, ".".join(location[:-1]), location[-1], where)
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _unknown_tag(name, problem, where, remedy)
     if problem["type"] == "missing":
         return f"{where}: {name} is missing; {remedy(name)}"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -123,6 +126,31 @@ def _explain_one(
         return f"{where}: {one_line(message)}"
     allowed = message[0].lower() + message[1:]
     return f"{where}: {name} is {_short(problem['input'])}; {one_line(allowed)}; {remedy(name)}"
+
+
+def _unknown_tag(name: str, problem: ErrorDetails, where: str, remedy: Remedy) -> str:
+    """Explain the key that says which of several models a section is, where it is missing or unknown."""
+    context = problem.get("ctx", {})
+    key = f"{name}.{str(context.get('discriminator', 'kind')).strip(chr(39))}"
+    if problem["type"] == "union_tag_not_found":
+        return f"{where}: {key} is missing; {remedy(key)}"
+    known = str(context.get("expected_tags", "")).replace("'", "")
+    return f"{where}: {key} is {_short(context.get('tag'))}; known are {known}; {remedy(key)}"
+
+
+def _without_tags(model_class: type[BaseModel], location: list[str]) -> list[str]:
+    """The keys as the user writes them: pydantic names, behind a section that is one of several models, which it is."""
+    kept: list[str] = []
+    model, choice = model_class, list[type[BaseModel]]()
+    for part in location:
+        if choice and (tagged := _tagged(choice, part)):
+            model, choice = tagged, []
+            continue
+        kept.append(part)
+        models = _models_in(_field_annotation(model, part))
+        if models:
+            model, choice = models[0], models if len(models) > 1 else []
+    return kept
 
 
 def _unknown_key(parent: type[BaseModel] | None, above: str, key: str, where: str) -> str:
@@ -148,16 +176,28 @@ def _field_annotation(model_class: type[BaseModel], key: str) -> Any:
 
 def _model_at(model_class: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
     """The model that the keys lead to; a key that is no field (an index of a list) does not descend."""
-    model = model_class
+    model: type[BaseModel] = model_class
+    choice: list[type[BaseModel]] = []
     for part in location:
+        if choice and (tagged := _tagged(choice, part)):
+            model, choice = tagged, []
+            continue
         annotation = _field_annotation(model, part)
         if annotation is None:
             continue
         models = _models_in(annotation)
         if not models:
             return None
-        model = models[0]
+        model, choice = models[0], models if len(models) > 1 else []
     return model
+
+
+def _tagged(models: list[type[BaseModel]], tag: str) -> type[BaseModel] | None:
+    """The model among several that has a field for which `tag` is the only value."""
+    for model in models:
+        if any(get_args(field.annotation) == (tag,) for field in model.model_fields.values()):
+            return model
+    return None
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -6,13 +6,13 @@ The limits are keys of their own (`min_side`, `max_words`, ...), one for each fi
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, create_model, model_validator
 
 from data_filters import FILTERS, get_filter
 from data_filters.filter import Limit
-from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section
+from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section, one_of
 from pipelines.curate.rules import AnyRule
 from pipelines.phrases.config import PhrasesConfig
 
@@ -111,12 +111,20 @@ def limit_fields() -> dict[str, Any]:
 FilterSettings: Any = create_model("FilterSettings", __base__=ActiveFilters, **limit_fields())
 
 
+ENGINES = ("auto", "in_process", "ray")
+
+
 class DecideConfig(Section):
     """How the rules over the corpus run; what comes out is the same."""
 
+    engine: Annotated[str, one_of(ENGINES)] = Field(
+        "auto",
+        description="where: `in_process`, on `ray`, or `auto`: in this process where the rows fit in memory",
+    )
+
     memory: int = Field(
         1024,
-        ge=64,
+        ge=1,
         description="MiB of rows that one process holds; more rows are decided on Ray Data, in parts of this size",
     )
 

@@ -25,8 +25,8 @@ from pipelines.curate.corpus.partitions import Group, fits_in_process, group_row
 from pipelines.curate.corpus.source import ShardSource
 from pipelines.curate.plan import LimitRule, Plan
 from pipelines.curate.rules import CorpusRule
-from pipelines.curate.scores.facts import FACTS_VERSION
 from pipelines.curate.score_files import ScoreFiles
+from pipelines.curate.scores.facts import FACTS_VERSION
 from pipelines.shards.unit import Unit
 
 DECIDE = "decide"
@@ -101,8 +101,10 @@ def decide_corpus(
     remove_folder(join(store, DECIDE))  # an earlier one is of other rules or other shards
     source = ScoreFiles(store, names, tuple(row_counts[name] for name in names), plan)
     memory = config.decide.memory * MIB
-    decide = _in_process if fits_in_process(sum(source.row_counts), memory) else _on_ray
-    groups, files = decide(source, plan, folder, memory)
+    fits = fits_in_process(sum(source.row_counts), memory)
+    engine = config.decide.engine
+    run = _in_process if engine == "in_process" or (engine == "auto" and fits) else _on_ray
+    groups, files = run(source, plan, folder, memory)
     about = {
         "names": list(names),
         "starts": [group.first for group in groups if not group.is_earlier],

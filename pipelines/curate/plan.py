@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data_filters import get_filter
+from data_filters import get_filter, score_names
 from data_filters.errors import InputError
 from data_filters.filter import Filter
 from pipelines.curate.config import CurateConfig
@@ -111,7 +111,8 @@ def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
 def _groups(steps: Iterable[Step]) -> tuple[Group, ...]:
     """The groups that some rules read, each once."""
     groups: dict[str, Group] = {}
-    scores = [step.rule.filter.score for step in steps if isinstance(step.rule, LimitRule)]
+    known = set(score_names())
+    scores = [name for step in steps for name in step.rule.columns() if name in known]
     if scores:
         filters = FilterScores(tuple(dict.fromkeys(scores)))
         groups[filters.name] = filters
@@ -126,6 +127,13 @@ def _groups(steps: Iterable[Step]) -> tuple[Group, ...]:
     columns = list(FACTS_SCHEMA.names)
     for group in groups.values():
         columns += group.schema().names
+    for step in steps:
+        for name in step.rule.columns():
+            if name not in columns:
+                raise InputError(
+                    f"rules.{step.name} reads the score {name!r}, which nothing computes; known are "
+                    f"{', '.join(dict.fromkeys([*columns, *score_names()]))}; mend it, or add the rule that computes it"
+                )
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two groups of scores have a column {twice}; rename one rule's options")

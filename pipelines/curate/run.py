@@ -22,7 +22,8 @@ from pipelines.common.config import config_hash
 from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.corpus_decision import CorpusDecision, decide_corpus
+from pipelines.curate.corpus.drop_files import remove_folder
+from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, decide_corpus
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
@@ -202,7 +203,10 @@ class _Run:
                 sha256 = {name: str(result["sha256"]) for name, result in scanned.items()}
                 rows = {name: int(result["funnel"]["pairs"]) for name, result in scanned.items()}
                 decision = decide_corpus(self.plan, self.config, self.units, sha256, rows, store)
-            return self._write(todo, scanned, decision, store)
+            funnels = self._write(todo, scanned, decision, store)
+        if not self.options.dry_run:
+            remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
+        return funnels
 
     @contextlib.contextmanager
     def _store(self) -> Iterator[str]:

@@ -5,15 +5,28 @@ To add one: write it in a file of its own, a subclass of PairRule or CorpusRule 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Union
+import operator
+from functools import reduce
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from pipelines.curate.rules.balance import Balance
+from pipelines.curate.rules.duplicates import Duplicates
+from pipelines.curate.rules.near_captions import NearCaptions
+from pipelines.curate.rules.rare_ngrams import RareNgrams
 from pipelines.curate.rules.rule import CorpusRule, PairRule, Rule
+from pipelines.curate.rules.top_fraction import TopFraction
 
 __all__ = ["RULES", "AnyRule", "CorpusRule", "PairRule", "Rule"]
 
-RULES: dict[str, type[Rule]] = {}
+RULES: dict[str, type[Rule]] = {
+    "duplicates": Duplicates,
+    "near_captions": NearCaptions,
+    "rare_ngrams": RareNgrams,
+    "balance": Balance,
+    "top_fraction": TopFraction,
+}
 
 # Any: mypy knows no union that is made at run time.
-AnyRule: Any = Rule
+AnyRule: Any = Annotated[reduce(operator.or_, RULES.values()), Field(discriminator="kind")]

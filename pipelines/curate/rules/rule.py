@@ -57,6 +57,10 @@ class PairRule(Rule):
 class CorpusRule(Rule):
     """A rule that needs all shards: over the pairs that pass every rule before it."""
 
+    def columns(self) -> Sequence[str]:
+        """The score columns that a recipe names, which have to exist; those of its own groups need not be listed."""
+        return ()
+
     def decide(self, corpus: Corpus) -> None:
         """Drop what fails, by one call of `corpus.shuffle` or `corpus.choose` at the end."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -24,6 +25,10 @@ class TopFraction(CorpusRule):
     kind: Literal["top_fraction"]
     score: str = Field(min_length=1, description="the column of a score, the higher the better")
     fraction: float = Field(gt=0, le=1, description="fraction of the pairs that are kept, above 0, at most 1")
+
+    def columns(self) -> Sequence[str]:
+        """The score."""
+        return (self.score,)
 
     def decide(self, corpus: Corpus) -> None:
         """Find the lowest score that is kept by counting digits, and compare each pair's with it."""
