@@ -129,6 +129,16 @@ class DecideConfig(Section):
     )
 
 
+class LookConfig(Section):
+    """How images are decoded and shown to models; what comes out is the same."""
+
+    batch_size: int = Field(64, ge=1, description="pairs that a model is given together")
+    workers: int | None = Field(
+        None, ge=1, description="actors, each with its own models; null takes as many as `workers`"
+    )
+    gpus: float = Field(0, ge=0, description="GPUs of an actor; 0 computes on the CPU")
+
+
 class CurateConfig(FilterSettings, ActiveFilters):
     """Limits of the filters, and how the run goes. The defaults are those of the LOUPE paper (appendix A)."""
 
@@ -148,6 +158,11 @@ class CurateConfig(FilterSettings, ActiveFilters):
     decide: DecideConfig = Field(
         DecideConfig(),
         description="how the rules over the corpus run",
+        json_schema_extra=NO_EFFECT_ON_OUTPUT,
+    )
+    look: LookConfig = Field(
+        LookConfig(),
+        description="how images are decoded and shown to models",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
     max_bad_fraction: float = Field(

@@ -7,7 +7,7 @@ it is written last, and a run that finds it takes the decision over.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,14 +23,18 @@ from pipelines.curate.corpus.in_process import InProcess
 from pipelines.curate.corpus.on_ray import OnRay
 from pipelines.curate.corpus.partitions import Group, fits_in_process, group_rows, group_shards
 from pipelines.curate.corpus.source import ShardSource
+from pipelines.curate.earlier_outputs import NUMBERS, EarlierOutputs
 from pipelines.curate.plan import LimitRule, Plan
 from pipelines.curate.rules import CorpusRule
 from pipelines.curate.score_files import ScoreFiles
 from pipelines.curate.scores.facts import FACTS_VERSION
-from pipelines.shards.unit import Unit
 
 DECIDE = "decide"
 DECISION = "decision.json"
+Run = Callable[
+    [ShardSource, Sequence[CorpusRule], str, int, ShardSource | None],
+    tuple[Sequence[Group], Sequence[DropFiles]],
+]
 MIB = 1024 * 1024
 
 
@@ -50,8 +54,12 @@ class CorpusDecision:
             for step, files in zip(about.steps, about.files, strict=True)
         }
 
+    def steps(self) -> Sequence[int]:
+        """The places of these rules in the plan."""
+        return _about(self.folder).steps
+
     def shard_names(self) -> Mapping[int, str]:
-        """The shards' names by number."""
+        """The shards' names by number; those of earlier outputs by negative number (`EarlierOutputs`)."""
         return _about(self.folder).names
 
 
@@ -71,9 +79,10 @@ def _about(folder: str) -> _About:
     # Any: what the file holds, which was written whole.
     stored: dict[str, Any] = read_json(join(folder, DECISION)) or {}
     names = dict(enumerate(stored["names"]))
+    earlier = {number - NUMBERS: name for number, name in enumerate(stored["earlier"])}
     files = [DropFiles(join(folder, rule["folder"]), bytes(rule["groups"])) for rule in stored["rules"]]
     numbers = {name: number for number, name in names.items()}
-    return _About(names, numbers, stored["starts"], stored["steps"], files)
+    return _About({**names, **earlier}, numbers, stored["starts"], stored["steps"], files)
 
 
 @lru_cache(maxsize=16)
@@ -81,34 +90,47 @@ def _read(files: DropFiles, group: int) -> pa.Table:
     return files.read(group)
 
 
+@dataclass(frozen=True)
+class Shards:
+    """The raw shards of a run: for each its name, its sha256, and the number of its pairs."""
+
+    names: tuple[str, ...]
+    sha256: tuple[str, ...]
+    rows: tuple[int, ...]
+
+
 def decide_corpus(
     plan: Plan,
     config: CurateConfig,
-    units: Sequence[Unit],
-    sha256: Mapping[str, str],
-    row_counts: Mapping[str, int],
+    shards: Shards,
     store: str,
+    *,
+    earlier: CorpusDecision | None = None,
+    against: EarlierOutputs | None = None,
 ) -> CorpusDecision:
-    """Run the rules over the corpus over the scores of all raw shards, unless this very decision is there already.
+    """Run the plan's rules over the corpus over the scores of all raw shards, unless this decision is there already.
 
-    `sha256` and `row_counts`: of each raw shard, by name. Runs in this process where the rows fit into
-    `decide.memory`, else on the Ray that runs.
+    `earlier`: the decision of the rules that have judged before phase L; those do not run again. Runs in this process
+    where the rows fit into `decide.memory`, else on the Ray that runs. `against`: outputs whose kept pairs are earlier.
     """
-    names = tuple(unit.name for unit in units)
-    folder = join(store, DECIDE, _key(plan, config, [(name, sha256[name]) for name in names]))
+    first = 0 if earlier is None else 1 + max(earlier.steps())
+    phase = "before-look" if plan == plan.before_look else "after-look"
+    folder = join(store, DECIDE, phase, _key(plan, config, shards, against))
     if read_json(join(folder, DECISION)) is not None:
         return CorpusDecision(folder)
-    remove_folder(join(store, DECIDE))  # an earlier one is of other rules or other shards
-    source = ScoreFiles(store, names, tuple(row_counts[name] for name in names), plan)
+    remove_folder(join(store, DECIDE, phase))  # what lies there is of other rules or other shards
+    source = ScoreFiles(store, shards.names, shards.rows, plan, earlier)
+    rules = plan.corpus_steps(first)
     memory = config.decide.memory * MIB
     fits = fits_in_process(sum(source.row_counts), memory)
     engine = config.decide.engine
-    run = _in_process if engine == "in_process" or (engine == "auto" and fits) else _on_ray
-    groups, files = run(source, plan, folder, memory)
+    run: Run = _in_process if engine == "in_process" or (engine == "auto" and fits) else _on_ray
+    groups, files = run(source, list(rules.values()), folder, memory, against)
     about = {
-        "names": list(names),
+        "names": list(shards.names),
+        "earlier": [] if against is None else list(map(against.name, range(against.count))),
         "starts": [group.first for group in groups if not group.is_earlier],
-        "steps": list(range(len(plan.pair_steps), len(plan.steps))),
+        "steps": list(rules),
         "rules": [
             {"folder": found.folder.removeprefix(folder + "/"), "groups": list(found.groups)}
             for found in files
@@ -119,15 +141,18 @@ def decide_corpus(
 
 
 def _in_process(
-    source: ShardSource, plan: Plan, folder: str, memory: int
+    source: ShardSource,
+    rules: Sequence[CorpusRule],
+    folder: str,
+    memory: int,
+    against: ShardSource | None,
 ) -> tuple[Sequence[Group], Sequence[DropFiles]]:
-    engine = InProcess(source)
+    engine = InProcess(source, against)
     rows = [source.rows(shard) for shard in range(source.count)]
     groups = group_shards(rows, group_rows(sum(rows), memory))
     files = []
-    for step in plan.corpus_steps:
-        assert isinstance(step.rule, CorpusRule)
-        rule = engine.run(step.rule.decide)
+    for one in rules:
+        rule = engine.run(one.decide)
         of_rule = DropFiles(join(folder, f"rule-{rule:03}-0"), b"\1" * len(groups))
         for number, group in enumerate(groups):
             tables = [engine.drops(rule, shard) for shard in range(group.first, group.end)]
@@ -137,16 +162,19 @@ def _in_process(
 
 
 def _on_ray(
-    source: ShardSource, plan: Plan, folder: str, memory: int
+    source: ShardSource,
+    rules: Sequence[CorpusRule],
+    folder: str,
+    memory: int,
+    against: ShardSource | None,
 ) -> tuple[Sequence[Group], Sequence[DropFiles]]:
-    engine = OnRay(source, folder, memory)
-    for step in plan.corpus_steps:
-        assert isinstance(step.rule, CorpusRule)
-        engine.run(step.rule.decide)
+    engine = OnRay(source, folder, memory, against)
+    for rule in rules:
+        engine.run(rule.decide)
     return engine.groups, engine.population.rules
 
 
-def _key(plan: Plan, config: CurateConfig, shards: Sequence[tuple[str, str]]) -> str:
+def _key(plan: Plan, config: CurateConfig, shards: Shards, against: EarlierOutputs | None) -> str:
     """What the decision depends on."""
     rules = [
         [
@@ -155,14 +183,15 @@ def _key(plan: Plan, config: CurateConfig, shards: Sequence[tuple[str, str]]) ->
         ]
         for step in plan.steps
     ]
-    groups = {group.name: [group.version, dict(group.settings())] for group in plan.groups}
+    of_looks = {group.name: [group.version, dict(group.settings())] for group in plan.looks}
+    groups = {**{group.name: [group.version, dict(group.settings())] for group in plan.groups}, **of_looks}
     return hash_of(
         {
             "facts": FACTS_VERSION,
             "rules": rules,
             "limits": config.limits(),
             "groups": groups,
-            "shards": [list(shard) for shard in shards],
-            "against": list(config.against),
+            "shards": [list(shard) for shard in zip(shards.names, shards.sha256, strict=True)],
+            "against": None if against is None else against.key,
         }
     )

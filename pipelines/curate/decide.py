@@ -5,6 +5,7 @@ Rules over the corpus have been run before (`pipelines.curate.corpus`); what the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.curate.corpus.corpus import DROPS
+from pipelines.curate.corpus.drops import ROW_MASK, places
 from pipelines.curate.funnel import Funnel, empty_funnel
-from pipelines.curate.plan import Plan, Step
+from pipelines.curate.look.group import fault_column
+from pipelines.curate.plan import MOST_RULES, Plan, Step
 from pipelines.curate.rules import CorpusRule
 from pipelines.curate.scores.storage import Scores
 
-ROW_BITS = 32  # of a rank, those of the row in its shard
+SET_ASIDE = np.int64(1) << np.int64(MOST_RULES)  # the bits of a pair whose image does not decode
 Rows = npt.NDArray[np.int64]
 Bits = npt.NDArray[np.int64]
 
@@ -35,6 +38,11 @@ class Decision:
     bits: Bits
     drops: dict[int, pa.Table]
     funnel: Funnel
+
+    @property
+    def set_aside(self) -> Rows:
+        """The rows whose image does not decode, as phase L has found."""
+        return np.flatnonzero(self.bits == SET_ASIDE)
 
     @property
     def kept(self) -> Rows:
@@ -78,20 +86,52 @@ def pair_bits(table: pa.Table, plan: Plan) -> Bits:
     return bits
 
 
-def decide(scores: Scores, plan: Plan, drops: dict[int, pa.Table] | None = None) -> Decision:
-    """Judge every pair by every rule; the first rule that it fails is the reason."""
-    drops = drops or {}
-    bits = pair_bits(scores.columns(pair_columns(plan)), plan)
+def decide(scores: Scores, plan: Plan, drops: Mapping[int, pa.Table] | None = None) -> Decision:
+    """Judge every pair by every rule; the first rule that it fails is the reason.
+
+    Rules that look judge the pairs that pass all rules before phase L; of these, pairs whose image does not decode are
+    set aside.
+    """
+    drops = dict(drops or {})
+    early = plan.before_look
+    bits = pair_bits(scores.columns(pair_columns(early)), early)
+    faults: list[str | None] = [None] * len(bits)
+    _add_drops(bits, {number: table for number, table in drops.items() if number < len(early.steps)})
+    if len(early.steps) < len(plan.steps):
+        standing = bits == 0
+        faults = faults_of(scores, plan)
+        faulty = standing & np.array([fault is not None for fault in faults], np.bool_)
+        late = pair_bits(scores.columns(pair_columns(plan)), plan) & ~_below(len(early.steps))
+        bits = np.where(standing & ~faulty, bits | late, bits)
+        bits[faulty] = SET_ASIDE
+        _add_drops(bits, {number: table for number, table in drops.items() if number >= len(early.steps)})
+    reasons = [faults[row] or "" for row in np.flatnonzero(bits == SET_ASIDE)]
+    return Decision(bits, drops, _funnel(bits, scores.quarantine, reasons, plan))
+
+
+def faults_of(scores: Scores, plan: Plan) -> list[str | None]:
+    """Of each pair why its image does not decode, as `reason: detail`; None for one that does or was not looked at."""
+    faults: list[str | None] = [None] * scores.facts.num_rows
+    for group in plan.looks:
+        of_group = scores.tables[group.name].column(fault_column(group)).to_pylist()
+        faults = [before or now for before, now in zip(faults, of_group, strict=True)]
+    return faults
+
+
+def _below(step: int) -> np.int64:
+    """The bits of all steps before one."""
+    return np.int64((1 << step) - 1)
+
+
+def _add_drops(bits: Bits, drops: Mapping[int, pa.Table]) -> None:
     for number, table in drops.items():
-        rows = table.column("rank").to_numpy() & ((1 << ROW_BITS) - 1)
-        bits[rows] |= np.int64(1) << np.int64(number)
-    return Decision(bits, drops, _funnel(bits, scores.quarantine, plan))
+        bits[places(table)] |= np.int64(1) << np.int64(number)
 
 
-def _funnel(bits: Bits, quarantine: pa.Table, plan: Plan) -> Funnel:
+def _funnel(bits: Bits, quarantine: pa.Table, faults: list[str], plan: Plan) -> Funnel:
     funnel = empty_funnel(plan)
-    funnel.pairs = len(bits)
-    standing = np.ones(len(bits), np.bool_)
+    standing = bits != SET_ASIDE
+    funnel.pairs = int(standing.sum())
     for number, counts in enumerate(funnel.filters):
         failing = (bits >> number) & 1 == 1
         counts.seen = int(standing.sum())
@@ -99,10 +139,11 @@ def _funnel(bits: Bits, quarantine: pa.Table, plan: Plan) -> Funnel:
         counts.rejected_in_order = int((failing & standing).sum())
         counts.rejected_alone = int((bits == 1 << number).sum())
         standing &= ~failing
-    for row in quarantine.select(["reason", "count", "estimated"]).to_pylist():
-        if row["count"]:  # a damage of the tar stands for as many samples as it has cost
-            funnel.quarantine[row["reason"]] = funnel.quarantine.get(row["reason"], 0) + row["count"]
-            funnel.estimated += row["count"] if row["estimated"] else 0
+    lost = [(row["reason"], row["count"], row["estimated"]) for row in quarantine.to_pylist()]
+    for reason, count, is_estimated in [*lost, *((fault.split(":")[0], 1, False) for fault in faults)]:
+        if count:  # a damage of the tar stands for as many samples as it has cost
+            funnel.quarantine[reason] = funnel.quarantine.get(reason, 0) + count
+            funnel.estimated += count if is_estimated else 0
     funnel.quarantine = dict(sorted(funnel.quarantine.items()))
     funnel.quarantined = sum(funnel.quarantine.values())
     funnel.samples = funnel.pairs + funnel.quarantined
@@ -127,5 +168,5 @@ def others_of(decision: Decision, number: int, rows: Rows) -> list[int | None]:
 
 def _at(drops: pa.Table, rows: Rows) -> pa.Table:
     """The entries of some rows, in the order given; nulls where there is none."""
-    places = pc.bit_wise_and(drops.column("rank"), (1 << ROW_BITS) - 1)
-    return drops.take(pc.index_in(pa.array(rows), places.combine_chunks()))
+    found = pc.bit_wise_and(drops.column("rank"), ROW_MASK)
+    return drops.take(pc.index_in(pa.array(rows), found.combine_chunks()))

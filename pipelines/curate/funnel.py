@@ -59,7 +59,12 @@ def add_funnels(funnels: Iterable[Funnel], plan: Plan) -> Funnel:
     for funnel in funnels:
         for name in ("samples", "quarantined", "estimated", "pairs", "kept"):
             setattr(total, name, getattr(total, name) + getattr(funnel, name))
-        for sums, counts in zip(total.filters, funnel.filters, strict=True):
+        # A funnel of the rules before phase L lacks those behind it.
+        for sums, counts in zip(
+            total.filters, funnel.filters, strict=len(funnel.filters) > len(total.filters)
+        ):
+            if sums.name != counts.name:
+                raise ValueError(f"a funnel with rule {counts.name} cannot be added to one with {sums.name}")
             for name in _COUNTS:
                 setattr(sums, name, getattr(sums, name) + getattr(counts, name))
         for reason, number in funnel.quarantine.items():

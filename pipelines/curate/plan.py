@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from data_filters import get_filter, score_names
 from data_filters.errors import InputError
 from data_filters.filter import Filter
 from pipelines.curate.config import CurateConfig
+from pipelines.curate.look.group import LookGroup, is_look_group, stored_schema
 from pipelines.curate.rules import CorpusRule, PairRule
 from pipelines.curate.scores.facts import FACTS_SCHEMA
 from pipelines.curate.scores.filter_scores import FilterScores
 from pipelines.curate.scores.group import Group
 
-MOST_RULES = 63  # what the bits of an int64 can name
+MOST_RULES = 62  # what the bits of an int64 can name, one of which marks pairs that were set aside
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,14 @@ class LimitRule:
 
 @dataclass(frozen=True)
 class Step:
-    """A rule of the recipe under its name; its place in `Plan.steps` is its bit in decisions."""
+    """A rule of the recipe under its name; its place in `Plan.steps` is its bit in decisions.
+
+    `looks`: it judges after phase L.
+    """
 
     name: str
     rule: LimitRule | PairRule | CorpusRule
+    looks: bool = False
 
     @property
     def is_corpus(self) -> bool:
@@ -67,20 +72,27 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The rules in the order in which they judge, and the groups of scores that they read beside the facts."""
+    """The rules in the order in which they judge, and the groups of scores that they read beside the facts.
+
+    `groups` need no pixels, `looks` do. The rules that judge before phase L are the first steps.
+    """
 
     steps: tuple[Step, ...]
     groups: tuple[Group, ...]
+    looks: tuple[LookGroup, ...] = ()
 
     @property
-    def pair_steps(self) -> tuple[Step, ...]:
-        """The rules that look at one pair: the first steps."""
-        return tuple(step for step in self.steps if not step.is_corpus)
+    def before_look(self) -> Plan:
+        """The part of the plan that judges before phase L; the whole plan where nothing looks."""
+        return replace(self, steps=tuple(step for step in self.steps if not step.looks), looks=())
 
-    @property
-    def corpus_steps(self) -> tuple[Step, ...]:
-        """The rules over the corpus: the last steps."""
-        return tuple(step for step in self.steps if step.is_corpus)
+    def corpus_steps(self, first: int = 0) -> dict[int, CorpusRule]:
+        """The rules over the corpus among the steps from `first` on, by their place."""
+        return {
+            number: step.rule
+            for number, step in enumerate(self.steps)
+            if number >= first and isinstance(step.rule, CorpusRule)
+        }
 
 
 def make_plan(config: CurateConfig) -> Plan:
@@ -89,7 +101,6 @@ def make_plan(config: CurateConfig) -> Plan:
     Raises InputError when a rule cannot be used, or two need different scores of one name.
     """
     steps = [Step(name, _rule(config, name)) for name in config.active()]
-    steps.sort(key=lambda step: step.is_corpus)  # a stable sort: the recipe's order within both kinds
     if len(steps) > MOST_RULES:
         raise InputError(
             f"the recipe has {len(steps)} rules; at most {MOST_RULES} are allowed; join some, or curate in two passes"
@@ -97,7 +108,35 @@ def make_plan(config: CurateConfig) -> Plan:
     for step in steps:
         if not isinstance(step.rule, LimitRule):
             step.rule.check()
-    return Plan(tuple(steps), _groups(steps))
+    groups = _groups(steps)
+    ordered = _ordered(steps, [group for group in groups if is_look_group(group)])
+    return Plan(
+        tuple(ordered),
+        tuple(group for group in groups if not is_look_group(group)),
+        tuple(group for group in groups if is_look_group(group)),
+    )
+
+
+def _ordered(steps: Sequence[Step], looks: Sequence[LookGroup]) -> list[Step]:
+    """The order in which rules judge: what needs no look first, and before and after it those over one pair first.
+
+    A rule over the corpus that stands behind one that looks judges after it, whatever it reads.
+    """
+    names = {group.name for group in looks}
+    columns = {name for group in looks for name in stored_schema(group).names}
+    found: list[tuple[int, Step]] = []
+    is_behind = False
+    for step in steps:
+        groups = () if isinstance(step.rule, LimitRule) else step.rule.groups()
+        looks_itself = any(group.name in names for group in groups) or bool(
+            columns & set(step.rule.columns())
+        )
+        is_behind = is_behind or looks_itself
+        is_late = looks_itself or (is_behind and step.is_corpus)
+        found.append((2 * is_late + step.is_corpus, replace(step, looks=is_late)))
+    return [
+        step for _, step in sorted(found, key=lambda one: one[0])
+    ]  # stable: the recipe's order within each
 
 
 def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
@@ -108,9 +147,9 @@ def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
     return LimitRule(chosen, config.limits()[chosen.limit_name])
 
 
-def _groups(steps: Iterable[Step]) -> tuple[Group, ...]:
+def _groups(steps: Sequence[Step]) -> list[Group | LookGroup]:
     """The groups that some rules read, each once."""
-    groups: dict[str, Group] = {}
+    groups: dict[str, Group | LookGroup] = {}
     known = set(score_names())
     scores = [name for step in steps for name in step.rule.columns() if name in known]
     if scores:
@@ -126,7 +165,7 @@ def _groups(steps: Iterable[Step]) -> tuple[Group, ...]:
                 )
     columns = list(FACTS_SCHEMA.names)
     for group in groups.values():
-        columns += group.schema().names
+        columns += stored_schema(group).names if is_look_group(group) else group.schema().names
     for step in steps:
         for name in step.rule.columns():
             if name not in columns:
@@ -137,4 +176,4 @@ def _groups(steps: Iterable[Step]) -> tuple[Group, ...]:
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two groups of scores have a column {twice}; rename one rule's options")
-    return tuple(groups.values())
+    return list(groups.values())

@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_filters.errors import InputError
@@ -23,8 +24,9 @@ from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.drop_files import remove_folder
-from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, decide_corpus
+from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus
 from pipelines.curate.dataset_page import write_dataset
+from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.inputs import check_output, find_units, require_pairs
@@ -34,7 +36,7 @@ from pipelines.curate.report import write_report
 from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
-from pipelines.curate.tasks import ScanShard, WriteShard
+from pipelines.curate.tasks import CountLacking, LookShard, ScanShard, WriteShard
 from pipelines.curate.update import changed_settings
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Result, for_each, running_ray
@@ -44,6 +46,7 @@ from pipelines.shards.unit import Unit
 __all__ = ["CurateSummary", "InputError", "ShardProgress", "TooManyBadSamples", "curate"]
 
 MIB = 1024 * 1024
+Say = Callable[[str], None]
 
 
 class TooManyBadSamples(RunFailed):
@@ -72,6 +75,7 @@ def curate(
     update: bool = False,
     scores: str | None = None,
     progress: Progress | None = None,
+    say: Say = print,
 ) -> CurateSummary:
     """Curate every shard of `input` into `output`; a dry run scans and counts, and writes nothing.
 
@@ -80,7 +84,7 @@ def curate(
     and of committed tars are read and compared, where otherwise size and time are. `drop_withdrawn`: what the output
     holds of shards that the input has no more is removed. `update`: an output of another recipe is brought to this one;
     scores that it holds are not computed anew, and curated shards whose kept pairs stay the same are not written.
-    `scores`: an output whose scores are taken over.
+    `scores`: an output whose scores are taken over. `say` is given sentences for people while the run goes on.
 
     Raises InputError before anything is written when the input or the output will not do, and TooManyBadSamples
     after the scan, with the quarantine written and nothing committed. While another process writes into `output`,
@@ -88,11 +92,11 @@ def curate(
     """
     options = Options(dry_run, verify, drop_withdrawn, update, None if scores is None else absolute(scores))
     with contextlib.nullcontext() if dry_run else owned(output):
-        return _curate(config, input, absolute(output), options, progress)
+        return _curate(config, input, absolute(output), options, progress, say)
 
 
 def _curate(
-    config: CurateConfig, input: str, output: str, options: Options, progress: Progress | None
+    config: CurateConfig, input: str, output: str, options: Options, progress: Progress | None, say: Say
 ) -> CurateSummary:
     """`curate` in a folder that this process owns. `output` is absolute, since a worker may run in another folder."""
     started = time.monotonic()
@@ -110,7 +114,7 @@ def _curate(
             remove_partials(join(output, folder))
         if options.drop_withdrawn:
             _drop_withdrawn(standing, manifests, plan, output)
-    run = _Run(config, plan, units, standing, output, options, progress)
+    run = _Run(config, plan, units, standing, output, options, progress, say)
     new = run.phases(is_other)
     seconds = time.monotonic() - started
     if options.dry_run:
@@ -166,9 +170,11 @@ class _Run:
         output: str,
         options: Options,
         progress: Progress | None,
+        say: Say,
     ) -> None:
         self.config, self.plan, self.units, self.standing = config, plan, units, standing
-        self.output, self.options, self.progress = output, options, progress
+        self.output, self.options, self.progress, self.say = output, options, progress, say
+        self.against = earlier_outputs(config.against, plan)
         self.worked_on = 0  # raw shards
         self.tars_written = 0
 
@@ -180,7 +186,7 @@ class _Run:
         """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed."""
         covered = self.standing.covered
         is_changed = any(unit.name not in covered for unit in self.units)
-        return is_other or (is_changed and bool(self.plan.corpus_steps))
+        return is_other or (is_changed and bool(self.plan.corpus_steps()))
 
     def phases(self, is_other: bool) -> list[Funnel]:
         """Scan, decide and write; in a dry run nothing is written. Returns the funnels of what was worked on.
@@ -195,18 +201,49 @@ class _Run:
             return []
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
-            funnels = [funnel_from_json(result["funnel"]) for result in scanned.values()]
-            earlier = [funnel_from_json(manifest["funnel"]) for manifest in self.untouched(is_other)]
-            self._check_bad_fraction(add_funnels([*earlier, *funnels], self.plan), todo)
-            decision = None
-            if self.plan.corpus_steps:
-                sha256 = {name: str(result["sha256"]) for name, result in scanned.items()}
-                rows = {name: int(result["funnel"]["pairs"]) for name, result in scanned.items()}
-                decision = decide_corpus(self.plan, self.config, self.units, sha256, rows, store)
-            funnels = self._write(todo, scanned, decision, store)
+            self._check_bad_fraction(self._total(scanned.values(), is_other), todo)
+            decisions: list[CorpusDecision] = []
+            early = self.plan.before_look
+            if early.corpus_steps():
+                decisions.append(self._decide(early, scanned, store))
+            if self.plan.looks:
+                looked = self._look(todo, decisions[0] if decisions else None, store)
+                self._check_bad_fraction(self._total(looked, is_other), todo)
+                if self.plan.corpus_steps(len(early.steps)):
+                    earlier = decisions[0] if decisions else None
+                    decisions.append(self._decide(self.plan, scanned, store, earlier))
+            funnels = self._write(todo, scanned, decisions, store)
         if not self.options.dry_run:
             remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
         return funnels
+
+    def _decide(
+        self, plan: Plan, scanned: Mapping[str, Result], store: str, earlier: CorpusDecision | None = None
+    ) -> CorpusDecision:
+        """Phase B for the rules over the corpus that have not run yet."""
+        return decide_corpus(
+            plan, self.config, _shards(scanned), store, earlier=earlier, against=self.against
+        )
+
+    def _total(self, results: Iterable[Result], is_other: bool) -> Funnel:
+        """The funnel of what was worked on and of the commits that need no look."""
+        earlier = [funnel_from_json(manifest["funnel"]) for manifest in self.untouched(is_other)]
+        return add_funnels([*earlier, *(funnel_from_json(result["funnel"]) for result in results)], self.plan)
+
+    def _look(self, todo: list[Unit], decision: CorpusDecision | None, store: str) -> list[Result]:
+        """Phase L: says how many pairs each look group still has to look at, then looks."""
+        count = CountLacking(self.plan, store, decision, self._elsewhere())
+        lacking: Counter[str] = Counter()
+        for result in for_each(count, todo, self.config.workers, lambda unit, result: None):
+            lacking.update(result["lacking"])
+        for group in self.plan.looks:
+            self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
+        look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
+        return for_each(look_shard, todo, self.config.workers, self._teller("look", len(todo)))
+
+    def _elsewhere(self) -> str | None:
+        """Another output whose scores are taken over."""
+        return self.options.scores or (self.output if self.options.dry_run else None)
 
     @contextlib.contextmanager
     def _store(self) -> Iterator[str]:
@@ -218,13 +255,12 @@ class _Run:
             yield folder
 
     def _scan(self, todo: list[Unit], store: str) -> dict[str, Result]:
-        elsewhere = self.options.scores or (self.output if self.options.dry_run else None)
-        scan_shard = ScanShard(self.plan, store, self.options.verify, elsewhere)
+        scan_shard = ScanShard(self.plan, store, self.options.verify, self._elsewhere())
         results = for_each(scan_shard, todo, self.config.workers, self._teller("scan", len(todo)))
         return {unit.name: result for unit, result in zip(todo, results, strict=True)}
 
     def _write(
-        self, todo: list[Unit], scanned: Mapping[str, Result], decision: CorpusDecision | None, store: str
+        self, todo: list[Unit], scanned: Mapping[str, Result], decisions: list[CorpusDecision], store: str
     ) -> list[Funnel]:
         target = None if self.config.shard_size is None else self.config.shard_size * MIB
         fixed = [] if target is None else read_groups(self.output)
@@ -239,7 +275,7 @@ class _Run:
             self.plan,
             store,
             {shard.name: shard for shard in shards if len(shard.units) > 1},
-            decision,
+            decisions,
             frozenset(self.standing.committed),
             self.options.dry_run,
         )
@@ -277,6 +313,15 @@ class _Run:
                 self.progress(ShardProgress(phase, unit.shard, done, total, funnel["pairs"], funnel["kept"]))
 
         return tell
+
+
+def _shards(scanned: Mapping[str, Result]) -> Shards:
+    """What rules over the corpus need to know of the raw shards, in their order."""
+    return Shards(
+        tuple(scanned),
+        tuple(str(result["sha256"]) for result in scanned.values()),
+        tuple(int(result["rows"]) for result in scanned.values()),
+    )
 
 
 def _as_unit(shard: OutputShard) -> Unit:

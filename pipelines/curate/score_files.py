@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +13,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem
+from pipelines.curate.corpus.drops import places
 from pipelines.curate.decide import pair_bits, pair_columns
+from pipelines.curate.look.group import fault_column, stored_schema
 from pipelines.curate.plan import Plan
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA
 from pipelines.curate.scores.storage import scores_uri
 
 
+class Dropped(Protocol):
+    """What rules over the corpus have dropped before."""
+
+    def drops(self, name: str) -> Mapping[int, pa.Table]:
+        """What each of them drops of a shard (DROPS)."""
+        ...
+
+
 @dataclass(frozen=True)
 class ScoreFiles:
-    """The scores of an output, as rules over the corpus read them (`pipelines.curate.corpus.source.ShardSource`)."""
+    """The scores of an output (`pipelines.curate.corpus.source.ShardSource`).
+
+    Pairs pass that no rule over one pair fails, that `dropped` does not name, and whose image decodes where the plan
+    looks at it.
+    """
 
     output: str
     names: tuple[str, ...]
     row_counts: tuple[int, ...]
     plan: Plan
+    dropped: Dropped | None = None
 
     @property
     def count(self) -> int:
@@ -50,12 +66,23 @@ class ScoreFiles:
         return pa.table({name: read[name] for name in columns})
 
     def passing(self, shard: int) -> npt.NDArray[np.bool_]:
-        """Whether each pair passes every rule that looks at one pair."""
-        passes: npt.NDArray[np.bool_] = pair_bits(self.load(shard, pair_columns(self.plan)), self.plan) == 0
+        """Whether each pair passes."""
+        faults = [fault_column(group) for group in self.plan.looks]
+        table = self.load(shard, [*pair_columns(self.plan), *faults])
+        passes: npt.NDArray[np.bool_] = pair_bits(table, self.plan) == 0
+        for fault in faults:
+            passes &= table.column(fault).is_null().to_numpy()
+        if self.dropped is not None:
+            for drops in self.dropped.drops(self.names[shard]).values():
+                passes[places(drops)] = False
         return passes
 
     def _files(self, columns: Sequence[str]) -> dict[str, list[str]]:
-        schemas = {FACTS: FACTS_SCHEMA, **{group.name: group.schema() for group in self.plan.groups}}
+        schemas = {
+            FACTS: FACTS_SCHEMA,
+            **{group.name: group.schema() for group in self.plan.groups},
+            **{group.name: stored_schema(group) for group in self.plan.looks},
+        }
         files: dict[str, list[str]] = {}
         for column in columns:
             group = next(name for name, schema in schemas.items() if column in schema.names)

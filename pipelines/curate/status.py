@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipelines.common.files import join, write_parquet
-from pipelines.curate.decide import ROW_BITS, Decision, others_of, values_of
+from pipelines.common.files import filesystem, join, write_parquet
+from pipelines.curate.corpus.drops import ROW_BITS, ROW_MASK
+from pipelines.curate.decide import Decision, faults_of, others_of, values_of
 from pipelines.curate.plan import Plan
 from pipelines.curate.scores.storage import Scores
 
@@ -52,6 +56,13 @@ def write_decisions(scores: Scores, decision: Decision, plan: Plan, output: str)
     table = pa.table({"bits": pa.array(decision.bits), "first": pa.array(decision.first)})
     table = table.replace_schema_metadata({b"loupe": json.dumps(about).encode()})
     write_parquet(decisions_uri(output, scores.unit.name), table)
+
+
+def read_decisions(output: str, name: str) -> npt.NDArray[np.int64]:
+    """Read the bits of a unit's pairs, 0 where one is kept."""
+    fs, path = filesystem(decisions_uri(output, name))
+    bits: npt.NDArray[np.int64] = pq.read_table(io.BytesIO(fs.cat_file(path))).column("bits").to_numpy()
+    return bits
 
 
 def write_status(
@@ -99,6 +110,11 @@ def _pairs(
             value[row], limit[row], rule[row] = _text(compared), step.rule.limit(), step.name
             other[row] = None if account is None or account == -1 else account
     kept = (decision.bits == 0).tolist()
+    outcome = [KEPT if is_kept else REJECTED for is_kept in kept]
+    faults = faults_of(scores, plan)
+    for row in decision.set_aside.tolist():
+        outcome[row], value[row] = QUARANTINED, faults[row]
+        rule[row] = (faults[row] or "").split(":")[0]
     place = [
         places.get(key, (None, None, None)) if is_kept else (None, None, None)
         for key, is_kept in zip(keys, kept, strict=True)
@@ -107,13 +123,13 @@ def _pairs(
     columns = {
         "key": keys,
         "offset": _first_offsets(scores.facts),
-        "outcome": [KEPT if is_kept else REJECTED for is_kept in kept],
+        "outcome": outcome,
         "fails": _names_of(decision, plan),
         "rule": rule,
         "value": value,
         "limit": limit,
         "other_shard": [None if rank is None else shard_names.get(rank >> ROW_BITS, "?") for rank in other],
-        "other_row": [None if rank is None else rank & ((1 << ROW_BITS) - 1) for rank in other],
+        "other_row": [None if rank is None else rank & ROW_MASK for rank in other],
         "tar": tars,
         "tar_key": tar_keys,
         "tar_offset": tar_offsets,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -13,13 +13,14 @@ from data_filters.sample import BrokenSample
 from pipelines.common.files import read_json
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import CorpusDecision
-from pipelines.curate.decide import decide
+from pipelines.curate.decide import Decision, decide
 from pipelines.curate.funnel import add_funnels
 from pipelines.curate.kept_samples import Part
+from pipelines.curate.look.look import lacking, look, stored_looks
 from pipelines.curate.output_shards import OutputShard
 from pipelines.curate.plan import Plan
 from pipelines.curate.scored import stored_scores, up_to_date
-from pipelines.curate.scores.storage import Scores
+from pipelines.curate.scores.storage import Scores, load_group, save_scores, with_table
 from pipelines.curate.write import write_unit
 from pipelines.ray_tasks import Result
 from pipelines.shards.manifest import Manifest, manifest_uri
@@ -36,10 +37,11 @@ class ScanShard:
 
     def __call__(self, unit: Unit) -> Result:
         scores = up_to_date(unit, self.plan.groups, self.store, verify=self.verify, elsewhere=self.elsewhere)
-        decision = decide(scores, self.plan)
+        decision = decide(scores, self.plan.before_look)
         return {
             "funnel": asdict(decision.funnel),
             "sha256": scores.sha256,
+            "rows": scores.facts.num_rows,
             "kept_bytes": _bytes_of(scores.facts, decision.kept),
         }
 
@@ -50,11 +52,71 @@ def _bytes_of(facts: pa.Table, rows: npt.NDArray[np.int64]) -> int:
     return int(lists.flatten().field("length").to_numpy().sum()) if len(lists) else 0
 
 
+class CountLacking:
+    """Counts for one raw shard the pairs at which each look group still has to look."""
+
+    def __init__(
+        self, plan: Plan, store: str, decision: CorpusDecision | None, elsewhere: str | None
+    ) -> None:
+        self.plan, self.store, self.decision, self.elsewhere = plan, store, decision, elsewhere
+
+    def __call__(self, unit: Unit) -> Result:
+        scores, decision = before_look(unit, self.plan, self.store, self.decision)
+        tables = stored_looks(scores, self.plan.looks, self.store, self.elsewhere)
+        counts = {
+            group.name: len(lacking(tables[group.name], group, decision.kept)) for group in self.plan.looks
+        }
+        return {"funnel": asdict(decision.funnel), "lacking": counts}
+
+
+class LookShard:
+    """Phase L for one raw shard: looks at the pairs that stay so far, and stores what it sees."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: str,
+        decision: CorpusDecision | None,
+        elsewhere: str | None,
+        batch_size: int,
+    ) -> None:
+        self.plan, self.store, self.decision, self.elsewhere = plan, store, decision, elsewhere
+        self.batch_size = batch_size
+
+    def __call__(self, unit: Unit) -> Result:
+        scores, decision = before_look(unit, self.plan, self.store, self.decision)
+        tables = stored_looks(scores, self.plan.looks, self.store, self.elsewhere)
+        new = look(scores, tables, self.plan.looks, decision.kept, self.batch_size)
+        for group in self.plan.looks:
+            if group.name in new or load_group(scores, group, self.store) is None:
+                scores = with_table(scores, group, new.get(group.name, tables[group.name]))
+                save_scores(scores, [group], self.store)
+            else:
+                scores = with_table(scores, group, tables[group.name])
+        return {"funnel": asdict(decide(scores, self.plan, self._drops(unit)).funnel)}
+
+    def _drops(self, unit: Unit) -> Mapping[int, pa.Table]:
+        return {} if self.decision is None else self.decision.drops(unit.name)
+
+
+def before_look(
+    unit: Unit, plan: Plan, store: str, decision: CorpusDecision | None
+) -> tuple[Scores, Decision]:
+    """The scores of a raw shard that need no pixels, and what the rules before phase L decide."""
+    scores, missing = stored_scores(unit, plan.groups, store)
+    if scores is None or missing:
+        raise ShardChanged(
+            f"{unit.uri} was changed after it was scanned; wait until whatever writes it has ended and run again"
+        )
+    drops = {} if decision is None else decision.drops(unit.name)
+    return scores, decide(scores, plan.before_look, drops)
+
+
 class WriteShard:
     """Phase C for one curated shard; returns its funnel and whether its tar was written.
 
-    `together`: the raw shards of those curated shards that have several. `standing`: the names of those that are
-    committed and whole. In a dry run nothing is written.
+    `together`: the raw shards of those curated shards that have several. `decisions`: what the rules over the corpus
+    drop. `standing`: the names of those that are committed and whole. In a dry run nothing is written.
     """
 
     def __init__(
@@ -63,12 +125,12 @@ class WriteShard:
         plan: Plan,
         store: str,
         together: Mapping[str, OutputShard],
-        decision: CorpusDecision | None,
+        decisions: Sequence[CorpusDecision],
         standing: frozenset[str],
         dry_run: bool,
     ) -> None:
         self.config, self.plan, self.store, self.together = config, plan, store, together
-        self.decision, self.standing, self.dry_run = decision, standing, dry_run
+        self.decisions, self.standing, self.dry_run = decisions, standing, dry_run
 
     def __call__(self, shard: Unit) -> Result:
         units = self.together[shard.name].units if shard.name in self.together else (shard,)
@@ -77,7 +139,7 @@ class WriteShard:
             funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
             return {"funnel": asdict(funnel), "written": False}
         earlier = self._earlier(shard.name)
-        names = {} if self.decision is None else self.decision.shard_names()
+        names = self.decisions[0].shard_names() if self.decisions else {}
         try:
             manifest = write_unit(shard.name, parts, self.store, self.config, self.plan, earlier, names)
         except (BrokenShard, BrokenSample):  # it could be read a moment ago
@@ -89,20 +151,17 @@ class WriteShard:
         return {"funnel": manifest["funnel"], "written": written and bool(manifest["outputs"])}
 
     def _part(self, unit: Unit) -> Part:
-        scores = _stored(unit, self.plan, self.store)
-        drops = {} if self.decision is None else self.decision.drops(unit.name)
+        early = self.decisions[0] if self.decisions else None
+        scores, _ = before_look(unit, self.plan, self.store, early)
+        looks = stored_looks(scores, self.plan.looks, self.store)
+        for group in self.plan.looks:
+            scores = with_table(scores, group, looks[group.name])
+        drops: dict[int, pa.Table] = {}
+        for decision in self.decisions:
+            drops.update(decision.drops(unit.name))
         return Part(scores, decide(scores, self.plan, drops))
 
     def _earlier(self, name: str) -> Manifest | None:
         """The manifest of a curated shard that stands."""
         manifest = read_json(manifest_uri(self.store, name)) if name in self.standing else None
         return manifest if isinstance(manifest, dict) else None
-
-
-def _stored(unit: Unit, plan: Plan, store: str) -> Scores:
-    scores, missing = stored_scores(unit, plan.groups, store)
-    if scores is None or missing:
-        raise ShardChanged(
-            f"{unit.uri} was changed after it was scanned; wait until whatever writes it has ended and run again"
-        )
-    return scores

@@ -147,6 +147,7 @@ def _input(part: Part) -> dict[str, object]:
         "uri": scores.unit.uri,
         "size": scores.unit.size,
         "sha256": scores.sha256,
+        "rows": scores.facts.num_rows,
         "quarantine": f"{QUARANTINE}/{scores.unit.name}.parquet" if scores.quarantine.num_rows else None,
     }
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipelines.common.config import Section
 from pipelines.curate.corpus.corpus import Corpus
+from pipelines.curate.look.group import LookGroup
 from pipelines.curate.scores.group import Group
 
 
@@ -20,7 +21,7 @@ class Rule(Section):
     def check(self) -> None:
         """Raise InputError, before the first shard is read, when a list or a model that it names cannot be used."""
 
-    def groups(self) -> Sequence[Group]:
+    def groups(self) -> Sequence[Group | LookGroup]:
         """The score groups that it reads, beside the facts of every pair."""
         return ()
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem, join, remove_file, write_parquet
+from pipelines.curate.look.group import LookGroup, is_look_group, stored_schema
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
 from pipelines.curate.scores.group import Group
 from pipelines.shards.unit import Unit
@@ -75,8 +76,8 @@ def scores_uri(output: str, group: str, name: str) -> str:
     return join(output, SCORES, group, f"{name}.parquet")
 
 
-def save_scores(scores: Scores, groups: Sequence[Group], output: str) -> None:
-    """Write the tables of these groups; with the facts also the quarantine, which comes first, the facts last."""
+def save_scores(scores: Scores, groups: Sequence[Group | LookGroup], output: str) -> None:
+    """Write the tables of these groups."""
     for group in groups:
         about = _about_group(scores, group)
         write_parquet(
@@ -118,14 +119,29 @@ def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | Non
     return Scores(unit, about["sha256"], {FACTS: table.replace_schema_metadata()}, bad, now)
 
 
-def load_group(scores: Scores, group: Group, output: str) -> pa.Table | None:
+def load_group(scores: Scores, group: Group | LookGroup, output: str) -> pa.Table | None:
     """Read the values of a group for the pairs in `scores.facts`; None when they are not there or out of date."""
     table = _read(scores_uri(output, group.name, scores.unit.name))
-    if table is None or not table.schema.equals(group.schema()):
+    schema = stored_schema(group) if is_look_group(group) else group.schema()
+    if table is None or not table.schema.equals(schema):
         return None
     if _about(table.schema) != json.loads(json.dumps(_about_group(scores, group))):
         return None
     return table.replace_schema_metadata()
+
+
+def scores_of_unit(name: str, groups: Sequence[Group | LookGroup], output: str) -> list[pa.Table]:
+    """Read the facts of a unit and those of the groups that hold the same pairs in this version with these settings.
+
+    The raw shard need not be there.
+    """
+    facts = _read(scores_uri(output, FACTS, name))
+    about = {} if facts is None else _about(facts.schema)
+    if facts is None or about.get("version") != FACTS_VERSION:
+        return []
+    scores = Scores(Unit(name, about["uri"], about["size"]), about["sha256"], {FACTS: facts})
+    found = (load_group(scores, group, output) for group in groups)
+    return [facts.replace_schema_metadata(), *(table for table in found if table is not None)]
 
 
 # Any: a record that stands in a file; whatever it lacks counts as not equal.
@@ -175,12 +191,12 @@ def first_quarantined(units: Iterable[Unit], output: str) -> str | None:
     return None
 
 
-def with_table(scores: Scores, group: Group, table: pa.Table) -> Scores:
+def with_table(scores: Scores, group: Group | LookGroup, table: pa.Table) -> Scores:
     """The scores with those of another group."""
     return replace(scores, tables={**scores.tables, group.name: table})
 
 
-def _about_group(scores: Scores, group: Group) -> dict[str, object]:
+def _about_group(scores: Scores, group: Group | LookGroup) -> dict[str, object]:
     return {
         "facts": FACTS_VERSION,
         "version": group.version,

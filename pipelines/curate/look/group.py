@@ -1,0 +1,79 @@
+"""What a group of scores is that needs pixels or a model: computed for the pairs that stay so far, for no others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+from typing_extensions import TypeIs
+
+from pipelines.curate.look.picture import Picture
+from pipelines.curate.scores.group import Group
+
+LOOKED = "looked"
+FAULT = "fault"
+
+
+class LookGroup(Protocol):
+    """Scores of pairs whose image is decoded. Its columns are null for a pair that was not looked at.
+
+    They are stored in `OUTPUT/scores/NAME/SHARD.parquet`, where they stay valid as those of `Group` do; pairs that a
+    later recipe needs are added. It is pickled to actors: load a model at the first `measure`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The folder of its files."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raise it when the same pair gets other values."""
+        ...
+
+    @property
+    def at_least(self) -> int:
+        """Pixels of the shorter side that it needs (`data_filters.decode.decode`); 0: the whole image."""
+        ...
+
+    def schema(self) -> pa.Schema:
+        """The columns, whose names are unique among all groups."""
+        ...
+
+    def settings(self) -> Mapping[str, object]:
+        """What changes the values, as JSON holds it: the sha256 of a model, never a threshold."""
+        ...
+
+    def measure(self, pictures: Sequence[Picture]) -> pa.RecordBatch:
+        """Compute a row for each picture, in their order; every one decodes at `at_least`."""
+        ...
+
+
+def is_look_group(group: Group | LookGroup) -> TypeIs[LookGroup]:
+    """Whether a group needs pixels."""
+    return hasattr(group, "at_least")
+
+
+def stored_schema(group: LookGroup) -> pa.Schema:
+    """The columns of its file: its own, whether a pair was looked at, and why its image did not decode."""
+    looked, fault = looked_column(group), fault_column(group)
+    return pa.schema([*group.schema(), (looked, pa.bool_()), (fault, pa.string())])
+
+
+def looked_column(group: LookGroup) -> str:
+    """The name of the column that says whether a pair was looked at."""
+    return f"{group.name}_{LOOKED}"
+
+
+def fault_column(group: LookGroup) -> str:
+    """The name of the column with `reason: detail` of an image that does not decode, null for one that does."""
+    return f"{group.name}_{FAULT}"
+
+
+def empty_table(group: LookGroup, rows: int) -> pa.Table:
+    """The table of a shard of which no pair was looked at."""
+    schema = stored_schema(group)
+    columns = {field.name: pa.nulls(rows, field.type) for field in schema}
+    columns[looked_column(group)] = pa.array([False] * rows, pa.bool_())
+    return pa.table(columns, schema)

@@ -1,0 +1,159 @@
+"""Phase L for one raw shard: decodes the pairs that stay so far, and computes what the look groups lack of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_filters.facts import Facts
+from data_filters.image import ImageHeader
+from data_filters.sample import BrokenSample, sample_from_members
+from pipelines.curate.look.group import LookGroup, empty_table, fault_column, looked_column
+from pipelines.curate.look.picture import Picture
+from pipelines.curate.scores.facts import members_at
+from pipelines.curate.scores.storage import Scores, load_group
+from pipelines.shards.batches import batches, length_of, parts_of
+from pipelines.shards.reader import read_members
+from pipelines.shards.tar_format import Member
+from pipelines.shards.witness import check_unchanged
+
+READ_AHEAD = 32 * 1024 * 1024  # bytes of encoded images that are held at a time
+FAULT_LENGTH = 500  # characters of an error's text that are kept
+
+Rows = npt.NDArray[np.int64]
+
+
+def lacking(table: pa.Table, group: LookGroup, wanted: Rows) -> Rows:
+    """Those of the wanted rows at which nobody has looked."""
+    looked = table.column(looked_column(group)).to_numpy()
+    return wanted[~looked[wanted]]
+
+
+def look(
+    scores: Scores,
+    tables: dict[str, pa.Table],
+    groups: Sequence[LookGroup],
+    wanted: Rows,
+    batch_size: int,
+) -> dict[str, pa.Table]:
+    """Look at the wanted rows of a shard; return the tables of the groups that lacked some of them.
+
+    `tables`: what is stored of each group, by name. A batch holds at most `batch_size` pairs, and is halved where
+    memory does not suffice. Raises ShardChanged when the shard is no longer the file whose facts these are.
+    """
+    missing = {group.name: lacking(tables[group.name], group, wanted) for group in groups}
+    todo = [group for group in groups if len(missing[group.name])]
+    if not todo:
+        return {}
+    rows = np.unique(np.concatenate([missing[group.name] for group in todo]))
+    found = {group.name: _Found() for group in todo}
+    for batch_rows, pictures in _pictures(scores, rows, batch_size):
+        for group in todo:
+            lacks = np.isin(batch_rows, missing[group.name])
+            chosen = [picture for picture, is_lacking in zip(pictures, lacks, strict=True) if is_lacking]
+            _measure(group, batch_rows[lacks], chosen, found[group.name])
+    if scores.witness is not None:
+        check_unchanged(scores.unit.uri, scores.witness)
+    return {group.name: _joined(tables[group.name], group, found[group.name]) for group in todo}
+
+
+def stored_looks(scores: Scores, groups: Sequence[LookGroup], *outputs: str | None) -> dict[str, pa.Table]:
+    """What the first of some outputs that knows it holds of each group; an empty table where none does."""
+    tables: dict[str, pa.Table] = {}
+    for group in groups:
+        for output in outputs:
+            found = None if output is None else load_group(scores, group, output)
+            if found is not None:
+                tables.setdefault(group.name, found)
+        tables.setdefault(group.name, empty_table(group, scores.facts.num_rows))
+    return tables
+
+
+@dataclass
+class _Found:
+    """Rows that were looked at, with their values, and rows that do not decode, with the reason."""
+
+    rows: list[int] = field(default_factory=list)
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    faults: dict[int, str] = field(default_factory=dict)
+
+
+def _pictures(scores: Scores, rows: Rows, batch_size: int) -> Iterator[tuple[Rows, list[Picture]]]:
+    """The pairs of these rows in batches."""
+    members = members_at(scores.facts, rows)
+    columns = ["width", "height", "format", "image_bytes"]
+    facts = scores.facts.select(columns).take(pa.array(rows)).to_pylist()
+    numbers = iter(range(len(rows)))
+
+    def size(parts: list[Member]) -> int:
+        return max(length_of(parts), READ_AHEAD // batch_size)
+
+    for batch in batches((parts_of(of_pair) for of_pair in members), size, READ_AHEAD):
+        at = [next(numbers) for _ in batch]
+        data = iter(read_members(scores.unit.uri, [member for parts in batch for member in parts]))
+        pictures = []
+        for number, parts in zip(at, batch, strict=True):
+            sample = sample_from_members(parts[0].key, {member.extension: next(data) for member in parts})
+            about = facts[number]
+            header = ImageHeader(about["width"], about["height"], about["format"])
+            pair = Facts(
+                header, sample.caption or "", sample.image or b"", sample.metadata or {}, about["image_bytes"]
+            )
+            pictures.append(Picture(pair))
+        yield rows[at], pictures
+
+
+def _measure(group: LookGroup, rows: Rows, pictures: list[Picture], found: _Found) -> None:
+    """Compute the scores of one batch."""
+    good: list[Picture] = []
+    for row, picture in zip(rows.tolist(), pictures, strict=True):
+        try:
+            picture.decoded(group.at_least)
+        except BrokenSample as broken:
+            found.faults[row] = str(broken)[:FAULT_LENGTH]
+            continue
+        good.append(picture)
+        found.rows.append(row)
+    if good:
+        found.batches += _halved(group, good)
+
+
+def _halved(group: LookGroup, pictures: list[Picture]) -> list[pa.RecordBatch]:
+    """The scores of a batch, in halves where it does not fit into memory."""
+    try:
+        return [group.measure(pictures)]
+    except Exception as error:
+        if len(pictures) == 1 or not _is_out_of_memory(error):
+            raise
+    middle = len(pictures) // 2
+    return [*_halved(group, pictures[:middle]), *_halved(group, pictures[middle:])]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _joined(table: pa.Table, group: LookGroup, found: _Found) -> pa.Table:
+    """The stored table with what was found."""
+    new = pa.Table.from_batches(found.batches, group.schema())
+    order = np.full(table.num_rows, -1, np.int64)
+    order[found.rows] = np.arange(len(found.rows))
+    faulty = np.zeros(table.num_rows, np.bool_)
+    faulty[list(found.faults)] = True
+    is_new = pa.array(order >= 0)
+    place = pa.array(order, mask=order < 0)
+    columns = {}
+    for name in group.schema().names:
+        columns[name] = pc.if_else(is_new, new.column(name).take(place), table.column(name))
+    looked = table.column(looked_column(group)).to_numpy() | (order >= 0) | faulty
+    columns[looked_column(group)] = pa.array(looked)
+    faults = table.column(fault_column(group)).to_pylist()
+    for row, text in found.faults.items():
+        faults[row] = text
+    columns[fault_column(group)] = pa.array(faults, pa.string())
+    return pa.table(columns).cast(table.schema)
