@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from data_filters.errors import InputError
 from pipelines.common.causes import TaskFailed, explain, root_cause
+from pipelines.ray_session import quiet_data as quiet_data  # for those who run something else on the same Ray
+from pipelines.ray_session import running_ray as running_ray
 from pipelines.shards.unit import Unit
 from pipelines.task_groups import group_units
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from ray.data import Dataset
 
 Result = dict[str, Any]  # what the function returns; JSON
 RETRIES = 3  # of a shard whose worker died (a crash, a kill, want of memory); Ray Data itself knows no limit
@@ -125,7 +128,8 @@ class _Run:
         # from rows would depend on which row came first.
         rows = [{"units": json.dumps([self._fields(place) for place in group])} for group in groups]
         tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
-        for row in tasks.flat_map(GroupTask(self.function), num_cpus=1, **limit).iter_rows():
+        task = GroupTask(self.function, RETRIES, GROUP_RETRIES)
+        for row in _rows_as_they_come(tasks.flat_map(task, num_cpus=1, **limit)):
             raise_failure(row["error"])
             places = json.loads(row["places"])
             if row["result"]:
@@ -151,19 +155,26 @@ class _Run:
         self.tell(self.units[place], result)
 
 
+def _rows_as_they_come(dataset: Dataset) -> Iterator[Batch]:
+    """The rows of each block as soon as it is there; `iter_rows` keeps one back until the next has come."""
+    for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from cast("pa.Table", block).to_pylist()
+
+
 class GroupTask:
     """A function of a unit as Ray Data calls it: a row with the units of a group in, a row for each unit out.
 
     `places` of a row says of which units it is, as a JSON list: of one, with its result as text or the error that
-    ends the group; or of all, with neither, where the worker died at too many attempts before.
+    ends the group; or of all, with neither, where the worker died at more attempts before than
+    `retries` (a group of one) or `group_retries` allow.
     """
 
-    def __init__(self, function: Callable[[Unit], Result]) -> None:
-        self.function = function
+    def __init__(self, function: Callable[[Unit], Result], retries: int, group_retries: int) -> None:
+        self.function, self.retries, self.group_retries = function, retries, group_retries
 
     def __call__(self, row: Batch) -> Iterator[dict[str, str]]:
         units = [(place, Unit(name, uri, size)) for place, name, uri, size in json.loads(row["units"])]
-        if _attempt() > (RETRIES if len(units) == 1 else GROUP_RETRIES):
+        if _attempt() > (self.retries if len(units) == 1 else self.group_retries):
             yield {"places": json.dumps([place for place, _ in units]), "result": "", "error": ""}
             return
         for place, unit in units:
@@ -200,51 +211,3 @@ def raise_failure(text: str) -> None:
     error = InputError(about["line"]) if about["kind"] == "input" else TaskFailed(about["line"])
     error.add_note(about["traceback"])
     raise error
-
-
-@contextlib.contextmanager
-def running_ray(workers: int | None) -> Iterator[ModuleType]:
-    """The module `ray`, connected: to the Ray that this process uses already, else to RAY_ADDRESS, else to a new one.
-
-    A new one runs on this machine with `workers` CPUs (None: all) and is stopped at the end.
-    """
-    import ray
-    import ray.data
-
-    if ray.is_initialized():
-        yield ray
-        return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-    else:
-        # Not "auto": a cluster that someone else left running on this machine is not ours to use.
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def quiet_data(ray: ModuleType) -> Iterator[None]:
-    """Switch off Ray Data's own progress bars and its log of every execution, since we report progress ourselves."""
-    context = ray.data.DataContext.get_current()
-    names = ("enable_progress_bars", "enable_operator_progress_bars", "enable_rich_progress_bars")
-    before = {name: getattr(context, name) for name in names if hasattr(context, name)}
-    loggers = {
-        logging.getLogger("ray.data"): logging.WARNING,
-        logging.getLogger("ray.data._internal.progress"): logging.ERROR,  # it warns that bars are off
-    }
-    levels = {logger: logger.level for logger in loggers}
-    for name in before:
-        setattr(context, name, False)
-    for logger, level in loggers.items():
-        logger.setLevel(level)
-    try:
-        yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
-        for name, value in before.items():
-            setattr(context, name, value)
