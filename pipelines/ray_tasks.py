@@ -1,25 +1,51 @@
-"""Runs one function over many shards with Ray Data: one task per shard, results as they come."""
+"""Runs one function over many shards with Ray Data: a task per group of shards, results as the groups end."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import os
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from data_filters.errors import InputError
 from pipelines.common.causes import TaskFailed, explain, root_cause
+from pipelines.ray_session import quiet_data as quiet_data  # for those who run something else on the same Ray
+from pipelines.ray_session import running_ray as running_ray
 from pipelines.shards.unit import Unit
+from pipelines.task_groups import group_units
 
-Result = dict[str, Any]  # what a task returns; JSON
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from ray.data import Dataset
+
+Result = dict[str, Any]  # what the function returns; JSON
 RETRIES = 3  # of a shard whose worker died (a crash, a kill, want of memory); Ray Data itself knows no limit
+GROUP_RETRIES = 1  # of a group of several, before each of its shards gets a task of its own
 MOST_DEAD = 3  # shards given up for that before the run ends at once
 Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
+
+
+@overload
+def for_each(
+    function: Callable[[Unit], Result],
+    units: list[Unit],
+    workers: int | None,
+    tell: Callable[[Unit, Result], None],
+    *,
+    keep_results: Literal[True] = True,
+) -> list[Result]: ...
+
+
+@overload
+def for_each(
+    function: Callable[[Unit], Result],
+    units: list[Unit],
+    workers: int | None,
+    tell: Callable[[Unit, Result], None],
+    *,
+    keep_results: bool,
+) -> list[Result] | None: ...
 
 
 def for_each(
@@ -27,61 +53,138 @@ def for_each(
     units: list[Unit],
     workers: int | None,
     tell: Callable[[Unit, Result], None],
-) -> list[Result]:
-    """Run `function` on every unit, at most `workers` at a time; `tell` is called with each as it ends.
+    *,
+    keep_results: bool = True,
+) -> list[Result] | None:
+    """Run `function` on every unit, at most `workers` at a time; small units share a task (`pipelines.task_groups`).
 
-    The result must be JSON. Results come back in the order of the units, whatever order they ended in.
+    `tell` is called with each unit and its result when the unit's task has ended. The result must be JSON. Results
+    come back in the order of the units, whatever order they ended in; with `keep_results=False` `tell` is the only
+    one who gets them, and None comes back.
+
+    After its worker died, a task runs again: `function` is called for all its units, so it should return at once where
+    a unit is committed. A group whose worker died GROUP_RETRIES + 1 times is taken apart: each unit gets a task of its
+    own, with RETRIES.
 
     Raises InputError or TaskFailed as soon as `function` raises; TaskFailed when workers died at every attempt at a
-    shard, after the others are done unless MOST_DEAD shards were given up.
+    unit, after the others are done unless MOST_DEAD units were given up.
     """
     if not units:
-        return []
-    results: dict[str, Result] = {}
-    dead: list[str] = []
-    by_name = {unit.name: unit for unit in units}
+        return [] if keep_results else None
+    run = _Run(function, units, workers, tell, keep_results)
     with running_ray(workers) as ray, quiet_data(ray):
-        # A limit above the number of tasks is warned of.
-        limit = {"compute": ray.data.TaskPoolStrategy(size=min(workers, len(units)))} if workers else {}
-        # One block per shard, so that one shard is one task, whose loss costs one shard's work. Results travel
-        # as text: a schema inferred from rows would depend on which row came first.
-        shards = ray.data.from_items([asdict(unit) for unit in units], override_num_blocks=len(units))
-        done = shards.map(ShardTask(function), num_cpus=1, **limit)
-        for row in done.iter_rows():
-            raise_failure(row["error"])
-            if not row["result"]:
-                dead.append(by_name[row["name"]].shard)
-                if len(dead) == MOST_DEAD:
-                    break
-                continue
-            unit, result = by_name[row["name"]], json.loads(row["result"])
-            results[unit.name] = result
-            tell(unit, result)
-    if dead:
+        cpus = workers or int(ray.cluster_resources().get("CPU", 1))
+        waiting = list(range(len(units)))
+        while waiting and not run.ends_at_once():
+            groups = group_units([units[place].size for place in waiting], cpus)
+            suspects = run.round(ray, [[waiting[at] for at in group] for group in groups])
+            run.round(ray, [[place] for place in suspects])
+            waiting = [place for place in waiting if not run.ended[place]]
+    if run.dead:
+        names = ", ".join(sorted(units[place].shard for place in run.dead))
         raise TaskFailed(
-            f"workers died at every attempt at {', '.join(sorted(dead))}: killed for want of memory or from outside, "
+            f"workers died at every attempt at {names}: killed for want of memory or from outside, "
             "or crashed by what the shard holds; set workers lower, or take the shard out of the input, and run again"
         )
-    return [results[unit.name] for unit in units]
+    return run.results if keep_results else None
 
 
-class ShardTask:
-    """A function of a unit as Ray Data calls it: a row with the unit's fields in, a row with its result as text out.
+class _Run:
+    """How far a call of `for_each` is. Units are named by their place in the list."""
 
-    Where the worker died at RETRIES + 1 attempts before, the function is not called: neither result nor error.
+    def __init__(
+        self,
+        function: Callable[[Unit], Result],
+        units: list[Unit],
+        workers: int | None,
+        tell: Callable[[Unit, Result], None],
+        keep_results: bool,
+    ) -> None:
+        self.function, self.units, self.workers, self.tell = function, units, workers, tell
+        self.ended = bytearray(len(units))  # 1: has a result, or was given up
+        self.dead: list[int] = []
+        self.results: list[Result] = [{}] * len(units) if keep_results else []
+
+    def ends_at_once(self) -> bool:
+        """Whether so many units were given up that the next would be too."""
+        return len(self.dead) >= MOST_DEAD
+
+    def round(self, ray: ModuleType, groups: Sequence[Sequence[int]]) -> list[int]:
+        """Run one task per group; returns the units of the groups of several whose worker died again and again.
+
+        Ends early at MOST_DEAD such groups, whose shards then have to be looked at, and at MOST_DEAD dead units.
+        """
+        suspects: list[int] = []
+        groups_left = MOST_DEAD
+        if not groups or self.ends_at_once():
+            return suspects
+        # A limit above the number of tasks is warned of.
+        limit = (
+            {"compute": ray.data.TaskPoolStrategy(size=min(self.workers, len(groups)))}
+            if self.workers
+            else {}
+        )
+        # One block per group, so that one group is one task. Units and results travel as text: a schema inferred
+        # from rows would depend on which row came first.
+        rows = [{"units": json.dumps([self._fields(place) for place in group])} for group in groups]
+        tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
+        task = GroupTask(self.function, RETRIES, GROUP_RETRIES)
+        for row in _rows_as_they_come(tasks.flat_map(task, num_cpus=1, **limit)):
+            raise_failure(row["error"])
+            places = json.loads(row["places"])
+            if row["result"]:
+                self._end(places[0], json.loads(row["result"]))
+            elif len(places) > 1:
+                suspects += places
+                groups_left -= 1
+            else:
+                self.dead += places
+                self.ended[places[0]] = True
+            if not groups_left or self.ends_at_once():
+                break
+        return suspects
+
+    def _fields(self, place: int) -> list[object]:
+        unit = self.units[place]
+        return [place, unit.name, unit.uri, unit.size]
+
+    def _end(self, place: int, result: Result) -> None:
+        self.ended[place] = True
+        if self.results:
+            self.results[place] = result
+        self.tell(self.units[place], result)
+
+
+def _rows_as_they_come(dataset: Dataset) -> Iterator[Batch]:
+    """The rows of each block as soon as it is there; `iter_rows` keeps one back until the next has come."""
+    for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from cast("pa.Table", block).to_pylist()
+
+
+class GroupTask:
+    """A function of a unit as Ray Data calls it: a row with the units of a group in, a row for each unit out.
+
+    `places` of a row says of which units it is, as a JSON list: of one, with its result as text or the error that
+    ends the group; or of all, with neither, where the worker died at more attempts before than
+    `retries` (a group of one) or `group_retries` allow.
     """
 
-    def __init__(self, function: Callable[[Unit], Result]) -> None:
-        self.function = function
+    def __init__(self, function: Callable[[Unit], Result], retries: int, group_retries: int) -> None:
+        self.function, self.retries, self.group_retries = function, retries, group_retries
 
-    def __call__(self, row: Batch) -> dict[str, str]:
-        unit = Unit(name=row["name"], uri=row["uri"], size=int(row["size"]))
-        if _attempt() > RETRIES:
-            return {"name": unit.name, "result": "", "error": ""}
-        try:
-            return {"name": unit.name, "result": json.dumps(self.function(unit)), "error": ""}
-        except Exception as error:
-            return {"name": unit.name, "result": "", "error": failure(error)}
+    def __call__(self, row: Batch) -> Iterator[dict[str, str]]:
+        units = [(place, Unit(name, uri, size)) for place, name, uri, size in json.loads(row["units"])]
+        if _attempt() > (self.retries if len(units) == 1 else self.group_retries):
+            yield {"places": json.dumps([place for place, _ in units]), "result": "", "error": ""}
+            return
+        for place, unit in units:
+            try:
+                result, error = json.dumps(self.function(unit)), ""
+            except Exception as raised:
+                result, error = "", failure(raised)
+            yield {"places": json.dumps([place]), "result": result, "error": error}
+            if error:
+                return
 
 
 def _attempt() -> int:
@@ -108,51 +211,3 @@ def raise_failure(text: str) -> None:
     error = InputError(about["line"]) if about["kind"] == "input" else TaskFailed(about["line"])
     error.add_note(about["traceback"])
     raise error
-
-
-@contextlib.contextmanager
-def running_ray(workers: int | None) -> Iterator[ModuleType]:
-    """The module `ray`, connected: to the Ray that this process uses already, else to RAY_ADDRESS, else to a new one.
-
-    A new one runs on this machine with `workers` CPUs (None: all) and is stopped at the end.
-    """
-    import ray
-    import ray.data
-
-    if ray.is_initialized():
-        yield ray
-        return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-    else:
-        # Not "auto": a cluster that someone else left running on this machine is not ours to use.
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def quiet_data(ray: ModuleType) -> Iterator[None]:
-    """Switch off Ray Data's own progress bars and its log of every execution, since we report progress ourselves."""
-    context = ray.data.DataContext.get_current()
-    names = ("enable_progress_bars", "enable_operator_progress_bars", "enable_rich_progress_bars")
-    before = {name: getattr(context, name) for name in names if hasattr(context, name)}
-    loggers = {
-        logging.getLogger("ray.data"): logging.WARNING,
-        logging.getLogger("ray.data._internal.progress"): logging.ERROR,  # it warns that bars are off
-    }
-    levels = {logger: logger.level for logger in loggers}
-    for name in before:
-        setattr(context, name, False)
-    for logger, level in loggers.items():
-        logger.setLevel(level)
-    try:
-        yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
-        for name, value in before.items():
-            setattr(context, name, value)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import posixpath
+from concurrent.futures import ThreadPoolExecutor
 
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem
 from pipelines.curate.first_pair import missing_pair
 from pipelines.shards.listing import Kind, find_shards
-from pipelines.shards.manifest import Manifest, foreign_manifest, read_manifests
+from pipelines.shards.manifest import Manifest, read_own_and_foreign
 from pipelines.shards.unit import Unit
+
+ASKED_AT_ONCE = 16  # requests for the size of a shard that are under way at the same time
 
 
 def find_units(input: str) -> list[Unit]:
@@ -21,18 +24,25 @@ def find_units(input: str) -> list[Unit]:
     if not listing.shards:
         raise InputError(f"input {input}{_NO_SHARDS[listing.kind]}")
     fs, _ = filesystem(input)
-    paths: dict[str, str] = {}
-    units = []
-    for shard in listing.shards:
-        _, path = filesystem(shard.uri)
-        if shard.name in paths:
+    paths = [filesystem(shard.uri)[1] for shard in listing.shards]
+    first: dict[str, str] = {}
+    for shard, path in zip(listing.shards, paths, strict=True):
+        if shard.name in first:
             raise InputError(
-                f"input {input}: two shards are called {shard.name}.tar ({paths[shard.name]} and {path}); "
+                f"input {input}: two shards are called {shard.name}.tar ({first[shard.name]} and {path}); "
                 "a run needs a name once; curate the folders one by one"
             )
-        paths[shard.name] = path
-        units.append(Unit(shard.name, shard.uri, int(fs.size(path))))
-    return units
+        first[shard.name] = path
+    sizes = [shard.size for shard in listing.shards]
+    unknown = [
+        place for place, size in enumerate(sizes) if size is None
+    ]  # alone in a folder, or on a web server
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        for place, size in zip(unknown, pool.map(fs.size, [paths[place] for place in unknown]), strict=True):
+            sizes[place] = size
+    return [
+        Unit(shard.name, shard.uri, int(size or 0)) for shard, size in zip(listing.shards, sizes, strict=True)
+    ]
 
 
 _NO_SHARDS = {
@@ -66,12 +76,12 @@ def check_output(units: list[Unit], input: str, output: str) -> dict[str, Manife
     fs, folder = filesystem(output)
     if fs.exists(folder) and not fs.isdir(folder):
         raise InputError(f"output {output} is a file; give a folder")
-    committed = read_manifests(output, skip_damaged=True)
+    committed, foreign = read_own_and_foreign(output)
     for unit in units:
         target = posixpath.join(folder, unit.shard)
         if filesystem(unit.uri)[1] == target:
             raise InputError(f"output {output} is the folder of the input {input}; choose another output")
-        if unit.name not in committed and foreign_manifest(output, unit.name):
+        if unit.name in foreign:
             raise InputError(
                 f"output {output} holds manifests/{unit.name}.json, which this command did not write; choose "
                 "another output folder"

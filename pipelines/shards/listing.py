@@ -11,15 +11,17 @@ Hidden files are passed over. The order is that of the file names, then of the w
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from fsspec import AbstractFileSystem
 
 from data_filters.errors import InputError
 from pipelines.common.files import Uri, filesystem
 from pipelines.shards.manifest import committed_shards, manifest_files
-from pipelines.shards.patterns import is_pattern, is_wild, matches
+from pipelines.shards.patterns import can_list, is_pattern, is_wild, matches
 
 
 class Kind(Enum):
@@ -35,10 +37,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class FoundShard:
-    """A tar: `uri` is absolute (with its protocol where the input's URI has one), `name` is without `.tar`."""
+    """A tar: `uri` is absolute (with its protocol where the input's URI has one), `name` is without `.tar`.
+
+    `size` is in bytes; None where the folder's listing does not say it.
+    """
 
     uri: str
     name: str
+    size: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,9 @@ def find_shards(uri: Uri) -> Listing:
     fs, path = filesystem(uri)
     with_protocol = "://" in str(uri)
     if fs.isdir(path):
-        if manifest_files(uri)[1]:
-            paths = [filesystem(shard.uri)[1] for shard in committed_shards(uri)]
+        _, manifests = manifest_files(uri)
+        if manifests:
+            paths = [filesystem(shard.uri)[1] for shard in committed_shards(uri, manifests)]
             return Listing(Kind.COMMITTED, _shards(fs, paths, with_protocol))
         return Listing(Kind.FOLDER, _shards(fs, fs.ls(path, detail=False), with_protocol))
     if fs.exists(path):
@@ -81,7 +88,13 @@ def _matching(fs: AbstractFileSystem, path: str, with_protocol: bool) -> Listing
     """The shards that a pattern names."""
     paths = matches(fs, path)
     if not is_wild(posixpath.basename(path)):  # folders that braces name one by one; `*` is for files
-        paths = [tar for name in paths for tar in _tars_of(fs, name)]
+        entries = _entries(fs, paths)
+        is_file = [entries.get(path, {}).get("type") == "file" for path in paths]
+        paths = [
+            tar
+            for path, known in zip(paths, is_file, strict=True)
+            for tar in ([path] if known else _tars_of(fs, path))
+        ]
     return Listing(Kind.PATTERN, _shards(fs, paths, with_protocol))
 
 
@@ -94,10 +107,22 @@ def _tars_of(fs: AbstractFileSystem, path: str) -> list[str]:
 
 def _shards(fs: AbstractFileSystem, paths: list[str], with_protocol: bool) -> tuple[FoundShard, ...]:
     tars = [path for path in paths if path.endswith(".tar") and not posixpath.basename(path).startswith(".")]
+    entries = _entries(fs, tars)
     return tuple(
         FoundShard(
             fs.unstrip_protocol(path) if with_protocol else path,
             posixpath.basename(path).removesuffix(".tar"),
+            entries.get(path, {}).get("size"),
         )
         for path in sorted(tars, key=lambda path: (posixpath.basename(path), path))
     )
+
+
+# Any: what fsspec says of a file, with at least `name`, `size` and `type`.
+def _entries(fs: AbstractFileSystem, paths: list[str]) -> dict[str, dict[str, Any]]:
+    """What is known of paths, by one listing of each folder that holds several of them."""
+    if not can_list(fs):
+        return {}
+    folders = Counter(posixpath.dirname(path) for path in paths)
+    several = [folder for folder, count in folders.items() if count > 1]
+    return {entry["name"]: entry for folder in several for entry in fs.ls(folder, detail=True)}

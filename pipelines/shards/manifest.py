@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -57,18 +57,35 @@ def manifest_files(uri: Uri) -> tuple[AbstractFileSystem, list[ManifestFile]]:
 
     Files that somebody else keeps under `manifests/` are passed over.
     """
+    fs, files, _ = _all_files(uri)
+    return fs, files
+
+
+def _all_files(uri: Uri) -> tuple[AbstractFileSystem, list[ManifestFile], list[str]]:
+    """What `manifest_files` gives, and the paths of files that somebody else wrote under a manifest's name."""
     fs, folder = filesystem(join(uri, MANIFESTS))
+    ours: list[ManifestFile] = []
+    foreign: list[str] = []
     if not fs.isdir(folder):
-        return fs, []
-    files = [
+        return fs, ours, foreign
+    paths = [
         file
         for file in sorted(fs.ls(folder, detail=False))
         if fnmatchcase(posixpath.basename(file), "[!.]*.json")
     ]
-    # Not fs.cat, which would take a name with brackets for a pattern.
-    contents = fs.cat_ranges(files, None, None, on_error="raise")
-    read = [(path, *_classify(content)) for path, content in zip(files, contents, strict=True)]
-    return fs, [ManifestFile(path, manifest) for path, is_ours, manifest in read if is_ours]
+    for first in range(0, len(paths), _AT_ONCE):
+        some = paths[first : first + _AT_ONCE]
+        # Not fs.cat, which would take a name with brackets for a pattern. Remote files are read concurrently.
+        for path, content in zip(some, fs.cat_ranges(some, None, None, on_error="raise"), strict=True):
+            is_ours, manifest = _classify(content)
+            if is_ours:
+                ours.append(ManifestFile(path, manifest))
+            else:
+                foreign.append(path)
+    return fs, ours, foreign
+
+
+_AT_ONCE = 1024  # manifests whose text is in memory at the same time
 
 
 def _classify(content: bytes) -> tuple[bool, Manifest | None]:
@@ -110,13 +127,15 @@ def _damaged(path: str) -> InputError:
     )
 
 
-def committed_shards(uri: Uri) -> list[CommittedShard]:
+def committed_shards(uri: Uri, files: Sequence[ManifestFile] | None = None) -> list[CommittedShard]:
     """List the shards that the manifests in `uri/manifests/` name, by URI; `[]` when there are none.
+
+    `files`: what `manifest_files(uri)` gave, where they were read already.
 
     Raises InputError when a manifest is damaged.
     """
     shards = []
-    for file in manifest_files(uri)[1]:
+    for file in manifest_files(uri)[1] if files is None else files:
         if file.manifest is None:
             raise _damaged(file.path)
         shards += [
@@ -153,8 +172,18 @@ def read_manifests(output: str, *, skip_damaged: bool = False) -> dict[str, Mani
 
     A damaged one counts as none with `skip_damaged` (its unit is then written anew), else InputError is raised.
     """
+    return _by_unit(manifest_files(output)[1], skip_damaged)
+
+
+def read_own_and_foreign(output: str) -> tuple[dict[str, Manifest], set[str]]:
+    """What `read_manifests` gives without the damaged ones, and the names of units whose place a foreign file takes."""
+    _, ours, foreign = _all_files(output)
+    return _by_unit(ours, True), {posixpath.basename(path).removesuffix(".json") for path in foreign}
+
+
+def _by_unit(files: Sequence[ManifestFile], skip_damaged: bool) -> dict[str, Manifest]:
     manifests: dict[str, Manifest] = {}
-    for file in manifest_files(output)[1]:
+    for file in files:
         if file.manifest is not None and set(file.manifest) >= _NEEDED:
             manifests[file.unit] = file.manifest
         elif not skip_damaged:
@@ -163,12 +192,6 @@ def read_manifests(output: str, *, skip_damaged: bool = False) -> dict[str, Mani
 
 
 _NEEDED = {"version", "config_hash", "outputs", "funnel"}
-
-
-def foreign_manifest(output: str, name: str) -> bool:
-    """Whether the place of a unit's manifest is taken by a file of somebody else."""
-    fs, path = filesystem(manifest_uri(output, name))
-    return bool(fs.isfile(path)) and not _classify(fs.cat_file(path))[0]
 
 
 def check_same_config(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from braceexpand import braceexpand
 from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from data_filters.errors import InputError
 
@@ -21,6 +23,7 @@ MOST_NAMES = 10_000_000
 _RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)")
 _WILD = "*?["
 _ANY_DEPTH = "**"
+_ASKED_SINGLY = 16  # names of a folder that are looked up one by one before the folder is listed
 
 
 def is_pattern(path: str) -> bool:
@@ -43,8 +46,9 @@ def matches(fs: AbstractFileSystem, path: str) -> list[str]:
     if not tail:
         return [path]
     found: dict[str, None] = {}
+    there = _Existence(fs)
     for rest in _expanded(path, tail):
-        names = list(_walk(fs, head, rest.split("/")))
+        names = list(_walk(there, head, rest.split("/")))
         if not names and "{" in tail and not is_wild(rest):
             raise InputError(
                 f"{path} names {posixpath.join(head, rest)}, which does not exist; mend the range, or the missing file"
@@ -80,21 +84,48 @@ def _expanded(path: str, tail: str) -> Iterator[str]:
         ) from error
 
 
-def _walk(fs: AbstractFileSystem, folder: str, parts: list[str]) -> Iterator[str]:
+def can_list(fs: AbstractFileSystem) -> bool:
+    """Whether folders can be listed; a web server need not answer when it is asked for one."""
+    return "http" not in fs.protocol
+
+
+class _Existence:
+    """Whether paths exist: where many of one folder are asked for, by one listing rather than a request for each."""
+
+    def __init__(self, fs: AbstractFileSystem) -> None:
+        self.fs = fs
+        self._asked: Counter[str] = Counter()
+        self._listed: dict[str, set[str]] = {}
+
+    def has(self, path: str) -> bool:
+        """Whether the path exists."""
+        # The local listing names links that lead nowhere, and to look one up costs microseconds.
+        if can_list(self.fs) and not isinstance(self.fs, LocalFileSystem):
+            folder = posixpath.dirname(path)
+            self._asked[folder] += 1
+            if self._asked[folder] == _ASKED_SINGLY and self.fs.isdir(folder):
+                self._listed[folder] = {name.rstrip("/") for name in self.fs.ls(folder, detail=False)}
+            if path in self._listed.get(folder, ()):
+                return True
+        return bool(self.fs.exists(path))
+
+
+def _walk(there: _Existence, folder: str, parts: list[str]) -> Iterator[str]:
     """The paths below a folder that match one part of a pattern after the other."""
+    fs = there.fs
     part, rest = parts[0], parts[1:]
     path = posixpath.join(folder, part)
     if not is_wild(part) or fs.exists(path):
         found = [path]
     elif part == _ANY_DEPTH and rest:
-        yield from _walk(fs, folder, rest)
+        yield from _walk(there, folder, rest)
         found, rest = [name for name in _entries(fs, folder) if fs.isdir(name)], parts
     else:
         found = [name for name in _entries(fs, folder) if fnmatchcase(posixpath.basename(name), part)]
     for name in found:
         if rest:
-            yield from _walk(fs, name, rest)
-        elif fs.exists(name):
+            yield from _walk(there, name, rest)
+        elif there.has(name):
             yield name
 
 

@@ -1,19 +1,13 @@
-"""What can be checked without a cluster: an empty list starts no Ray, and what is set is set back."""
+"""What can be checked without a cluster: an empty list starts no Ray, and what a worker does with its row."""
 
 import json
-import logging
-import os
 
 import pytest
-import ray
-import ray.data
 
 from data_filters.errors import InputError
 from pipelines.common.causes import TaskFailed
-from pipelines.ray_tasks import ShardTask, for_each, quiet_data, raise_failure, running_ray
+from pipelines.ray_tasks import GroupTask, for_each, raise_failure
 from pipelines.shards.unit import Unit
-
-BARS = ("enable_progress_bars", "enable_operator_progress_bars", "enable_rich_progress_bars")
 
 
 def double(unit: Unit) -> dict[str, int]:
@@ -22,61 +16,35 @@ def double(unit: Unit) -> dict[str, int]:
 
 def test_no_units_start_no_ray(no_ray):
     assert for_each(double, [], 3, lambda unit, result: None) == []
+    assert for_each(double, [], 3, lambda unit, result: None, keep_results=False) is None
 
 
-def test_a_row_goes_in_and_text_comes_out():
-    row = ShardTask(double)({"name": "a", "uri": "s3://b/a.tar", "size": 2**40})
-    assert row["name"] == "a"
-    assert json.loads(row["result"]) == {"size": 2**41}
+def run_task(function, *units: Unit) -> list[dict[str, str]]:
+    fields = [[place, unit.name, unit.uri, unit.size] for place, unit in enumerate(units)]
+    return list(GroupTask(function, 0, 0)({"units": json.dumps(fields)}))
 
 
-def test_bars_and_logs_are_set_back_also_after_an_error():
-    context = ray.data.DataContext.get_current()
-    names = [name for name in BARS if hasattr(context, name)]
-    before = {name: getattr(context, name) for name in names}
-    level = logging.getLogger("ray.data").level
-
-    def fail_while_quiet() -> None:
-        with quiet_data(ray):
-            assert not any(getattr(context, name) for name in names)
-            assert logging.getLogger("ray.data").level == logging.WARNING
-            raise OSError("gone")
-
-    with pytest.raises(OSError, match="gone"):
-        fail_while_quiet()
-    assert {name: getattr(context, name) for name in names} == before
-    assert logging.getLogger("ray.data").level == level
+def test_a_row_goes_in_and_a_row_of_text_for_each_unit_comes_out():
+    # A name of bytes that are no UTF-8, as the operating system gives it.
+    rows = run_task(
+        lambda unit: {"name": unit.name}, Unit("a", "s3://b/a.tar", 2**40), Unit("\udcff", "/x", 1)
+    )
+    assert [json.loads(row["places"]) for row in rows] == [[0], [1]]
+    assert [json.loads(row["result"]) for row in rows] == [{"name": "a"}, {"name": "\udcff"}]
+    assert all(row["result"].isascii() for row in rows)
+    assert json.loads(run_task(double, Unit("a", "/a.tar", 2**40))[0]["result"]) == {"size": 2**41}
 
 
-@pytest.mark.parametrize("address", [None, "ray://head:10001"])
-def test_ray_is_started_here_unless_an_address_is_given_and_stopped_again(monkeypatch, address):
-    calls: list[tuple[str, dict[str, object]]] = []
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # another test may have started one
-    monkeypatch.setattr(ray, "init", lambda **options: calls.append(("init", options)))
-    monkeypatch.setattr(ray, "shutdown", lambda: calls.append(("shutdown", {})))
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    if address:
-        monkeypatch.setitem(os.environ, "RAY_ADDRESS", address)
+def test_an_error_ends_the_group():
+    def fails_at_b(unit: Unit) -> dict[str, str]:
+        if unit.name == "b":
+            raise InputError("b is wrong")
+        return {"name": unit.name}
 
-    def fail_while_running() -> None:
-        with running_ray(3) as running:
-            assert running is ray
-            raise OSError("gone")
-
-    with pytest.raises(OSError, match="gone"):
-        fail_while_running()
-    (first, options), (last, _) = calls
-    assert (first, last) == ("init", "shutdown")
-    assert options.get("address") == (None if address else "local")
-    assert options.get("num_cpus") == (None if address else 3)
-
-
-def test_a_ray_that_runs_is_used_and_left_running(monkeypatch):
-    monkeypatch.setattr(ray, "is_initialized", lambda: True)
-    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("started another"))
-    monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("stopped one that is not ours"))
-    with running_ray(1) as running:
-        assert running is ray
+    rows = run_task(fails_at_b, *(Unit(name, f"/{name}.tar", 1) for name in "abc"))
+    assert [bool(row["result"]) for row in rows] == [True, False]
+    with pytest.raises(InputError, match="^b is wrong\n"):
+        raise_failure(rows[1]["error"])
 
 
 def refused(unit: Unit) -> dict[str, int]:
@@ -95,7 +63,7 @@ def full(unit: Unit) -> dict[str, int]:
     ],
 )
 def test_an_error_of_a_worker_comes_back_as_data_with_its_traceback(function, kind, line):
-    row = ShardTask(function)({"name": "a", "uri": "/a.tar", "size": 1})
+    (row,) = run_task(function, Unit("a", "/a.tar", 1))
     with pytest.raises(kind, match=line) as raised:
         raise_failure(row["error"])
     assert "test_ray_tasks.py" in raised.value.__notes__[0]

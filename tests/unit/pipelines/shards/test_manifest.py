@@ -11,8 +11,8 @@ from pipelines.shards.manifest import (
     CommittedShard,
     check_same_config,
     committed_shards,
-    foreign_manifest,
     read_manifests,
+    read_own_and_foreign,
     write_manifest,
 )
 
@@ -69,6 +69,7 @@ def test_a_damaged_manifest_is_named_and_counts_as_none_where_it_is_written_anew
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "a.json").write_text(text)
     assert read_manifests(str(tmp_path), skip_damaged=True) == {}
+    assert read_own_and_foreign(str(tmp_path)) == ({}, set())
     for reader in (read_manifests, committed_shards):
         with pytest.raises(
             InputError, match=r"manifests/a\.json is damaged; run the command that made it again"
@@ -84,5 +85,4 @@ def test_files_of_somebody_else_are_passed_over(tmp_path, text):
     (tmp_path / "manifests" / "a.json").write_text(text)
     assert read_manifests(str(tmp_path)) == {}
     assert committed_shards(str(tmp_path)) == []
-    assert foreign_manifest(str(tmp_path), "a")
-    assert not foreign_manifest(str(tmp_path), "b")
+    assert read_own_and_foreign(str(tmp_path)) == ({}, {"a"})
