@@ -59,6 +59,8 @@ class SmallCorpus:
 
     def __post_init__(self) -> None:
         self._random = np.random.default_rng(self.seed)
+        mine = [rows for rows in self.population([]) if not rows.is_earlier]
+        self._may_be_dropped = {rank for rows in mine for rank in rows.ranks().tolist()}
 
     def population(self, columns: Sequence[str] | None = None) -> list[Rows]:
         """All shards' rows, earlier outputs first; `columns` of them, or all."""
@@ -110,11 +112,8 @@ class SmallCorpus:
 
     def _record(self, drops: pa.Table) -> None:
         assert drops.schema.equals(DROPS), drops.schema
-        allowed = {
-            rank for rows in self.population([]) if not rows.is_earlier for rank in rows.ranks().tolist()
-        }
         for rank, other, value in zip(*(drops[name].to_pylist() for name in DROPS.names), strict=True):
-            assert rank in allowed, f"rank {rank} may not be dropped"
+            assert rank in self._may_be_dropped, f"rank {rank} may not be dropped"
             before = self.drops.get(rank)
             if before is None or other < before[0]:
                 self.drops[rank] = (other, value)
