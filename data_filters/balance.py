@@ -1,9 +1,10 @@
 """Finds the entries of a list in captions, as MetaCLIP does, and throws the coins that balance them.
 
 Xu et al., Demystifying CLIP Data (2023), section 3 and algorithm 1. As in their released code, spaces are put around
-the caption and its marks (comma . ; : ? ! and backtick), and an entry matches, in the case in which it is written, where it stands
-between spaces. Two things are added, so that some entries match more often, none less: entries are spaced as captions
-are (`St. Louis` and `U.S.` could never match otherwise), and runs of white space are one space.
+the caption and its marks (full stop, comma, semicolon, colon, question and exclamation mark, backtick), and an entry
+matches, in the case in which it is written, where it stands between spaces. Two things are added, so that some entries
+match more often, none less: entries are spaced as captions are (`St. Louis` and `U.S.` could never match otherwise),
+and runs of white space are one space.
 """
 
 from __future__ import annotations
