@@ -63,8 +63,10 @@ def test_the_most_frequent_are_those_of_a_sort(
 
 def test_nothing_has_no_most_frequent() -> None:
     empty = sum_counts(pa.table({"key": pa.array([], pa.uint64()), "count": pa.array([], pa.int64())}))
-    hashes, counts = most_frequent(SmallPartitions([empty, empty]), 10)
-    assert (len(hashes), len(counts)) == (0, 0)
+    for tables in ([empty, empty], []):
+        hashes, counts = most_frequent(SmallPartitions(tables), 10)
+        assert (len(hashes), len(counts)) == (0, 0)
+        assert hashes.dtype == np.uint64
 
 
 def test_counts_above_32_bits_are_summed() -> None:
