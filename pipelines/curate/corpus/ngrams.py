@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from data_filters.ngrams import grams
 from pipelines.curate.corpus.columns import lists
 from pipelines.curate.corpus.corpus import Corpus, Partitions, Rows, Shared
 from pipelines.curate.corpus.dropped import dropped
-from pipelines.curate.corpus.nth_smallest import Counts, add, count, count_digits, nth_smallest
+from pipelines.curate.corpus.nth_smallest import Counts, added, count, count_digits, nth_smallest
 
 COLUMN = "word_hashes"
 GRAMS_AT_ONCE = 1 << 22
@@ -74,7 +73,7 @@ def most_frequent(counted: Partitions, number: int) -> tuple[Hashes, npt.NDArray
     Of equally frequent ones the smaller hashes are taken. Memory: 16 bytes for each, beside the pieces.
     """
     frequent, length = _frequent(counted, number)
-    pieces = 1
+    pieces = 1 if length else 0  # a corpus without a word may have no table at all
     while length > pieces * GRAMS_AT_ONCE:
         pieces *= 2
     hashes, counts = np.empty(length, dtype=np.uint64), np.empty(length, dtype=np.int64)
@@ -93,14 +92,14 @@ def most_frequent(counted: Partitions, number: int) -> tuple[Hashes, npt.NDArray
 
 def _frequent(counted: Partitions, number: int) -> tuple[Frequent, int]:
     """Which n-grams are the most frequent, and how many these are."""
-    values, grams_of_count = reduce(add, counted.map(_count_counts))
+    values, grams_of_count = added(counted.map(_count_counts))
     at_least = np.cumsum(grams_of_count[::-1])[::-1]  # n-grams with this count or a higher one
     if not len(values) or at_least[0] <= number:
         return Frequent(0, 0), int(at_least[0]) if len(values) else 0
     place = int(np.flatnonzero(at_least >= number)[-1])
     floor, above = int(values[place]), int(at_least[place] - grams_of_count[place])
     last = nth_smallest(
-        lambda prefix, digit: reduce(add, counted.map(_TiedDigits(floor, prefix, digit))),
+        lambda prefix, digit: added(counted.map(_TiedDigits(floor, prefix, digit))),
         lambda _: number - above,
     )
     assert last is not None

@@ -6,7 +6,8 @@ it; so an answer takes four rounds, and what travels is at most 65,536 counts fr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,11 @@ class Place(NamedTuple):
 def count(values: npt.NDArray[np.int64]) -> Counts:
     """Count each of some values, in any order."""
     return Counts(*np.unique(values, return_counts=True))
+
+
+def added(parts: Iterable[Counts]) -> Counts:
+    """Add up the counts of all parts, of which there may be none."""
+    return reduce(add, parts, Counts(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)))
 
 
 def add(first: Counts, second: Counts) -> Counts:

@@ -85,6 +85,6 @@ def descending_keys(scores: npt.NDArray[np.float64]) -> Hashes:
     The bits of float64, as integers, are ordered as its values are once those of negative numbers are inverted and the
     sign bit of all others is set.
     """
-    bits = (scores + 0.0).view(np.uint64)  # -0.0 becomes 0.0, its equal
+    bits = np.where(scores == 0, 0.0, scores).view(np.uint64)  # -0.0 becomes 0.0, its equal
     ascending = np.where(bits & _SIGN, ~bits, bits | _SIGN)
     return np.where(np.isnan(scores), ~np.uint64(0), ~ascending)
