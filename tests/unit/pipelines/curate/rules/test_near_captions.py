@@ -1,6 +1,7 @@
 """Near captions against all pairs of Python sets of words."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +42,7 @@ def table(rule: NearCaptions, rows: Sequence[str]) -> pa.Table:
 
 def split(rule: NearCaptions, rows: list[str], cuts: Sequence[int]) -> list[pa.Table]:
     ends = [0, *cuts, len(rows)]
-    return [table(rule, rows[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [table(rule, rows[a:b]) for a, b in pairwise(ends)]
 
 
 def places(corpus: NearCorpus) -> dict[int, tuple[int, float]]:

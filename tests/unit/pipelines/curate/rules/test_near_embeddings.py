@@ -1,6 +1,7 @@
 """Near embeddings against all products of the pairs of a cell."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +26,7 @@ def shards(vectors: np.ndarray, missing: set[int], cuts: Sequence[int]) -> list[
     rows = [None if row in missing else vector.tolist() for row, vector in enumerate(vectors)]
     ends = [0, *cuts, len(rows)]
     kind = pa.list_(pa.float32(), DIM)
-    return [
-        pa.table({"embedding": pa.array(rows[a:b], kind)}) for a, b in zip(ends[:-1], ends[1:], strict=True)
-    ]
+    return [pa.table({"embedding": pa.array(rows[a:b], kind)}) for a, b in pairwise(ends)]
 
 
 def places(corpus: NearCorpus) -> dict[int, tuple[int, float]]:

@@ -1,6 +1,7 @@
 """Near images against all pairs of unpacked bits."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,7 @@ def table(bits: Bits, quality: Sequence[float | None]) -> pa.Table:
 
 def shards(bits: Bits, quality: Sequence[float | None], cuts: Sequence[int]) -> list[pa.Table]:
     ends = [0, *cuts, len(bits)]
-    return [table(bits[a:b], quality[a:b]) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [table(bits[a:b], quality[a:b]) for a, b in pairwise(ends)]
 
 
 def places(corpus: NearCorpus) -> dict[int, tuple[int, float]]:
