@@ -39,7 +39,7 @@ class NearCaptions(CorpusRule):
         description="words in common over words of both (0 to 1); the later pair is dropped at this or above",
     )
     rows: int = Field(
-        5, ge=1, le=32, description="MinHash values of a band; more: fewer candidates, more bands"
+        6, ge=1, le=32, description="MinHash values of a band; more: fewer candidates, more bands"
     )
     min_recall: float = Field(
         0.95,

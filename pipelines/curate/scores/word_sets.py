@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from data_filters.duplicates import word_set
+from data_filters.duplicates import word_sets
 from data_filters.facts import Facts
 
 WORD_SET = "word_set"
-"""list<uint64>, ascending: see `data_filters.duplicates.word_set`."""
+"""list<uint64>, ascending: see `data_filters.duplicates.word_sets`."""
 
 
 @dataclass
@@ -32,8 +32,6 @@ class WordSets:
 
     def measure(self, pairs: Sequence[Facts]) -> pa.RecordBatch:
         """The word set of each pair's caption."""
-        sets = [word_set(pair.caption) for pair in pairs]
-        ends = np.cumsum([0, *map(len, sets)]).astype(np.int32)
-        flat = np.concatenate(sets) if sets else np.zeros(0, np.uint64)
-        column = pa.ListArray.from_arrays(pa.array(ends), pa.array(flat))
+        hashes, ends = word_sets(pair.caption for pair in pairs)
+        column = pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), pa.array(hashes))
         return pa.RecordBatch.from_arrays([column], schema=self.schema())

@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import xxhash
 
-from data_filters.duplicates import word_set, words
+from data_filters.duplicates import word_set, word_sets, words
 
 
 @pytest.mark.parametrize(
@@ -14,6 +16,7 @@ from data_filters.duplicates import word_set, words
         ("  ... !?", []),
         ("snake_case x-ray", ["snake_case", "x", "ray"]),
         ("東京 tower", ["東", "京", "tower"]),
+        ("x東京tower—café ２", ["x", "東", "京", "tower", "café", "2"]),
         ("Łódź", ["łódź"]),
     ],
 )
@@ -32,3 +35,17 @@ def test_punctuation_case_and_order_do_not_change_a_set() -> None:
 
 def test_a_lone_surrogate_of_json_has_a_hash() -> None:
     assert len(word_set("a \ud800b")) >= 1
+
+
+def test_sets_of_many_captions_stand_one_after_another() -> None:
+    captions = ["b a", "", "a dog, a cat", "..."]
+    hashes, ends = word_sets(captions)
+    assert ends.tolist() == [0, 2, 2, 5, 5]
+    assert [hashes[a:b].tolist() for a, b in pairwise(ends)] == [
+        word_set(caption).tolist() for caption in captions
+    ]
+
+
+def test_no_captions_have_no_words() -> None:
+    hashes, ends = word_sets([])
+    assert (hashes.dtype, len(hashes), ends.tolist()) == (np.uint64, 0, [0])

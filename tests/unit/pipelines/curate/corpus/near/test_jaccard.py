@@ -9,7 +9,9 @@ def corpus(count: int, largest: int, seed: int) -> tuple[list[set[int]], WordSet
     rng = np.random.default_rng(seed)
     vocabulary = rng.integers(0, 2**64, 60, dtype=np.uint64)
     vocabulary[:20] = vocabulary[:20] << np.uint64(6)
-    sets = [set(rng.choice(vocabulary, rng.integers(1, largest), replace=False).tolist()) for _ in range(count)]
+    sets = [
+        set(rng.choice(vocabulary, rng.integers(1, largest), replace=False).tolist()) for _ in range(count)
+    ]
     ends = np.cumsum([0, *map(len, sets)])
     return sets, WordSets(np.array([word for one in sets for word in one], dtype=np.uint64), ends)
 
@@ -19,7 +21,9 @@ def test_similarities_equal_those_of_python_sets(limit: float, largest: int) -> 
     sets, packed = corpus(150, largest, largest)
     later, earlier = (places.ravel() for places in np.meshgrid(np.arange(150), np.arange(150)))
     hit, value = SimilarSets(packed, limit)(later, earlier)
-    exact = np.array([len(sets[a] & sets[b]) / len(sets[a] | sets[b]) for a, b in zip(later, earlier, strict=True)])
+    exact = np.array(
+        [len(sets[a] & sets[b]) / len(sets[a] | sets[b]) for a, b in zip(later, earlier, strict=True)]
+    )
     assert np.array_equal(hit, exact >= limit)
     assert np.array_equal(value[hit], exact[hit])
     assert hit.sum() >= 150
