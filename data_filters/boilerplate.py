@@ -13,9 +13,9 @@ PHRASES = (
     "open media in modal", "image not available", "image unavailable", "no image available", "no photo available",
     "photo not available", "picture not available", "image coming soon", "photo coming soon", "image may contain",
     "thumbnail for", "placeholder image", "default image", "powered by wordpress", "all rights reserved",
-    "add to cart", "add to wishlist", "add to basket", "out of stock", "free shipping", "read more", "share on facebook",
-    "share this", "follow us on", "sign up for", "subscribe to our", "enable javascript", "cookie policy",
-    "privacy policy", "terms of service", "skip to content", "back to top",
+    "add to cart", "add to wishlist", "add to basket", "out of stock", "free shipping", "read more",
+    "share on facebook", "share this", "follow us on", "sign up for", "subscribe to our", "enable javascript",
+    "cookie policy", "privacy policy", "terms of service", "skip to content", "back to top",
     "= image", "= images", "= photo", "= picture", "= logo", "= icon", "= banner", "= avatar", "= thumbnail",
     "= screenshot", "= profile picture", "= profile photo", "= featured image", "= header image",
     "= background image", "= product image", "= untitled", "= no caption", "= image for", "= picture of",
@@ -33,7 +33,9 @@ def parse_phrases(text: str, where: str) -> tuple[str, ...]:
     lines = [line.strip() for line in text.splitlines()]
     entries = tuple(line for line in lines if line and not line.startswith("#"))
     if not entries:
-        raise InputError(f"{where} has no phrase; write one a line, or leave `file` out to use the shipped list")
+        raise InputError(
+            f"{where} has no phrase; write one a line, or leave `file` out to use the shipped list"
+        )
     for entry in entries:
         if not normal(entry.removeprefix("=")):
             raise InputError(f"{where} has the entry {entry!r}, which has no text; write a phrase behind it")

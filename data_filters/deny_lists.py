@@ -32,7 +32,9 @@ class DigestSet:
         inside = first < len(self.heads)
         candidates = np.flatnonzero(inside)[self.heads[first[inside]] == heads[inside]]
         last = np.searchsorted(self.heads, heads[candidates], side="right")
-        for row, start, stop in zip(candidates.tolist(), first[candidates].tolist(), last.tolist(), strict=True):
+        for row, start, stop in zip(
+            candidates.tolist(), first[candidates].tolist(), last.tolist(), strict=True
+        ):
             found[row] = bool((self.rows[start:stop] == digests[row]).all(axis=1).any())
         return found
 

@@ -60,7 +60,7 @@ def value_of(found: object) -> Value:
         return _integer(found)
     if isinstance(found, float):
         return Value(fault="NaN") if math.isnan(found) else Value(repr(found), found)
-    kind = {list: "a list", dict: "an object"}.get(type(found), f"a {type(found).__name__}")
+    kind = "a list" if isinstance(found, list) else "an object"  # JSON holds nothing else
     return Value(fault=f"{kind}, neither text nor number")
 
 

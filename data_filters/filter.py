@@ -42,7 +42,9 @@ class Limit:
 
     def __post_init__(self) -> None:
         if self.default is None and self.number is None:
-            raise ValueError(f"the limit {self.key} has neither a default nor a type; give number=int or float")
+            raise ValueError(
+                f"the limit {self.key} has neither a default nor a type; give number=int or float"
+            )
 
     @property
     def number_type(self) -> type[int] | type[float]:
@@ -89,9 +91,7 @@ class Filter:
     def keeps(self, value: float, limit: float) -> bool: ...
     @overload
     def keeps(self, value: npt.NDArray[np.float64], limit: float) -> npt.NDArray[np.bool_]: ...
-    def keeps(
-        self, value: float | npt.NDArray[np.float64], limit: float
-    ) -> bool | npt.NDArray[np.bool_]:
+    def keeps(self, value: float | npt.NDArray[np.float64], limit: float) -> bool | npt.NDArray[np.bool_]:
         """Whether a score passes a value of the limit, or each of an array of scores; NaN never does."""
         if self.above is not None:
             return value > limit

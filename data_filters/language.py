@@ -69,22 +69,31 @@ class FastText:
         try:
             self._model: Any = fasttext.load_model(path)
             labels, _ = self._model.predict("english")
-        except Exception as error:  # what its C++ raises: ValueError, RuntimeError, MemoryError on a wrong size
+        except (
+            Exception
+        ) as error:  # what its C++ raises: ValueError, RuntimeError, MemoryError on a wrong size
             cause = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"model is {path}, which fastText cannot read ({cause}); give a model of languages") from error
+            raise InputError(
+                f"model is {path}, which fastText cannot read ({cause}); give a model of languages"
+            ) from error
         if not labels or not labels[0].startswith(_LABEL):
-            raise InputError(f"model is {path}, which names no language; give a supervised model such as lid.176.ftz")
+            raise InputError(
+                f"model is {path}, which names no language; give a supervised model such as lid.176.ftz"
+            )
 
     def __call__(self, captions: Sequence[str]) -> tuple[list[str | None], list[float]]:
         codes: list[str | None] = []
         shares: list[float] = []
         for caption in captions:  # one by one: some versions of the package predict no lists
             line = caption.lower().replace("\n", " ")
-            # For a line without a word fastText answers with what it knows of none: `en`, 0.12.
-            labels, found = self._model.predict(line) if line.strip() else ((), ())
-            codes.append(labels[0].removeprefix(_LABEL) if labels else None)
-            # The softmax of a compressed model may exceed 1 by rounding.
-            shares.append(min(float(found[0]), 1.0) if labels else math.nan)
+            if line.strip():
+                labels, found = self._model.predict(line)
+                codes.append(labels[0].removeprefix(_LABEL) if labels else None)
+                # The softmax of a compressed model may exceed 1 by rounding.
+                shares.append(min(float(found[0]), 1.0) if labels else math.nan)
+            else:  # fastText answers with what it knows of none: `en`, 0.12
+                codes.append(None)
+                shares.append(math.nan)
         return codes, shares
 
     def languages(self) -> frozenset[str]:
@@ -105,7 +114,9 @@ class LangId:
             self._model: Any = module.LanguageIdentifier.from_modelpath(path, norm_probs=True)
         except Exception as error:
             cause = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"model is {path}, which py3langid cannot read ({cause}); give another") from error
+            raise InputError(
+                f"model is {path}, which py3langid cannot read ({cause}); give another"
+            ) from error
 
     def __call__(self, captions: Sequence[str]) -> tuple[list[str | None], list[float]]:
         codes: list[str | None] = []

@@ -49,9 +49,9 @@ def tiff_header(data: bytes) -> Container:
         for entry in range(at, at + step * min(count, _MOST_TAGS), step):
             tag, kind = struct.unpack_from(order + "HH", data, entry)
             if tag in (_WIDTH, _HEIGHT, _ORIENTATION) and kind in _TIFF_TYPES:
-                values[tag] = struct.unpack_from(
-                    order + _TIFF_TYPES[kind], data, entry + (12 if big else 8)
-                )[0]
+                values[tag] = struct.unpack_from(order + _TIFF_TYPES[kind], data, entry + (12 if big else 8))[
+                    0
+                ]
     except struct.error as error:
         raise BrokenSample("broken_image", f"tiff header: {error}") from error
     orientation = values.get(_ORIENTATION, 1)

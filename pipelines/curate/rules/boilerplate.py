@@ -26,7 +26,7 @@ class BoilerplateRule(PairRule):
     kind: Literal["boilerplate"] = "boilerplate"
     file: str | None = Field(
         None,
-        description="URI of a list of one's own, a phrase a line, `= phrase` for a whole caption; null: the one shipped",
+        description="URI of your own list: a phrase a line, `= phrase` for a whole caption; null: the shipped one",
     )
 
     def check(self) -> None:
@@ -40,9 +40,13 @@ class BoilerplateRule(PairRule):
         try:
             text = fs.cat_file(path).decode("utf-8-sig")
         except OSError as error:
-            raise InputError(f"file is {self.file}, which cannot be read ({error}); give a list of phrases") from error
+            raise InputError(
+                f"file is {self.file}, which cannot be read ({error}); give a list of phrases"
+            ) from error
         except UnicodeDecodeError as error:
-            raise InputError(f"file is {self.file}, which is no UTF-8 (byte {error.start}); save it as UTF-8") from error
+            raise InputError(
+                f"file is {self.file}, which is no UTF-8 (byte {error.start}); save it as UTF-8"
+            ) from error
         return parse_phrases(text, self.file)
 
     def groups(self) -> Sequence[Group]:

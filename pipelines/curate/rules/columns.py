@@ -20,9 +20,7 @@ def booleans(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.fill_null(column, False), dtype=np.bool_)
 
 
-def of_distinct(
-    column: pa.ChunkedArray, judge: Callable[[str], bool]
-) -> npt.NDArray[np.bool_]:
+def of_distinct(column: pa.ChunkedArray, judge: Callable[[str], bool]) -> npt.NDArray[np.bool_]:
     """`judge` of each text of a column, called once for each distinct one; False where it is null."""
     whole = column.combine_chunks()
     coded = (whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole).dictionary_encode()

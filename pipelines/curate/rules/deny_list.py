@@ -35,21 +35,25 @@ class DenyListRule(PairRule):
     """Whether pairs that fail may be shown in no report and no example."""
 
     kind: Literal["deny_list"] = "deny_list"
-    of: Of = Field(description="what the list holds: xxh3, sha256 or md5 of the image's bytes, url, or domain")
+    of: Of = Field(
+        description="what the list holds: xxh3, sha256 or md5 of the image's bytes, url, or domain"
+    )
     files: tuple[str, ...] = Field(
         min_length=1,
         description="URIs of the lists: text with an entry a line, or .parquet with a column hash, url or domain",
     )
-    field: str = Field("url", min_length=1, description="field of KEY.json with the URL, for lists of url and domain")
+    field: str = Field(
+        "url", min_length=1, description="field of KEY.json with the URL, for lists of url and domain"
+    )
     missing: Literal["keep", "drop"] = Field(
         "drop", description="what happens to a pair without that field, for lists of url and domain"
     )
 
     def check(self) -> None:
-        """Read the lists anew. Raises InputError when one cannot be read, is empty, or holds a line that is no entry."""
+        """Read the lists anew. Raises InputError when one cannot be read, is empty, or holds what is no entry."""
         _LISTS[self.of, self.files] = read_lists(self.of, self.files)
 
-    def list(self) -> DenyList:
+    def deny_list(self) -> DenyList:
         """The list, read once in a process. Raises InputError as `check` does."""
         if (self.of, self.files) not in _LISTS:
             self.check()
@@ -57,20 +61,22 @@ class DenyListRule(PairRule):
 
     def sources(self) -> Sequence[dict[str, str | int]]:
         """Path, sha256 and number of entries of every file, for the data set's record."""
-        return [source.as_json() for source in self.list().sources]
+        return [source.as_json() for source in self.deny_list().sources]
 
     def groups(self) -> Sequence[Group]:
-        if self.of == "xxh3":
-            return ()
-        if self.of in ("url", "domain"):
-            return (self._field(),)
-        return (DigestScores(self.of),)
+        if self.of == "sha256" or self.of == "md5":
+            return (DigestScores(self.of),)
+        return () if self.of == "xxh3" else (self._field(),)
 
     def words(self) -> str:
         return f"keeps: {self.limit()}"
 
     def limit(self) -> str:
-        what = f"{self.of} of the image" if self.of in ("xxh3", "sha256", "md5") else f"{self.of} in {self.field}"
+        what = (
+            f"{self.of} of the image"
+            if self.of in ("xxh3", "sha256", "md5")
+            else f"{self.of} in {self.field}"
+        )
         return f"{what} on no list of {', '.join(self.files)}"
 
     def columns(self) -> Sequence[str]:
@@ -79,7 +85,7 @@ class DenyListRule(PairRule):
         return ("image_hash" if self.of == "xxh3" else f"image_{self.of}",)
 
     def fails(self, table: pa.Table) -> npt.NDArray[np.bool_]:
-        entries = self.list().entries
+        entries = self.deny_list().entries
         if self.of in ("xxh3", "sha256", "md5"):
             column = table[self.columns()[0]]
             known = ~booleans(pc.is_null(column))
@@ -107,7 +113,10 @@ class DenyListRule(PairRule):
             return [None if value is None else value.hex() for value in table[self.columns()[0]].to_pylist()]
         text, _, fault = (table[name].to_pylist() for name in self.columns())
         show = (lambda url: url_digest(url.strip()).hex()) if self.of == "url" else str
-        return [why or ("missing" if value is None else show(value)) for value, why in zip(text, fault, strict=True)]
+        return [
+            why or ("missing" if value is None else show(value))
+            for value, why in zip(text, fault, strict=True)
+        ]
 
     def _field(self) -> FieldScores:
         return FieldScores(self.field, host=self.of == "domain")

@@ -26,11 +26,17 @@ class FieldRule(PairRule):
     """
 
     kind: Literal["field"] = "field"
-    field: str = Field(min_length=1, description="name of the field; with points for a field of an object (`a.b`)")
+    field: str = Field(
+        min_length=1, description="name of the field; with points for a field of an object (`a.b`)"
+    )
     allow: tuple[str, ...] | None = Field(None, description="values that are kept, as they stand; null: all")
     deny: tuple[str, ...] = Field((), description="values that are dropped, as they stand")
-    at_least: float | None = Field(None, allow_inf_nan=False, description="a pair is dropped when below this number")
-    at_most: float | None = Field(None, allow_inf_nan=False, description="a pair is dropped when above this number")
+    at_least: float | None = Field(
+        None, allow_inf_nan=False, description="a pair is dropped when below this number"
+    )
+    at_most: float | None = Field(
+        None, allow_inf_nan=False, description="a pair is dropped when above this number"
+    )
     domain: bool = Field(
         False, description="compare the host of the URL in the field: `a.example.com` matches `example.com`"
     )
@@ -111,7 +117,9 @@ class FieldRule(PairRule):
     def values(self, table: pa.Table) -> list[Any]:
         """What was compared: the value, the host, the fault, or `missing`."""
         text, _, fault = (table[name].to_pylist() for name in self.columns())
-        return [why or ("missing" if value is None else value) for value, why in zip(text, fault, strict=True)]
+        return [
+            why or ("missing" if value is None else value) for value, why in zip(text, fault, strict=True)
+        ]
 
 
 def domain_of_entry(entry: str) -> str:

@@ -22,7 +22,9 @@ class FormatsRule(PairRule):
 
     kind: Literal["formats"] = "formats"
     allow: tuple[Format, ...] = Field(
-        ("jpeg", "png", "webp"), min_length=1, description="formats that are kept, whatever the files are named"
+        ("jpeg", "png", "webp"),
+        min_length=1,
+        description="formats that are kept, whatever the files are named",
     )
 
     def words(self) -> str:

@@ -31,7 +31,8 @@ class LanguageRule(PairRule):
 
     kind: Literal["language"] = "language"
     method: Literal["fasttext", "py3langid"] = Field(
-        "fasttext", description="fastText's lid.176.ftz, or py3langid (the extra langid); their probabilities differ"
+        "fasttext",
+        description="fastText's lid.176.ftz, or py3langid (the extra langid); their probabilities differ",
     )
     allow: tuple[Code, ...] = Field(
         ("en",), min_length=1, description="codes of the languages that are kept, ISO 639-1, else 639-3"
@@ -40,7 +41,8 @@ class LanguageRule(PairRule):
         0.2, ge=0, le=1, description="probability of the language, 0 to 1; a pair is dropped when below this"
     )
     model: str | None = Field(
-        None, description="local file of another model of the method, readable on every machine; null: the one shipped"
+        None,
+        description="local file of another model of the method, readable on every machine; null: the one shipped",
     )
 
     def check(self) -> None:

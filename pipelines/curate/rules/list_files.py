@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import BinaryIO, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,8 +47,8 @@ class DenyList:
 def read_lists(of: Of, files: tuple[str, ...]) -> DenyList:
     """Read the files of a list.
 
-    A name that ends in `.parquet` is read as Parquet with a column `hash` (hex digits, or bytes), `url` or `domain`; any
-    other as UTF-8 text with an entry a line, where empty lines and lines that begin with `#` are left out.
+    A name that ends in `.parquet` is read as Parquet with a column `hash` (hex digits, or bytes), `url` or
+    `domain`; any other as UTF-8 text with an entry a line, without empty lines and those that begin with `#`.
 
     Raises InputError, in one line, for a file that cannot be read, holds no entry, or holds a line that is none.
     """
@@ -63,7 +63,9 @@ def read_lists(of: Of, files: tuple[str, ...]) -> DenyList:
                 digest = read(file, of, path, data)
         except (OSError, pa.ArrowException) as error:
             cause = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"deny list {path} cannot be read ({cause}); give a text or Parquet file") from error
+            raise InputError(
+                f"deny list {path} cannot be read ({cause}); give a text or Parquet file"
+            ) from error
         count = (len(data) - before) // WIDTHS[of]
         if not count:
             raise InputError(f"deny list {path} holds no entry; fill it, or leave it out of `files`")
@@ -76,7 +78,8 @@ def url_digest(url: str) -> bytes:
     return xxhash.xxh3_128_digest(url.encode("utf-8"))
 
 
-def _text(file: BinaryIO, of: Of, path: str, data: bytearray) -> str:
+# Any: what fsspec opens.
+def _text(file: Any, of: Of, path: str, data: bytearray) -> str:
     """Append the digests of a text file's entries to `data`; returns the file's sha256."""
     digest, entry_of = hashlib.sha256(), _ENTRY[of]
     for number, line in enumerate(file, start=1):
@@ -86,11 +89,13 @@ def _text(file: BinaryIO, of: Of, path: str, data: bytearray) -> str:
             if entry and not entry.startswith("#"):
                 data += entry_of(entry)
         except ValueError as error:  # UnicodeDecodeError among them
-            raise _malformed(path, f"line {number}", line[:80].decode("utf-8", "replace").strip(), of) from error
+            raise _malformed(
+                path, f"line {number}", line[:80].decode("utf-8", "replace").strip(), of
+            ) from error
     return digest.hexdigest()
 
 
-def _parquet(file: BinaryIO, of: Of, path: str, data: bytearray) -> str:
+def _parquet(file: Any, of: Of, path: str, data: bytearray) -> str:
     """As `_text`, of a Parquet file."""
     digest, column, width = hashlib.file_digest(file, "sha256").hexdigest(), _COLUMNS[of], WIDTHS[of]
     file.seek(0)
@@ -100,9 +105,7 @@ def _parquet(file: BinaryIO, of: Of, path: str, data: bytearray) -> str:
             f"deny list {path} has the columns {', '.join(table.schema_arrow.names)}; a list of {of} is read from "
             f"`{column}`; rename it"
         )
-    number = 0
-    for value in _values(table, column):
-        number += 1
+    for number, value in enumerate(_values(table, column), start=1):
         try:
             if isinstance(value, bytes) and column == "hash":
                 if len(value) != width:
@@ -123,7 +126,9 @@ def _values(table: pq.ParquetFile, column: str) -> Iterator[object]:
 
 
 def _malformed(path: str, place: str, found: str, of: Of) -> InputError:
-    expected = {"url": "a URL", "domain": "a domain such as example.com"}.get(of, f"{2 * WIDTHS[of]} hex digits")
+    expected = {"url": "a URL", "domain": "a domain such as example.com"}.get(
+        of, f"{2 * WIDTHS[of]} hex digits"
+    )
     return InputError(
         f"deny list {path}, {place}: {found!r} is no {of}; expected {expected}; mend or remove it"
     )

@@ -33,7 +33,5 @@ class DigestScores:
 
     def measure(self, pairs: Sequence[Facts]) -> pa.RecordBatch:
         # MD5 names known files here and protects nothing.
-        digests = [
-            hashlib.new(self.algorithm, pair.data, usedforsecurity=False).digest() for pair in pairs
-        ]
+        digests = [hashlib.new(self.algorithm, pair.data, usedforsecurity=False).digest() for pair in pairs]
         return pa.record_batch([pa.array(digests, pa.binary(DIGEST_BYTES[self.algorithm]))], self.schema())
