@@ -61,6 +61,10 @@ def model_path(method: str, model: str | None = None) -> str:
     return path
 
 
+def _line(caption: str) -> str:
+    return caption.lower().replace("\n", " ")
+
+
 class FastText:
     """A fastText model of languages, whose labels are `__label__CODE`. Raises InputError when it cannot be read."""
 
@@ -85,7 +89,7 @@ class FastText:
         codes: list[str | None] = []
         shares: list[float] = []
         for caption in captions:  # one by one: some versions of the package predict no lists
-            line = caption.lower().replace("\n", " ")
+            line = _line(caption)
             if line.strip():
                 labels, found = self._model.predict(line)
                 codes.append(labels[0].removeprefix(_LABEL) if labels else None)
@@ -122,7 +126,7 @@ class LangId:
         codes: list[str | None] = []
         shares: list[float] = []
         for caption in captions:
-            code, share = self._model.classify(caption.lower()) if caption.strip() else (None, math.nan)
+            code, share = self._model.classify(_line(caption)) if caption.strip() else (None, math.nan)
             codes.append(code)
             shares.append(float(share))
         return codes, shares

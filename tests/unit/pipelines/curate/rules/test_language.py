@@ -65,7 +65,7 @@ def test_it_is_checked_before_a_run(tmp_path):
 
 
 def test_icon_world_captions():
-    """A hundred captions that a person would call English, and one in each of the other languages."""
+    """Captions that a person would call English, and those that the icon world plants as foreign."""
     import numpy as np
 
     from pipelines.icon_world.foreign import foreign_caption
