@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,8 +14,9 @@ from pydantic import Field
 
 from data_filters.deny_lists import as_rows
 from data_filters.fields import parents
+from pipelines.common.causes import RunFailed
 from pipelines.curate.rules.columns import booleans, of_distinct
-from pipelines.curate.rules.list_files import WIDTHS, DenyList, Of, read_lists, url_digest
+from pipelines.curate.rules.list_files import WIDTHS, DenyList, Of, Source, read_lists, url_digest
 from pipelines.curate.rules.rule import PairRule
 from pipelines.curate.scores.digests import DigestScores
 from pipelines.curate.scores.fields import FieldScores
@@ -51,13 +53,28 @@ class DenyListRule(PairRule):
 
     def check(self) -> None:
         """Read the lists anew. Raises InputError when one cannot be read, is empty, or holds what is no entry."""
-        _LISTS[self.of, self.files] = read_lists(self.of, self.files)
+        self.__dict__.pop("recorded", None)
+        _LISTS.pop((self.of, self.files), None)
+        self.deny_list()
+
+    @cached_property
+    def recorded(self) -> tuple[Source, ...]:
+        """The files as this rule has first read them; pickled with it, so that workers notice a changed one."""
+        return _load(self.of, self.files).sources
 
     def deny_list(self) -> DenyList:
-        """The list, read once in a process. Raises InputError as `check` does."""
-        if (self.of, self.files) not in _LISTS:
-            self.check()
-        return _LISTS[self.of, self.files]
+        """The list, read once in a process.
+
+        Raises InputError as `check` does, and RunFailed when a file has changed since the rule was checked.
+        """
+        found = _load(self.of, self.files)
+        for then, now in zip(self.recorded, found.sources, strict=True):
+            if then != now:
+                raise RunFailed(
+                    f"deny list {now.path} has changed during the run (sha256 {then.sha256[:12]}, now "
+                    f"{now.sha256[:12]}); start the run again"
+                )
+        return found
 
     def sources(self) -> Sequence[dict[str, str | int]]:
         """Path, sha256 and number of entries of every file, for the data set's record."""
@@ -120,3 +137,9 @@ class DenyListRule(PairRule):
 
     def _field(self) -> FieldScores:
         return FieldScores(self.field, host=self.of == "domain")
+
+
+def _load(of: Of, files: tuple[str, ...]) -> DenyList:
+    if (of, files) not in _LISTS:
+        _LISTS[of, files] = read_lists(of, files)
+    return _LISTS[of, files]

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from data_filters import Facts
 from data_filters.errors import InputError
 from data_filters.image import ImageHeader
+from pipelines.common.causes import RunFailed
 from pipelines.curate.rules.deny_list import DenyListRule
 
 IMAGES = [f"image {number}".encode() for number in range(40)]
@@ -78,6 +79,21 @@ def test_sources_say_which_files_were_read_and_check_reads_them_anew(tmp_path):
     path.write_text("")
     with pytest.raises(InputError, match="holds no entry"):
         rule.check()
+
+
+def test_a_worker_that_reads_another_list_than_was_checked_says_so(tmp_path):
+    path = tmp_path / "list"
+    path.write_text("00" * 16)
+    rule = DenyListRule(of="md5", files=(str(path),))
+    rule.check()
+    assert rule == DenyListRule(of="md5", files=(str(path),))
+    sent = pickle.loads(pickle.dumps(rule))
+    path.write_text("11" * 16)
+    DenyListRule(
+        of="md5", files=(str(path),)
+    ).check()  # this process holds the new list, as a new worker would
+    with pytest.raises(RunFailed, match=r"list has changed during the run \(sha256"):
+        sent.sources()
 
 
 def test_what_it_names_may_not_be_shown():
