@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from data_filters.addresses import FILE_NAMES, URLS
 from data_filters.errors import InputError
 from data_filters.filter import Facts, Filter
 from data_filters.image import (
@@ -22,12 +23,10 @@ from data_filters.image import (
 from data_filters.text import (
     FEW_CHARACTERS,
     FEW_WORDS,
-    FILE_NAMES,
     LOW_LETTER_SHARE,
     MANY_CHARACTERS,
     MANY_WORDS,
     REPETITION,
-    URLS,
 )
 from data_filters.verdict import Drop, Keep, Verdict
 

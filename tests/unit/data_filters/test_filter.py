@@ -1,5 +1,8 @@
 """A filter has one limit; the comparison and its words follow from which of the three it is."""
 
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +43,23 @@ def test_a_rule_names_its_quantity_and_may_have_no_unit():
 def test_not_one_limit_is_refused(limits):
     with pytest.raises(ValueError, match=f"has {len(limits)} limits; give above, at_least or at_most"):
         Filter("apples", measure, **limits)
+
+
+@pytest.mark.parametrize("side", ["above", "at_least", "at_most"])
+def test_an_array_is_judged_as_its_numbers_are_and_nan_never_passes(side):
+    chosen = Filter("apples", measure, **{side: LIMIT})
+    values = np.array([3, 4.99, 5, 5.01, 7, np.nan, np.inf, -np.inf])
+    kept = chosen.keeps(values, 5)
+    assert kept.dtype == np.bool_
+    assert kept.tolist() == [chosen.keeps(value, 5) for value in values.tolist()]
+    assert not chosen.keeps(math.nan, 5)
+
+
+def test_a_limit_without_a_default_has_a_type():
+    assert Limit("edge", None, "", "", number=int).number_type is int
+    assert (Limit("edge", 5, "", "").number_type, Limit("edge", 5.0, "", "").number_type) == (int, float)
+    with pytest.raises(ValueError, match="the limit edge has neither a default nor a type"):
+        Limit("edge", None, "", "")
 
 
 @given(st.floats(-9, 9), st.floats(-9, 9))
