@@ -1,4 +1,4 @@
-"""Measure a decision over all shards on Ray Data: exact duplicates among synthetic 128-bit digests, the first one stays.
+"""Measure a decision over all shards on Ray Data: exact duplicates among made-up 128-bit digests, the first one stays.
 
     python tests/bench/decide_at_scale.py --rows 20000000 [--memory-mb 256] [--store-mb 150] [--workers 2] [--kill 3]
 
@@ -137,11 +137,13 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.left, self.killed = kill, []
         self.peak: dict[str, int] = {}
+        self.driver_peak = 0
         self.ended = threading.Event()
 
     def run(self) -> None:
         last = 0.0
         while not self.ended.wait(0.1):
+            self.driver_peak = max(self.driver_peak, psutil.Process().memory_full_info().uss)
             for process in psutil.Process().children(recursive=True):
                 try:
                     title = " ".join(process.cmdline())
@@ -195,7 +197,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
         result = {
             "seconds": round(seconds, 1),
             "driver_cpu_seconds": round(driver_cpu, 1),
-            "driver_mb": psutil.Process().memory_full_info().uss >> 20,
+            "driver_peak_mb": watch.driver_peak >> 20,
             "groups": len(engine.groups),
             "rows_mb": arguments.rows * ROW_BYTES >> 20,
             "spilled_mb": spilled >> 20,

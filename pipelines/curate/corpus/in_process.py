@@ -44,7 +44,9 @@ class InProcess:
                 yield standing_rows(self.earlier, shard, columns, nothing, is_earlier=True)
         for shard in range(self.source.count):
             dropped = [places(self.drops(rule, shard)) for rule in range(len(self._rules))]
-            yield standing_rows(self.source, shard, columns, np.concatenate([np.empty(0, np.int64), *dropped]))
+            yield standing_rows(
+                self.source, shard, columns, np.concatenate([np.empty(0, np.int64), *dropped])
+            )
 
 
 class _Corpus:

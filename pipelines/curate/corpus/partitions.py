@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 PIECE = 8
-"""A batch or a partition is this part of `decide.memory`: it lies there as it came, in order, encoded, and as indices."""
+"""A batch or a partition is this part of `decide.memory`: beside it lie a sorted copy, an encoded one, and indices."""
 GROUP_ROW_BYTES = 512
 """Rows of a group of shards = memory / this: a group's drops (28 bytes each) are sorted by one task."""
 IN_PROCESS_ROW_BYTES = 256
