@@ -162,6 +162,14 @@ class Watch(threading.Thread):
                     continue
 
 
+def files_sha256(folder: Path) -> str:
+    """The sha256 of the bytes of all files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.parquet")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def spilled_bytes() -> int:
     from ray._private.internal_api import memory_summary
 
@@ -206,6 +214,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
             "peaks_mb": {name: uss >> 20 for name, uss in watch.peak.items()},
             "killed": watch.killed,
             "files": sorted(os.listdir(f"{folder}/scratch")),
+            "files_sha256": files_sha256(Path(folder, "scratch")),
             "sha256": decision,
         }
         ray.shutdown()

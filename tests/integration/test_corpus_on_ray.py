@@ -6,14 +6,18 @@ import sys
 from dataclasses import dataclass
 
 import corpus_rules
+import numpy as np
 import pyarrow as pa
 import pytest
 from corpus_rules import (
     all_but_first,
+    as_dict,
     captions,
     check_rules,
     dropped_again,
     drops_of,
+    keep_first,
+    key_counts,
     rows_of,
     small_corpus,
 )
@@ -22,6 +26,7 @@ from ray import cloudpickle
 from data_filters.errors import InputError
 from pipelines.curate.corpus.corpus import Rows
 from pipelines.curate.corpus.on_ray import OnRay
+from pipelines.curate.corpus.source import TablesInMemory
 from pipelines.ray_tasks import RETRIES
 
 pytestmark = pytest.mark.ray
@@ -57,6 +62,20 @@ def test_every_rule_drops_what_loops_over_rows_find(ray_cluster, tmp_path):
     engine = OnRay(SOURCE, str(tmp_path), MEMORY, EARLIER)
     assert len(engine.groups) > 4
     check_rules(engine, SOURCE, EARLIER)
+
+
+def test_a_corpus_of_which_nothing_stands_drops_nothing(ray_cluster, tmp_path):
+    masks = {name: np.zeros(table.num_rows, np.bool_) for name, table in SOURCE.tables.items()}
+    engine = OnRay(TablesInMemory(SOURCE.tables, masks), str(tmp_path), MEMORY)
+    parts = []
+
+    def decide(corpus):
+        parts.extend(corpus.collect(["caption"], captions, key_counts).map(as_dict))
+        keep_first(corpus)
+
+    engine.run(decide)
+    assert drops_of(engine, 0, SOURCE.count) == {}
+    assert parts == []
 
 
 def test_what_ray_gives_up_is_tried_again_whole_and_leaves_nothing(ray_cluster, tmp_path):

@@ -49,7 +49,7 @@ from pipelines.ray_tasks import quiet_data
 
 T = TypeVar("T")
 
-PILOT_GROUPS = 4  # of which `select` is measured beforehand
+PILOT_GROUPS = 16  # of which a shard each is measured beforehand
 DROP_BYTES = 36  # of a drop on its way to its group: rank, other, value, group, and a bit each
 
 
@@ -161,7 +161,7 @@ class _Corpus:
         return _over(ray, self._groups()).map_batches(Told(stage), **WHOLE).repartition(pieces, keys=["key"])
 
     def _rows_bytes(self, ray: Any, stage: SelectRows) -> float:
-        """Estimate the bytes that a stage makes of all rows, from the first shard of some groups."""
+        """Estimate the bytes that a stage makes of all rows, from one shard of some groups."""
         groups = self._groups()
         picked = groups[:: -(-len(groups) // PILOT_GROUPS)]
         size, rows = ray.get(ray.remote(_measured).remote(stage, picked))
@@ -240,7 +240,9 @@ def _measured(stage: SelectRows, groups: Sequence[int]) -> tuple[int, int]:
     size = rows = 0
     with told_errors():
         for group in groups:
-            found = next(stage.population.standing(group, stage.columns))
-            size += stage.select(found).nbytes
-            rows += stage.population.source_of(group).rows(found.shard)
+            source, cut = stage.population.source_of(group), stage.population.groups[group]
+            filled = next((shard for shard in range(cut.first, cut.end) if source.rows(shard)), None)
+            if filled is not None:
+                size += stage.select(stage.population.standing_of(group, filled, stage.columns)).nbytes
+                rows += source.rows(filled)
     return size, rows

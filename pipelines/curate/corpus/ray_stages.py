@@ -38,12 +38,13 @@ class Population:
 
     def standing(self, group: int, columns: Sequence[str]) -> Iterator[Rows]:
         """The rows of a group's shards that no rule has dropped yet, shard after shard."""
-        cut, source = self.groups[group], self.source_of(group)
-        dropped = [] if cut.is_earlier else [rule.read(group) for rule in self.rules]
-        for shard in range(cut.first, cut.end):
-            gone = [places(of_shard(drops, shard)) for drops in dropped]
-            rows = np.concatenate([np.empty(0, np.int64), *gone])
-            yield standing_rows(source, shard, columns, rows, is_earlier=cut.is_earlier)
+        dropped = self._dropped(group)
+        for shard in range(self.groups[group].first, self.groups[group].end):
+            yield self._standing(group, shard, columns, dropped)
+
+    def standing_of(self, group: int, shard: int, columns: Sequence[str]) -> Rows:
+        """The rows of one shard of a group that no rule has dropped yet."""
+        return self._standing(group, shard, columns, self._dropped(group))
 
     def source_of(self, group: int) -> ShardSource:
         """Where a group's shards are read from."""
@@ -54,6 +55,14 @@ class Population:
     def firsts(self) -> npt.NDArray[np.int64]:
         """The first shard of each group of the source."""
         return np.array([group.first for group in self.groups if not group.is_earlier], np.int64)
+
+    def _dropped(self, group: int) -> list[pa.Table]:
+        return [] if self.groups[group].is_earlier else [rule.read(group) for rule in self.rules]
+
+    def _standing(self, group: int, shard: int, columns: Sequence[str], dropped: list[pa.Table]) -> Rows:
+        gone = np.concatenate([np.empty(0, np.int64), *(places(of_shard(drops, shard)) for drops in dropped)])
+        is_earlier = self.groups[group].is_earlier
+        return standing_rows(self.source_of(group), shard, columns, gone, is_earlier=is_earlier)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pipelines.curate.corpus.partitions import (
     fits_in_process,
     group_rows,
     group_shards,
+    least_memory,
     partition_count,
     piece_bytes,
 )
@@ -43,6 +44,14 @@ def test_partitions_hold_a_piece_of_the_memory_each():
     assert partition_count(0, GIB) == 1
     assert partition_count(GIB, GIB) * piece_bytes(GIB) == GIB
     assert partition_count(GIB + 1, GIB) == partition_count(GIB, GIB) + 1
+
+
+def test_from_the_least_memory_on_the_objects_of_an_exchange_stay_out_of_the_driver():
+    rows_bytes = 10**10 * 24  # 10 billion pairs
+    memory = least_memory(rows_bytes)
+    batches = partitions = partition_count(rows_bytes, memory)
+    assert rows_bytes / (batches * partitions) == pytest.approx(100 << 10, rel=0.01)
+    assert GIB < memory < 2 * GIB
 
 
 def test_rows_that_fit_run_in_process():

@@ -42,6 +42,7 @@ def test_rows_of_a_group_lack_what_earlier_rules_dropped(tmp_path):
     expected = [rows.ranks().tolist() for rows in engine.standing(["width"])]
     found = [rows.ranks().tolist() for group in range(3) for rows in later.standing(group, ["width"])]
     assert found == expected
+    assert later.standing_of(1, 3, ["width"]).ranks().tolist() == expected[3]
     assert sum(row["drops"] for row in counts) > 0
 
 
