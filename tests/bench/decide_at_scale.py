@@ -1,4 +1,4 @@
-"""Measure a decision over all shards on Ray Data: exact duplicates among synthetic 128-bit digests, the first one stays.
+"""Measure a decision over all shards on Ray Data: exact duplicates among made-up 128-bit digests, the first one stays.
 
     python tests/bench/decide_at_scale.py --rows 20000000 [--memory-mb 256] [--store-mb 150] [--workers 2] [--kill 3]
 
@@ -137,11 +137,13 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.left, self.killed = kill, []
         self.peak: dict[str, int] = {}
+        self.driver_peak = 0
         self.ended = threading.Event()
 
     def run(self) -> None:
         last = 0.0
         while not self.ended.wait(0.1):
+            self.driver_peak = max(self.driver_peak, psutil.Process().memory_full_info().uss)
             for process in psutil.Process().children(recursive=True):
                 try:
                     title = " ".join(process.cmdline())
@@ -158,6 +160,14 @@ class Watch(threading.Thread):
                         self.left -= 1
                 except psutil.Error:
                     continue
+
+
+def files_sha256(folder: Path) -> str:
+    """The sha256 of the bytes of all files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.parquet")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def spilled_bytes() -> int:
@@ -195,7 +205,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
         result = {
             "seconds": round(seconds, 1),
             "driver_cpu_seconds": round(driver_cpu, 1),
-            "driver_mb": psutil.Process().memory_full_info().uss >> 20,
+            "driver_peak_mb": watch.driver_peak >> 20,
             "groups": len(engine.groups),
             "rows_mb": arguments.rows * ROW_BYTES >> 20,
             "spilled_mb": spilled >> 20,
@@ -204,6 +214,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
             "peaks_mb": {name: uss >> 20 for name, uss in watch.peak.items()},
             "killed": watch.killed,
             "files": sorted(os.listdir(f"{folder}/scratch")),
+            "files_sha256": files_sha256(Path(folder, "scratch")),
             "sha256": decision,
         }
         ray.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,8 @@ def first_drops(tables: Iterable[pa.Table]) -> pa.Table:
     return pa.table([rank[taken], other[taken], value[taken]], schema=DROPS)
 
 
-def column_values(table: pa.Table, name: str) -> npt.NDArray[np.generic]:
+# Any: the column's type of number.
+def column_values(table: pa.Table, name: str) -> npt.NDArray[Any]:
     """A column of numbers without nulls as an array; a view where it lies in one piece."""
     column = table.column(name)
     return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()

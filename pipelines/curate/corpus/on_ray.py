@@ -9,11 +9,13 @@ tried again by Ray, lost objects computed again; where Ray gives up, the rule st
 from __future__ import annotations
 
 import contextlib
+import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from pipelines.common.files import join
@@ -41,12 +43,13 @@ from pipelines.curate.corpus.ray_stages import (
     WriteDrops,
 )
 from pipelines.curate.corpus.source import ShardSource
-from pipelines.curate.corpus.tries import try_again
+from pipelines.curate.corpus.stage_failure import Told, lost_in_stage, raise_own_failure, told_errors
+from pipelines.curate.corpus.tries import ray_gave_up, try_again
 from pipelines.ray_tasks import quiet_data
 
 T = TypeVar("T")
 
-PILOT_GROUPS = 4  # of which `select` is measured beforehand
+PILOT_GROUPS = 16  # of which a shard each is measured beforehand
 DROP_BYTES = 36  # of a drop on its way to its group: rank, other, value, group, and a bit each
 
 
@@ -79,16 +82,24 @@ class OnRay:
 
         def attempt(number: int) -> DropFiles:
             corpus = _Corpus(self, self._folder(rule, number))
-            decide(corpus)
+            try:
+                decide(corpus)
+            except Exception as error:
+                raise_own_failure(error)
+                raise
             return corpus.dropped or DropFiles(corpus.folder, bytes(len(self.groups)))
 
-        files = try_again(attempt, lambda number: remove_folder(self._folder(rule, number)))
+        files = try_again(
+            attempt,
+            lambda number: remove_folder(self._folder(rule, number)),
+            lambda error: ray_gave_up(error) or lost_in_stage(error),
+        )
         self.population = replace(self.population, rules=(*self.population.rules, files))
         return rule
 
     def drops(self, rule: int, shard: int) -> pa.Table:
         """What a rule that has run drops of a shard (DROPS), sorted by rank. Reads the file of its whole group."""
-        group = next(number for number, group in enumerate(self.groups) if group.first <= shard < group.end)
+        group = int(np.searchsorted(self.population.firsts(), shard, side="right")) - 1
         return of_shard(self.population.rules[rule].read(group), shard)
 
     def _folder(self, rule: int, attempt: int) -> str:
@@ -108,23 +119,23 @@ class _Corpus:
         """Drop what `fails` returns (DROPS) for each shard."""
         stage = ChooseDrops(self.population, tuple(columns), fails, self.folder)
         with data_context(self.engine.memory) as ray:
-            self._dropped(_over(ray, self._groups(with_earlier=False)).map_batches(stage, **WHOLE))
+            self._dropped(_over(ray, self._groups(with_earlier=False)).map_batches(Told(stage), **WHOLE))
 
     def shuffle(self, columns: Sequence[str], select: Select, reduce: Reduce) -> None:
         """Drop what `reduce` returns (DROPS) for the rows that `select` makes of all shards."""
         memory = self.engine.memory
         with data_context(memory) as ray:
             rows = self._exchanged(ray, columns, select)
-            drops = rows.map_batches(ReduceToDrops(self.population, reduce), **WHOLE)
+            drops = rows.map_batches(Told(ReduceToDrops(self.population.firsts(), reduce)), **WHOLE)
             pieces = min(len(self._groups()), partition_count(self.engine.rows * DROP_BYTES, memory))
             grouped = drops.repartition(pieces, keys=[GROUP])
-            self._dropped(grouped.map_batches(WriteDrops(self.folder), **WHOLE))
+            self._dropped(grouped.map_batches(Told(WriteDrops(self.folder)), **WHOLE))
 
     def fold(self, columns: Sequence[str], measure: Callable[[Rows], T], add: Callable[[T, T], T]) -> T:
         """Sum small results over the shards: within each task, then here as they come."""
         stage = FoldRows(self.population, tuple(columns), measure, add)
         with data_context(self.engine.memory) as ray:
-            results = _unpickled(_over(ray, self._groups()).map_batches(stage, **WHOLE))
+            results = _unpickled(_over(ray, self._groups()).map_batches(Told(stage), **WHOLE))
             total: T = next(results)
             for result in results:
                 total = add(total, result)
@@ -133,7 +144,7 @@ class _Corpus:
     def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
         """Keep the tables that `reduce` returns in the object store."""
         with data_context(self.engine.memory) as ray:
-            cells = self._exchanged(ray, columns, select).map_batches(ReduceToCell(reduce), **WHOLE)
+            cells = self._exchanged(ray, columns, select).map_batches(Told(ReduceToCell(reduce)), **WHOLE)
             return TablesInStore(cells.materialize(), self.engine.memory)
 
     def share(self, value: T) -> InStore[T]:
@@ -147,10 +158,10 @@ class _Corpus:
         """A dataset of what `select` makes, all rows of a key in one block."""
         stage = SelectRows(self.population, tuple(columns), select)
         pieces = partition_count(self._rows_bytes(ray, stage), self.engine.memory)
-        return _over(ray, self._groups()).map_batches(stage, **WHOLE).repartition(pieces, keys=["key"])
+        return _over(ray, self._groups()).map_batches(Told(stage), **WHOLE).repartition(pieces, keys=["key"])
 
     def _rows_bytes(self, ray: Any, stage: SelectRows) -> float:
-        """Estimate the bytes that a stage makes of all rows, from the first shard of some groups."""
+        """Estimate the bytes that a stage makes of all rows, from one shard of some groups."""
         groups = self._groups()
         picked = groups[:: -(-len(groups) // PILOT_GROUPS)]
         size, rows = ray.get(ray.remote(_measured).remote(stage, picked))
@@ -178,7 +189,7 @@ class TablesInStore:
     def map(self, measure: Callable[[pa.Table], T]) -> list[T]:
         """A small result of each."""
         with data_context(self.memory):
-            return list(_unpickled(self.cells.map_batches(MeasureCells(measure), **WHOLE)))
+            return list(_unpickled(self.cells.map_batches(Told(MeasureCells(measure)), **WHOLE)))
 
 
 WHOLE: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
@@ -191,7 +202,7 @@ def data_context(memory: int) -> Iterator[Any]:
     import ray
     from ray.data.context import DataContext, ShuffleStrategy
 
-    with quiet_data(ray):
+    with quiet_data(ray), silent("ray.data"):
         context = DataContext.get_current().copy()
         context.shuffle_strategy = ShuffleStrategy.SHUFFLE_V2
         context.use_disk_based_hash_shuffle = False  # its files die with their node
@@ -199,6 +210,18 @@ def data_context(memory: int) -> Iterator[Any]:
         context.target_max_block_size = piece_bytes(memory)
         with DataContext.current(context):
             yield ray
+
+
+@contextlib.contextmanager
+def silent(name: str) -> Iterator[None]:
+    """Keep a logger from telling of errors, which are raised and told once, by us."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _over(ray: Any, groups: Sequence[int]) -> Any:
@@ -215,12 +238,11 @@ def _unpickled(values: Any) -> Iterator[Any]:
 def _measured(stage: SelectRows, groups: Sequence[int]) -> tuple[int, int]:
     """The bytes that a stage makes of the first shard with rows of each group, and the rows of these shards."""
     size = rows = 0
-    for group in groups:
-        cut = stage.population.groups[group]
-        source = stage.population.earlier if cut.is_earlier else stage.population.source
-        assert source is not None
-        for found in stage.population.standing(group, stage.columns):
-            size += stage.select(found).nbytes
-            rows += source.rows(found.shard)
-            break
+    with told_errors():
+        for group in groups:
+            source, cut = stage.population.source_of(group), stage.population.groups[group]
+            filled = next((shard for shard in range(cut.first, cut.end) if source.rows(shard)), None)
+            if filled is not None:
+                size += stage.select(stage.population.standing_of(group, filled, stage.columns)).nbytes
+                rows += source.rows(filled)
     return size, rows

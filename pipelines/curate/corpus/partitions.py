@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 PIECE = 8
-"""A batch or a partition is this part of `decide.memory`: it lies there as it came, in order, encoded, and as indices."""
+"""A batch or a partition is this part of `decide.memory`: beside it lie a sorted copy, an encoded one, and indices."""
 GROUP_ROW_BYTES = 512
 """Rows of a group of shards = memory / this: a group's drops (28 bytes each) are sorted by one task."""
+INLINED = 100 << 10  # Ray's max_direct_call_object_size
 IN_PROCESS_ROW_BYTES = 256
 """What one row takes in process at most: its columns, what `select` makes of them, and the indices of a sort."""
 LEAST_GROUPS = 64  # so that a small corpus keeps the CPUs of a machine busy
@@ -41,6 +42,15 @@ def piece_bytes(memory: int) -> int:
 def partition_count(rows_bytes: float, memory: int) -> int:
     """How many partitions rows of so many bytes are cut into."""
     return max(1, math.ceil(rows_bytes / piece_bytes(memory)))
+
+
+def least_memory(rows_bytes: float) -> int:
+    """The `decide.memory` from which on an exchange of rows of so many bytes burdens the driver little.
+
+    A batch is cut into an object for each partition. Ray keeps objects below INLINED bytes in the driver's own memory,
+    and of every object a record there. Both shrink with the square of the memory.
+    """
+    return math.ceil(PIECE * math.sqrt(rows_bytes * INLINED))
 
 
 def group_rows(rows: int, memory: int) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.common.causes import TaskFailed
@@ -37,20 +38,31 @@ class Population:
 
     def standing(self, group: int, columns: Sequence[str]) -> Iterator[Rows]:
         """The rows of a group's shards that no rule has dropped yet, shard after shard."""
-        cut = self.groups[group]
-        source = self.earlier if cut.is_earlier else self.source
-        assert source is not None
-        dropped = [] if cut.is_earlier else [rule.read(group) for rule in self.rules]
-        for shard in range(cut.first, cut.end):
-            gone = [places(of_shard(drops, shard)) for drops in dropped]
-            rows = np.concatenate([np.empty(0, np.int64), *gone])
-            yield standing_rows(source, shard, columns, rows, is_earlier=cut.is_earlier)
+        dropped = self._dropped(group)
+        for shard in range(self.groups[group].first, self.groups[group].end):
+            yield self._standing(group, shard, columns, dropped)
 
-    def group_of(self, drops: pa.Table) -> pa.Array:
-        """The group of each drop."""
-        firsts = np.array([group.first for group in self.groups if not group.is_earlier], np.int64)
-        shards = column_values(drops, "rank").astype(np.int64) >> np.int64(ROW_BITS)
-        return pa.array(np.searchsorted(firsts, shards, side="right") - 1, pa.int64())
+    def standing_of(self, group: int, shard: int, columns: Sequence[str]) -> Rows:
+        """The rows of one shard of a group that no rule has dropped yet."""
+        return self._standing(group, shard, columns, self._dropped(group))
+
+    def source_of(self, group: int) -> ShardSource:
+        """Where a group's shards are read from."""
+        source = self.earlier if self.groups[group].is_earlier else self.source
+        assert source is not None
+        return source
+
+    def firsts(self) -> npt.NDArray[np.int64]:
+        """The first shard of each group of the source."""
+        return np.array([group.first for group in self.groups if not group.is_earlier], np.int64)
+
+    def _dropped(self, group: int) -> list[pa.Table]:
+        return [] if self.groups[group].is_earlier else [rule.read(group) for rule in self.rules]
+
+    def _standing(self, group: int, shard: int, columns: Sequence[str], dropped: list[pa.Table]) -> Rows:
+        gone = np.concatenate([np.empty(0, np.int64), *(places(of_shard(drops, shard)) for drops in dropped)])
+        is_earlier = self.groups[group].is_earlier
+        return standing_rows(self.source_of(group), shard, columns, gone, is_earlier=is_earlier)
 
 
 @dataclass(frozen=True)
@@ -69,15 +81,17 @@ class SelectRows:
 
 @dataclass(frozen=True)
 class ReduceToDrops:
-    """All rows of some keys → the drops, with the group of each."""
+    """All rows of some keys → the drops, with the group of each; `firsts` are the groups' first shards."""
 
-    population: Population
+    firsts: npt.NDArray[np.int64]
     reduce: Reduce
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         check_attempt()
         drops = first_drops([self.reduce(rows.combine_chunks())] if rows.num_rows else [])
-        return drops.append_column(GROUP, self.population.group_of(drops))
+        shards = column_values(drops, "rank") >> np.int64(ROW_BITS)
+        groups = np.searchsorted(self.firsts, shards, side="right") - 1
+        return drops.append_column(GROUP, pa.array(groups, pa.int64()))
 
 
 @dataclass(frozen=True)
@@ -88,12 +102,13 @@ class WriteDrops:
 
     def __call__(self, drops: pa.Table) -> pa.Table:
         check_attempt()
-        of = column_values(drops, GROUP)
-        order = np.argsort(of, kind="stable")
-        found, firsts = np.unique(of[order], return_index=True)
-        counts = []
-        for group, rows in zip(found, np.split(order, firsts[1:]), strict=True):
-            counts.append(written(self.folder, int(group), drops.take(pa.array(rows))))
+        drops = drops.sort_by(GROUP)
+        groups, firsts = np.unique(column_values(drops, GROUP), return_index=True)
+        ends = [*firsts[1:], drops.num_rows]
+        counts = [
+            written(self.folder, int(group), drops.slice(first, end - first))
+            for group, first, end in zip(groups, firsts, ends, strict=False)
+        ]
         return pa.Table.from_pylist(counts, COUNTS)
 
 

@@ -12,17 +12,22 @@ T = TypeVar("T")
 TRIES = 3
 
 
-def try_again(attempt: Callable[[int], T], clean: Callable[[int], None], tries: int = TRIES) -> T:
+def try_again(
+    attempt: Callable[[int], T],
+    clean: Callable[[int], None],
+    gave_up: Callable[[BaseException], bool],
+    tries: int = TRIES,
+) -> T:
     """Return what `attempt(number)` returns, from number 0; after a failed one `clean(number)` is called.
 
-    Raises what `attempt` raises where it is not Ray that gave up, TaskFailed when Ray gave up every time.
+    Raises what `attempt` raises where `gave_up` denies that Ray gave up, TaskFailed when Ray gave up every time.
     """
     for number in range(tries):
         try:
             return attempt(number)
         except Exception as error:
             clean(number)
-            if not ray_gave_up(error):
+            if not gave_up(error):
                 raise
             last = error
     raise TaskFailed(f"Ray gave up {tries} times, at last: {explain(last)}") from last

@@ -1,0 +1,97 @@
+"""Rules over all shards on Ray Data, in partitions of a few kilobytes."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+import corpus_rules
+import numpy as np
+import pyarrow as pa
+import pytest
+from corpus_rules import (
+    all_but_first,
+    as_dict,
+    captions,
+    check_rules,
+    dropped_again,
+    drops_of,
+    keep_first,
+    key_counts,
+    rows_of,
+    small_corpus,
+)
+from ray import cloudpickle
+
+from data_filters.errors import InputError
+from pipelines.curate.corpus.corpus import Rows
+from pipelines.curate.corpus.on_ray import OnRay
+from pipelines.curate.corpus.source import TablesInMemory
+from pipelines.ray_tasks import RETRIES
+
+pytestmark = pytest.mark.ray
+for module in (corpus_rules, sys.modules[__name__]):  # workers do not find tests/support
+    cloudpickle.register_pickle_by_value(module)
+
+MEMORY = 16 << 10  # partitions of 2 KiB: about 120 rows of key and rank
+SOURCE, EARLIER = small_corpus(9, 1), small_corpus(3, 2)
+
+
+@dataclass(frozen=True)
+class Dies:
+    """A reduce, or a select, that kills its process at the first `times` calls; counts calls in a file."""
+
+    file: str
+    times: int
+
+    def __call__(self, table: pa.Table | Rows) -> pa.Table:
+        with open(self.file, "a") as file:
+            file.write("x")
+        if os.path.getsize(self.file) <= self.times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return captions(table) if isinstance(table, Rows) else all_but_first(table)
+
+
+@dataclass(frozen=True)
+class Refuses:
+    def __call__(self, rows: Rows) -> pa.Table:
+        raise InputError("least is 0; allowed are numbers above 0; set least")
+
+
+def test_every_rule_drops_what_loops_over_rows_find(ray_cluster, tmp_path):
+    engine = OnRay(SOURCE, str(tmp_path), MEMORY, EARLIER)
+    assert len(engine.groups) > 4
+    check_rules(engine, SOURCE, EARLIER)
+
+
+def test_a_corpus_of_which_nothing_stands_drops_nothing(ray_cluster, tmp_path):
+    masks = {name: np.zeros(table.num_rows, np.bool_) for name, table in SOURCE.tables.items()}
+    engine = OnRay(TablesInMemory(SOURCE.tables, masks), str(tmp_path), MEMORY)
+    parts = []
+
+    def decide(corpus):
+        parts.extend(corpus.collect(["caption"], captions, key_counts).map(as_dict))
+        keep_first(corpus)
+
+    engine.run(decide)
+    assert drops_of(engine, 0, SOURCE.count) == {}
+    assert parts == []
+
+
+def test_what_ray_gives_up_is_tried_again_whole_and_leaves_nothing(ray_cluster, tmp_path):
+    # With one partition there is one reduce task, which Ray retries three times.
+    calls, scratch = tmp_path / "calls", tmp_path / "scratch"
+    dies = Dies(str(calls), RETRIES + 1)
+    engine = OnRay(SOURCE, str(scratch), 1 << 20)
+    engine.run(lambda corpus: corpus.shuffle(["caption"], captions, dies))
+    assert calls.stat().st_size == RETRIES + 2
+    assert [path.name for path in scratch.iterdir()] == ["rule-000-1"]
+    assert drops_of(engine, 0, SOURCE.count) == dropped_again(rows_of(SOURCE))
+
+
+def test_an_error_of_a_rule_on_a_worker_is_not_tried_again(ray_cluster, tmp_path):
+    engine = OnRay(SOURCE, str(tmp_path), MEMORY)
+    with pytest.raises(InputError, match=r"^least is 0; allowed are numbers above 0; set least"):
+        engine.run(lambda corpus: corpus.choose(["width"], Refuses()))
+    with pytest.raises(InputError, match="^least is 0"):
+        engine.run(lambda corpus: corpus.shuffle(["width"], Refuses(), all_but_first))
