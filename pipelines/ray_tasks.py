@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
@@ -26,6 +27,14 @@ MOST_DEAD = 3  # shards given up for that before the run ends at once
 Batch = dict[str, Any]  # columns (or, of one row, values) by name, as Ray Data hands them over
 
 
+@dataclass(frozen=True)
+class Actors:
+    """A pool of `size` processes, each with so many GPUs."""
+
+    size: int
+    gpus: float = 0
+
+
 @overload
 def for_each(
     function: Callable[[Unit], Result],
@@ -34,6 +43,7 @@ def for_each(
     tell: Callable[[Unit, Result], None],
     *,
     keep_results: Literal[True] = True,
+    actors: Actors | None = None,
 ) -> list[Result]: ...
 
 
@@ -45,6 +55,7 @@ def for_each(
     tell: Callable[[Unit, Result], None],
     *,
     keep_results: bool,
+    actors: Actors | None = None,
 ) -> list[Result] | None: ...
 
 
@@ -55,12 +66,15 @@ def for_each(
     tell: Callable[[Unit, Result], None],
     *,
     keep_results: bool = True,
+    actors: Actors | None = None,
 ) -> list[Result] | None:
     """Run `function` on every unit, at most `workers` at a time; small units share a task (`pipelines.task_groups`).
 
     `tell` is called with each unit and its result when the unit's task has ended. The result must be JSON. Results
     come back in the order of the units, whatever order they ended in; with `keep_results=False` `tell` is the only
     one who gets them, and None comes back.
+
+    With `actors` the function runs in a pool of processes of fixed size that keep what it loads.
 
     After its worker died, a task runs again: `function` is called for all its units, so it should return at once where
     a unit is committed. A group whose worker died GROUP_RETRIES + 1 times is taken apart: each unit gets a task of its
@@ -71,7 +85,7 @@ def for_each(
     """
     if not units:
         return [] if keep_results else None
-    run = _Run(function, units, workers, tell, keep_results)
+    run = _Run(function, units, workers, tell, keep_results, actors)
     with running_ray(workers) as ray, quiet_data(ray):
         cpus = workers or int(ray.cluster_resources().get("CPU", 1))
         waiting = list(range(len(units)))
@@ -99,8 +113,10 @@ class _Run:
         workers: int | None,
         tell: Callable[[Unit, Result], None],
         keep_results: bool,
+        actors: Actors | None = None,
     ) -> None:
         self.function, self.units, self.workers, self.tell = function, units, workers, tell
+        self.actors = actors
         self.ended = bytearray(len(units))  # 1: has a result, or was given up
         self.dead: list[int] = []
         self.results: list[Result] = [{}] * len(units) if keep_results else []
@@ -128,8 +144,15 @@ class _Run:
         # from rows would depend on which row came first.
         rows = [{"units": json.dumps([self._fields(place) for place in group])} for group in groups]
         tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
-        task = GroupTask(self.function, RETRIES, GROUP_RETRIES)
-        for row in _rows_as_they_come(tasks.flat_map(task, num_cpus=1, **limit)):
+        arguments = (self.function, RETRIES, GROUP_RETRIES)
+        if self.actors is None:
+            done = tasks.flat_map(GroupTask(*arguments), num_cpus=1, **limit)
+        else:
+            pool = ray.data.ActorPoolStrategy(size=min(self.actors.size, len(groups)))
+            done = tasks.flat_map(
+                GroupTask, fn_constructor_args=arguments, compute=pool, num_cpus=1, num_gpus=self.actors.gpus
+            )
+        for row in _rows_as_they_come(done):
             raise_failure(row["error"])
             places = json.loads(row["places"])
             if row["result"]:

@@ -39,7 +39,7 @@ from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, not
 from pipelines.curate.tasks import CountLacking, LookShard, ScanShard, WriteShard
 from pipelines.curate.update import changed_settings
 from pipelines.phrases.page import write_phrases_page
-from pipelines.ray_tasks import Result, for_each, running_ray
+from pipelines.ray_tasks import Actors, Result, for_each, running_ray
 from pipelines.shards.manifest import MANIFESTS, Manifest, read_manifests
 from pipelines.shards.unit import Unit
 
@@ -239,7 +239,16 @@ class _Run:
         for group in self.plan.looks:
             self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
         look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
-        return for_each(look_shard, todo, self.config.workers, self._teller("look", len(todo)))
+        return for_each(
+            look_shard, todo, self.config.workers, self._teller("look", len(todo)), actors=self._actors()
+        )
+
+    def _actors(self) -> Actors:
+        """The pool of phase L."""
+        import ray
+
+        size = self.config.look.workers or self.config.workers
+        return Actors(size or max(1, int(ray.cluster_resources().get("CPU", 1))), self.config.look.gpus)
 
     def _elsewhere(self) -> str | None:
         """Another output whose scores are taken over."""

@@ -12,7 +12,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipelines.curate.rules.balance import Balance
+from pipelines.curate.rules.boilerplate import BoilerplateRule
+from pipelines.curate.rules.deny_list import DenyListRule
 from pipelines.curate.rules.duplicates import Duplicates
+from pipelines.curate.rules.field import FieldRule
+from pipelines.curate.rules.formats import FormatsRule
+from pipelines.curate.rules.language import LanguageRule
 from pipelines.curate.rules.near_captions import NearCaptions
 from pipelines.curate.rules.rare_ngrams import RareNgrams
 from pipelines.curate.rules.rule import CorpusRule, PairRule, Rule
@@ -21,6 +26,13 @@ from pipelines.curate.rules.top_fraction import TopFraction
 __all__ = ["RULES", "AnyRule", "CorpusRule", "PairRule", "Rule"]
 
 RULES: dict[str, type[Rule]] = {
+    # of one pair, from its header, caption and metadata
+    "formats": FormatsRule,
+    "language": LanguageRule,
+    "boilerplate": BoilerplateRule,
+    "field": FieldRule,
+    "deny_list": DenyListRule,
+    # over the corpus
     "duplicates": Duplicates,
     "near_captions": NearCaptions,
     "rare_ngrams": RareNgrams,
