@@ -1,14 +1,21 @@
 """The comparison of stored languages, and what is refused before a run."""
 
+import json
 import math
+import re
+import tarfile
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from data_filters import Facts
 from data_filters.errors import InputError
+from data_filters.image import ImageHeader
 from pipelines.curate.rules.language import LanguageRule
 from pipelines.curate.scores.language import LanguageScores
+from pipelines.icon_world.foreign import foreign_caption
 
 
 def table(*rows: tuple[str | None, float | None]) -> pa.Table:
@@ -64,24 +71,40 @@ def test_it_is_checked_before_a_run(tmp_path):
             LanguageRule(**bad)
 
 
+def failing(captions: list[str]) -> float:
+    """The share of captions that the rule drops by default."""
+    facts = [Facts(ImageHeader(3, 4, "png"), caption) for caption in captions]
+    return float(LanguageRule().fails(pa.Table.from_batches([LanguageScores().measure(facts)])).mean())
+
+
 def test_icon_world_captions():
     """Captions that a person would call English, and those that the icon world plants as foreign."""
-    import numpy as np
-
-    from pipelines.icon_world.foreign import foreign_caption
-
     rng = np.random.default_rng(0)
     foreign = [foreign_caption(rng)[0] for _ in range(100)]
     names = ("red car", "green tree", "small blue umbrella", "large yellow fan", "purple truck")
     english = [f"a photo of a {one} to the left of a {two}" for one in names for two in names]
-    group, rule = LanguageScores(), LanguageRule()
-
-    def failing(captions: list[str]) -> float:
-        from data_filters import Facts
-        from data_filters.image import ImageHeader
-
-        facts = [Facts(ImageHeader(3, 4, "png"), caption) for caption in captions]
-        return float(rule.fails(pa.Table.from_batches([group.measure(facts)])).mean())
-
     assert failing(english) <= 0.04
     assert failing(foreign) >= 0.96
+
+
+def test_the_polish_book_of_openstax_is_found(shared_data):
+    """Its captions with a letter of Polish alone, against those of the English books."""
+    polish, english = [], []
+    for path in sorted((shared_data / "openstax" / "raw").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            texts = {
+                name: tar.extractfile(name).read()
+                for name in tar.getnames()
+                if name.endswith((".txt", ".json"))
+            }
+        for name, metadata in texts.items():
+            if not name.endswith(".json"):
+                continue
+            caption = texts[name.removesuffix("json") + "txt"].decode()
+            if "osbooks-psychologia" not in json.loads(metadata)["source"]:
+                english.append(caption)
+            elif re.search("[ąćęłńśźż]", caption):
+                polish.append(caption)
+    assert failing(polish) == 1
+    assert failing(english) < 0.005
+    assert (len(polish) > 40, len(english) > 2000) == (True, True)
