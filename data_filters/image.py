@@ -153,14 +153,9 @@ MANY_PIXELS = Filter(
 )
 
 
-def encoded_bytes(data: bytes) -> float:
-    """Count the bytes of the image's file."""
-    return float(len(data))
-
-
 SMALL_FILE = Filter(
     score="encoded_bytes",
-    measure=lambda facts: encoded_bytes(facts.data),
+    measure=lambda facts: float(facts.image_bytes),
     at_least=Limit(
         key="min_image_bytes",
         default=None,
@@ -175,7 +170,7 @@ SMALL_FILE = Filter(
 
 LARGE_FILE = Filter(
     score="encoded_bytes",
-    measure=lambda facts: encoded_bytes(facts.data),
+    measure=lambda facts: float(facts.image_bytes),
     at_most=Limit(
         key="max_image_bytes",
         default=None,

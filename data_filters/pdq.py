@@ -63,9 +63,9 @@ def orientations(coefficients: Floats) -> Floats:
     sign = np.where(np.arange(_KEPT) % 2 == 0, -1, 1).astype(np.float32)  # frequency 1 comes first
     across, down = coefficients * sign, coefficients * sign[:, None]
     turned = across * sign[:, None]
-    return np.stack(
-        [coefficients, across.T, turned, down.T, down, across, coefficients.T, turned.T]
-    ).astype(np.float32)
+    return np.stack([coefficients, across.T, turned, down.T, down, across, coefficients.T, turned.T]).astype(
+        np.float32
+    )
 
 
 def _weighted_rows(values: npt.NDArray[np.uint8]) -> Floats:

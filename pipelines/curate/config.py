@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Annotated, Any, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from data_filters import FILTERS, get_filter
 from data_filters.filter import Limit
@@ -40,8 +40,18 @@ class ActiveFilters(Section):
             and values.get("filters") is None
             and isinstance(values.get("rules"), dict)
         ):
-            return {**values, "filters": [*FILTERS, *values["rules"]]}
+            defaults = {chosen.limit_name: chosen.limit.default for chosen in FILTERS.values()}
+            limits = {**defaults, **values}
+            filters = [name for name, chosen in FILTERS.items() if limits[chosen.limit_name] is not None]
+            return {**values, "filters": [*filters, *values["rules"]]}
         return values
+
+    @model_serializer(mode="wrap")
+    def _without_unused_limits(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the limits that are null by default and in the recipe: another such filter changes no hash."""
+        dumped: dict[str, Any] = dump(self)
+        unused = {one.limit_name for one in FILTERS.values() if one.limit.default is None}
+        return {name: value for name, value in dumped.items() if value is not None or name not in unused}
 
     @model_validator(mode="after")
     def _known_filters(self) -> Self:

@@ -24,6 +24,7 @@ from pipelines.curate.corpus.on_ray import OnRay
 from pipelines.curate.corpus.partitions import Group, fits_in_process, group_rows, group_shards
 from pipelines.curate.corpus.source import ShardSource
 from pipelines.curate.earlier_outputs import NUMBERS, EarlierOutputs
+from pipelines.curate.identity import recipe_hash
 from pipelines.curate.plan import LimitRule, Plan
 from pipelines.curate.rules import CorpusRule
 from pipelines.curate.score_files import ScoreFiles
@@ -189,7 +190,7 @@ def _key(plan: Plan, config: CurateConfig, shards: Shards, against: EarlierOutpu
         {
             "facts": FACTS_VERSION,
             "rules": rules,
-            "limits": config.limits(),
+            "recipe": recipe_hash(config, plan),
             "groups": groups,
             "shards": [list(shard) for shard in zip(shards.names, shards.sha256, strict=True)],
             "against": None if against is None else against.key,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from pipelines.common.config import config_hash, output_settings
+from pipelines.common.config import output_settings
 from pipelines.common.files import join, write_json
 from pipelines.curate.config import CurateConfig
+from pipelines.curate.identity import recipe_hash
 from pipelines.curate.plan import LimitRule, Plan
 from pipelines.shards.manifest import Manifest
 
@@ -32,7 +33,7 @@ def write_dataset(output: str, manifests: Mapping[str, Manifest], plan: Plan, co
         "shards": len(outputs),
         "samples": sum(entry["samples"] for entry in outputs),
         "bytes": sum(entry["size"] for entry in outputs),
-        "config_hash": config_hash(config),
+        "config_hash": recipe_hash(config, plan),
         "config": output_settings(config),
         "rules": rules,
         **{kind: dict(sorted(counts.items())) for kind, counts in sorted(contents.items())},

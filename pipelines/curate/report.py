@@ -45,13 +45,18 @@ class Example(TypedDict):
     picture: str
 
 
-def write_report(output: str, input: str, config: CurateConfig, funnel: Funnel) -> str:
-    """Write both files from the funnel and the examples in `output`; return the URI of the HTML."""
+def write_report(
+    output: str, input: str, config: CurateConfig, funnel: Funnel, recipe: str | None = None
+) -> str:
+    """Write both files from the funnel and the examples in `output`; return the URI of the HTML.
+
+    `recipe`: the hash that names the recipe, by default that of its settings.
+    """
     examples = _examples(output)
     report = {
         "version": 1,
         "input": input,
-        "config_hash": config_hash(config),
+        "config_hash": recipe or config_hash(config),
         "config": output_settings(config),
         "funnel": asdict(funnel),
         "examples": {

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from data_filters.errors import InputError
 from pipelines.common.causes import RunFailed
-from pipelines.common.config import config_hash
 from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
@@ -29,6 +28,7 @@ from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
+from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.plan import Plan, make_plan
@@ -103,7 +103,7 @@ def _curate(
     plan = make_plan(config)
     units = find_units(input)
     manifests = check_output(units, input, output)
-    is_other = changed_settings(output, manifests, config, options.update)
+    is_other = changed_settings(output, manifests, recipe_settings(config, plan), options.update)
     standing = take_stock(units, manifests, output, verify=options.verify, write=not options.dry_run)
     if config.phrases:
         config.phrases.load()  # a parser that is not installed is reported here in one line, not from a worker
@@ -129,10 +129,10 @@ def _curate(
         if config.phrases:
             write_phrases_page(output)
         write_dataset(output, manifests, plan, config)
-        report = write_report(output, input, config, funnel)
+        report = write_report(output, input, config, funnel, recipe_hash(config, plan))
     return CurateSummary(
         output=output,
-        config_hash=config_hash(config),
+        config_hash=recipe_hash(config, plan),
         dry_run=options.dry_run,
         shards=len(units),
         shards_skipped=len(units) - run.worked_on,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from data_filters.errors import InputError
-from pipelines.common.config import config_hash, differences, output_settings
-from pipelines.curate.config import CurateConfig
-from pipelines.shards.manifest import Manifest, check_same_config
+from pipelines.common.config import differences, hash_of
+from pipelines.shards.manifest import Manifest, check_same_settings
 
 FIXED = ("shard_size",)
 """Settings that stay those with which the output was begun."""
@@ -15,18 +15,19 @@ FORMAT = 2
 """Of a manifest's `format`: raised when older outputs cannot be brought up to date."""
 
 
+# Any: what JSON holds.
 def changed_settings(
-    output: str, manifests: Mapping[str, Manifest], config: CurateConfig, update: bool
+    output: str, manifests: Mapping[str, Manifest], settings: Mapping[str, Any], update: bool
 ) -> bool:
     """Whether some commit is of another configuration.
 
     Raises InputError for one without `update`, and where no update can be made: from another version of this program,
     or to another `shard_size`.
     """
-    mine = config_hash(config)
+    mine = hash_of(settings)
     others = [manifest for manifest in manifests.values() if manifest["config_hash"] != mine]
     if not update:
-        check_same_config(output, dict(manifests), config, remedy="or bring it to this recipe with --update")
+        check_same_settings(output, manifests, settings, "or bring it to this recipe with --update")
     old = [name for name, manifest in manifests.items() if manifest.get("format") != FORMAT]
     if old:
         raise InputError(
@@ -34,7 +35,7 @@ def changed_settings(
             f"{manifests[old[0]].get('format')}, this version writes {FORMAT}); choose another output folder"
         )
     for manifest in others:
-        for change in differences(manifest.get("config", {}), output_settings(config)):
+        for change in differences(manifest.get("config", {}), settings):
             if change.key.split(".")[0] in FIXED:
                 raise InputError(
                     f"output {output} was begun with {change.key} {change.theirs}, this run has {change.mine}; an "

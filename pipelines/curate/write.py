@@ -10,12 +10,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from pipelines.common.config import config_hash, hash_of, output_settings
+from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import join, remove_file, remove_partials
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.examples import write_examples
 from pipelines.curate.funnel import Funnel, add_funnels
 from pipelines.curate.histograms import add_histograms, histograms
+from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.kept_samples import Part, Phrases, Written, kept_samples, phrases_in
 from pipelines.curate.plan import Plan
 from pipelines.curate.scores.storage import QUARANTINE
@@ -67,8 +68,8 @@ def write_unit(
         write_examples(part.scores, part.decision, plan, output, config.examples)
     manifest = {
         "format": FORMAT,
-        "config_hash": config_hash(config),
-        "config": output_settings(config),
+        "config_hash": recipe_hash(config, plan),
+        "config": recipe_settings(config, plan),
         "rules": [step.name for step in plan.steps],
         "inputs": [_input(part) for part in parts],
         "outputs": outputs,
@@ -77,7 +78,7 @@ def write_unit(
         "contents": contents,
         "funnel": asdict(_funnel(parts, plan)),
         "histograms": add_histograms([histograms(part.scores, plan) for part in parts]),
-        "history": _history(earlier, config),
+        "history": _history(earlier, recipe_hash(config, plan)),
     }
     for part in parts:
         if part.scores.witness is not None:
@@ -156,12 +157,12 @@ def _funnel(parts: Sequence[Part], plan: Plan) -> Funnel:
     return add_funnels((part.decision.funnel for part in parts), plan)
 
 
-def _history(earlier: Manifest | None, config: CurateConfig) -> list[dict[str, object]]:
+def _history(earlier: Manifest | None, now: str) -> list[dict[str, object]]:
     """The configurations under which this shard was committed before, oldest first."""
     if earlier is None:
         return []
     history: list[dict[str, object]] = list(earlier.get("history", []))
-    if earlier["config_hash"] != config_hash(config):
+    if earlier["config_hash"] != now:
         kept = earlier["funnel"]["kept"]
         history.append({"config_hash": earlier["config_hash"], "config": earlier.get("config"), "kept": kept})
     return history

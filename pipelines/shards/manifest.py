@@ -16,7 +16,7 @@ from fsspec import AbstractFileSystem
 from pydantic import BaseModel
 
 from data_filters.errors import InputError
-from pipelines.common.config import config_hash, differences, output_settings
+from pipelines.common.config import differences, hash_of, output_settings
 from pipelines.common.files import Uri, filesystem, join, write_json
 from pipelines.shards.storage import index_name
 from pipelines.shards.writer import ShardInfo
@@ -194,22 +194,26 @@ def _by_unit(files: Sequence[ManifestFile], skip_damaged: bool) -> dict[str, Man
 _NEEDED = {"version", "config_hash", "outputs", "funnel"}
 
 
-def check_same_config(
-    output: str, manifests: dict[str, Manifest], config: BaseModel, remedy: str = "or delete the folder"
-) -> None:
-    """Raise InputError, naming both hashes, when an output folder holds the results of another configuration.
+def check_same_config(output: str, manifests: dict[str, Manifest], config: BaseModel) -> None:
+    """Raise InputError, naming both hashes, when an output folder holds the results of another configuration."""
+    check_same_settings(output, manifests, output_settings(config))
 
-    `remedy`: the last of the ways to mend that the line names.
-    """
-    mine = config_hash(config)
+
+# Any: what JSON holds.
+def check_same_settings(
+    output: str,
+    manifests: Mapping[str, Manifest],
+    settings: Mapping[str, Any],
+    remedy: str = "or delete the folder",
+) -> None:
+    """`check_same_config` for settings as JSON holds them. `remedy`: the last of the ways to mend that are named."""
+    mine = hash_of(settings)
     for manifest in manifests.values():
         theirs = manifest["config_hash"]
         if theirs != mine:
             changed = ", ".join(
                 f"{key} {their_value} there, {my_value} here"
-                for key, their_value, my_value in differences(
-                    manifest.get("config", {}), output_settings(config)
-                )
+                for key, their_value, my_value in differences(manifest.get("config", {}), settings)
             )
             raise InputError(
                 f"output {output} holds results of config {theirs}, this run has config {mine}"

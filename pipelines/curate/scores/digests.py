@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ class DigestScores:
     algorithm: Literal["sha256", "md5"]
     version: int = 1
     name: str = field(init=False)
+    reads_image: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.name = f"digest-{self.algorithm}"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_filters.image import ImageHeader, aspect_ratio, encoded_bytes, pixels, read_header, shorter_side
+from data_filters.image import ImageHeader, aspect_ratio, pixels, read_header, shorter_side
 from data_filters.sample import BrokenSample
 from pipelines.shards.reader import iterate
 
@@ -176,7 +176,6 @@ def test_scores_by_hand():
     assert aspect_ratio(ImageHeader(300, 100, "png")) == aspect_ratio(ImageHeader(100, 300, "png")) == 3
     assert aspect_ratio(ImageHeader(7, 7, "png")) == 1
     assert pixels(ImageHeader(300, 100, "png")) == 30_000
-    assert encoded_bytes(bytes(17)) == 17
 
 
 def test_real_figures_decode_exactly_when_their_header_says_so(shared_data):
