@@ -172,6 +172,21 @@ def read_identity(name: str, output: str) -> dict[str, Any]:
             return {}
 
 
+def facts_identity(name: str, output: str) -> tuple[dict[str, Any], int]:
+    """What the facts of a unit say of its raw shard, and the number of its pairs; empty where they cannot be used."""
+    fs, path = filesystem(scores_uri(output, FACTS, name))
+    with fs.open(path, "rb") as file:
+        try:
+            footer = pq.read_metadata(file)
+        except _DAMAGED:
+            return {}, 0
+    schema = footer.schema.to_arrow_schema()
+    about = _about(schema)
+    if about.get("version") != FACTS_VERSION or not schema.equals(FACTS_SCHEMA):
+        return {}, 0
+    return about, footer.num_rows
+
+
 def renew_identity(unit: Unit, output: str, now: Witness) -> None:
     """Note with the facts that these bytes lie at the unit's URI under another witness; nothing where they say so."""
     about = read_identity(unit.name, output)
@@ -196,15 +211,20 @@ def with_table(scores: Scores, group: Group | LookGroup, table: pa.Table) -> Sco
     return replace(scores, tables={**scores.tables, group.name: table})
 
 
-def _about_group(scores: Scores, group: Group | LookGroup) -> dict[str, object]:
+def about_group(group: Group | LookGroup, name: str, sha256: str, rows: int) -> dict[str, object]:
+    """What the metadata of a group's file say of the raw shard `name` with these bytes and so many pairs."""
     return {
         "facts": FACTS_VERSION,
         "version": group.version,
         "settings": dict(group.settings()),
-        "name": scores.unit.name,
-        "sha256": scores.sha256,
-        "rows": scores.facts.num_rows,
+        "name": name,
+        "sha256": sha256,
+        "rows": rows,
     }
+
+
+def _about_group(scores: Scores, group: Group | LookGroup) -> dict[str, object]:
+    return about_group(group, scores.unit.name, scores.sha256, scores.facts.num_rows)
 
 
 def _with(table: pa.Table, about: Mapping[str, object]) -> pa.Table:
