@@ -19,11 +19,12 @@ from dataclasses import dataclass
 
 from data_filters.errors import InputError
 from pipelines.common.causes import RunFailed
-from pipelines.common.files import absolute, join, remove_partials
+from pipelines.common.files import absolute, join, remove_file, remove_partials, write_json
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.drop_files import remove_folder
 from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus
+from pipelines.curate.cost import DECIDED, sum_costs
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.examples import EXAMPLES
@@ -32,7 +33,7 @@ from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.plan import Plan, make_plan
-from pipelines.curate.report import write_report
+from pipelines.curate.report import NO_VERDICT, found_in, write_report
 from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
@@ -129,7 +130,8 @@ def _curate(
         if config.phrases:
             write_phrases_page(output)
         write_dataset(output, manifests, plan, config)
-        report = write_report(output, input, config, funnel, recipe_hash(config, plan))
+        found = found_in(output, manifests, plan, funnel, sum_costs(run.timed))
+        report = write_report(output, input, config, funnel, recipe_hash(config, plan), found)
     return CurateSummary(
         output=output,
         config_hash=recipe_hash(config, plan),
@@ -177,6 +179,7 @@ class _Run:
         self.against = earlier_outputs(config.against, plan)
         self.worked_on = 0  # raw shards
         self.tars_written = 0
+        self.timed: list[Result] = []  # what tasks say of their cost
 
     def untouched(self, is_other: bool) -> list[Manifest]:
         """The commits that this run need not look at."""
@@ -201,6 +204,7 @@ class _Run:
             return []
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
+            self.timed += scanned.values()
             self._check_bad_fraction(self._total(scanned.values(), is_other), todo)
             decisions: list[CorpusDecision] = []
             early = self.plan.before_look
@@ -208,12 +212,14 @@ class _Run:
                 decisions.append(self._decide(early, scanned, store))
             if self.plan.looks:
                 looked = self._look(todo, decisions[0] if decisions else None, store)
+                self.timed += looked
                 self._check_bad_fraction(self._total(looked, is_other), todo)
                 if self.plan.corpus_steps(len(early.steps)):
                     earlier = decisions[0] if decisions else None
                     decisions.append(self._decide(self.plan, scanned, store, earlier))
             funnels = self._write(todo, scanned, decisions, store)
         if not self.options.dry_run:
+            self._keep_no_verdict(decisions)
             remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
         return funnels
 
@@ -221,9 +227,20 @@ class _Run:
         self, plan: Plan, scanned: Mapping[str, Result], store: str, earlier: CorpusDecision | None = None
     ) -> CorpusDecision:
         """Phase B for the rules over the corpus that have not run yet."""
-        return decide_corpus(
-            plan, self.config, _shards(scanned), store, earlier=earlier, against=self.against
-        )
+        started = time.perf_counter()
+        shards = _shards(scanned)
+        decision = decide_corpus(plan, self.config, shards, store, earlier=earlier, against=self.against)
+        seconds = {DECIDED: time.perf_counter() - started}
+        self.timed.append({"seconds": seconds, "timed_pairs": sum(shards.rows)})
+        return decision
+
+    def _keep_no_verdict(self, decisions: Sequence[CorpusDecision]) -> None:
+        """Note for the report which pairs rules over the corpus could not judge."""
+        if not self.plan.corpus_steps():
+            remove_file(join(self.output, NO_VERDICT))
+            return
+        counts = {rule: of_rule for decision in decisions for rule, of_rule in decision.no_verdict().items()}
+        write_json(join(self.output, NO_VERDICT), counts)
 
     def _total(self, results: Iterable[Result], is_other: bool) -> Funnel:
         """The funnel of what was worked on and of the commits that need no look."""
@@ -294,6 +311,7 @@ class _Run:
             self.config.workers,
             self._teller("write", len(shards)),
         )
+        self.timed += results
         self.tars_written = sum(bool(result["written"]) for result in results)
         return [funnel_from_json(result["funnel"]) for result in results]
 

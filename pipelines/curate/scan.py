@@ -10,6 +10,7 @@ import hashlib
 import os
 import posixpath
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -49,6 +50,7 @@ def scan(unit: Unit, groups: Sequence[Group] = ()) -> Scores:
     Members of one key belong together wherever they stand in the shard. Of a member that nothing needs only the place
     is taken down. Raises ShardChanged when somebody changes the shard meanwhile.
     """
+    started = time.perf_counter()
     before = witness(unit.uri)
     try:
         scores = _scan(unit, groups, before)
@@ -56,7 +58,13 @@ def scan(unit: Unit, groups: Sequence[Group] = ()) -> Scores:
         check_unchanged(unit.uri, before)
         raise
     check_unchanged(unit.uri, before)
-    return scores
+    return _timed(scores, started)
+
+
+def _timed(scores: Scores, started: float) -> Scores:
+    """The scores with what the scan took beside its groups: reading, headers, hashes."""
+    rest = time.perf_counter() - started - sum(scores.seconds.values())
+    return replace(scores, seconds={FACTS: rest, **scores.seconds})
 
 
 def _scan(unit: Unit, groups: Sequence[Group], before: Witness) -> Scores:
@@ -89,7 +97,9 @@ def _scan(unit: Unit, groups: Sequence[Group], before: Witness) -> Scores:
         quarantine += sparse_rows(unit, contents)
         quarantine += damage_rows(unit, contents, os.path.getsize(path))
     tables = {FACTS: facts.table(), **measured.tables()}
-    return Scores(unit, sha256, tables, pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), before)
+    return Scores(
+        unit, sha256, tables, pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), before, measured.seconds
+    )
 
 
 def rescan(scores: Scores, groups: Sequence[Group]) -> Scores:
@@ -97,6 +107,7 @@ def rescan(scores: Scores, groups: Sequence[Group]) -> Scores:
 
     Raises ShardChanged when the shard is no longer the file whose facts these are.
     """
+    started = time.perf_counter()
     unit, measured = scores.unit, Measured(groups)
     with_images = any(getattr(group, "reads_image", False) for group in groups)
     headers = zip(
@@ -116,7 +127,8 @@ def rescan(scores: Scores, groups: Sequence[Group]) -> Scores:
         measured.end_batch()
     if scores.witness is not None:
         check_unchanged(unit.uri, scores.witness)
-    return replace(scores, tables={**scores.tables, **measured.tables()})
+    tables = {**scores.tables, **measured.tables()}
+    return _timed(replace(scores, tables=tables, seconds=measured.seconds), started)
 
 
 def _read_again(members: list[Member], with_image: bool) -> list[Member]:

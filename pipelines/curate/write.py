@@ -65,7 +65,7 @@ def write_unit(
         }
         write_decisions(part.scores, part.decision, plan, output)
         write_status(part.scores, part.decision, plan, output, of_part, shard_names or {})
-        write_examples(part.scores, part.decision, plan, output, config.examples)
+        write_examples(part.scores, part.decision, plan, output, config.examples, shard_names or {})
     manifest = {
         "format": FORMAT,
         "config_hash": recipe_hash(config, plan),

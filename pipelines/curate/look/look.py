@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -40,11 +41,13 @@ def look(
     groups: Sequence[LookGroup],
     wanted: Rows,
     batch_size: int,
+    seconds: dict[str, float] | None = None,
 ) -> dict[str, pa.Table]:
     """Look at the wanted rows of a shard; return the tables of the groups that lacked some of them.
 
     `tables`: what is stored of each group, by name. A batch holds at most `batch_size` pairs, and is halved where
-    memory does not suffice. Raises ShardChanged when the shard is no longer the file whose facts these are.
+    memory does not suffice. What each group took, decoding included, is added to `seconds`, by
+    name. Raises ShardChanged when the shard is no longer the file whose facts these are.
     """
     missing = {group.name: lacking(tables[group.name], group, wanted) for group in groups}
     todo = [group for group in groups if len(missing[group.name])]
@@ -56,7 +59,10 @@ def look(
         for group in todo:
             lacks = np.isin(batch_rows, missing[group.name])
             chosen = [picture for picture, is_lacking in zip(pictures, lacks, strict=True) if is_lacking]
+            started = time.perf_counter()
             _measure(group, batch_rows[lacks], chosen, found[group.name])
+            if seconds is not None:
+                seconds[group.name] = seconds.get(group.name, 0.0) + time.perf_counter() - started
     if scores.witness is not None:
         check_unchanged(scores.unit.uri, scores.witness)
     return {group.name: _joined(tables[group.name], group, found[group.name]) for group in todo}

@@ -46,7 +46,8 @@ About = Mapping[str, Any]
 class Scores:
     """What is known of a raw shard: a table for each group of scores, and the samples that could not be read.
 
-    `witness`: that of the shard's file while it was read.
+    `witness`: that of the shard's file while it was read. `seconds`: what computing each group has just taken, by name;
+    empty where all was read from files.
     """
 
     unit: Unit
@@ -54,6 +55,7 @@ class Scores:
     tables: dict[str, pa.Table]
     quarantine: pa.Table = field(default_factory=QUARANTINE_SCHEMA.empty_table)
     witness: Witness | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def facts(self) -> pa.Table:
