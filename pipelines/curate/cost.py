@@ -26,7 +26,7 @@ HEAD = ("part", "pairs", "core-seconds", "microseconds per pair")
 
 @dataclass(frozen=True)
 class Cost:
-    """`seconds` that tasks took for a part of the work, a group of scores or a phase, and the `pairs` of these tasks."""
+    """`seconds` that tasks took for a group of scores or a phase, and the `pairs` of these tasks."""
 
     part: str
     pairs: int
@@ -59,5 +59,5 @@ def cost_section(costs: Sequence[Cost]) -> Markup:
     """A table for the report; empty where nothing was computed."""
     if not costs:
         return Markup("")
-    text = "Of the last run alone; scores that were stored before cost it nothing. Other processes on the machine count."
+    text = "Of the last run alone; scores that were stored before cost it nothing. Time spent waiting counts."
     return quiet(text) + table(HEAD, [cost.cells() for cost in costs])

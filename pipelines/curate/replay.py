@@ -60,6 +60,18 @@ class Replay:
         """Every field, for machines."""
         return asdict(self)
 
+    def words(self) -> str:
+        """The result in a sentence."""
+        text = (
+            f"would keep {_interval(self.least.kept, self.most.kept)} of {self.most.pairs:,} pairs, today "
+            f"{self.today.kept:,}; nothing written"
+        )
+        if any(self.not_scored):
+            text += (
+                "; pairs without a score that a rule needs (not scored) are counted as kept, and as dropped"
+            )
+        return text
+
     def table(self) -> tuple[list[str], list[list[str]]]:
         """(head, rows): a row for each rule of either recipe, then the pairs kept."""
         before = {counts.name: counts for counts in self.today.filters}

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from data_filters.errors import InputError
 from pipelines.common.causes import RunFailed
@@ -27,12 +27,15 @@ from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, dec
 from pipelines.curate.cost import DECIDED, sum_costs
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.earlier_outputs import earlier_outputs
+from pipelines.curate.estimate import Estimate, estimate
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
+from pipelines.curate.pilot import PILOT, PilotShard, pilot_units
 from pipelines.curate.plan import Plan, make_plan
+from pipelines.curate.plan_words import plan_words
 from pipelines.curate.report import NO_VERDICT, found_in, write_report
 from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
@@ -63,6 +66,7 @@ class Options:
     drop_withdrawn: bool = False
     update: bool = False
     scores: str | None = None
+    pilot: int = PILOT
 
 
 def curate(
@@ -75,6 +79,7 @@ def curate(
     drop_withdrawn: bool = False,
     update: bool = False,
     scores: str | None = None,
+    pilot: int = PILOT,
     progress: Progress | None = None,
     say: Say = print,
 ) -> CurateSummary:
@@ -85,13 +90,17 @@ def curate(
     and of committed tars are read and compared, where otherwise size and time are. `drop_withdrawn`: what the output
     holds of shards that the input has no more is removed. `update`: an output of another recipe is brought to this one;
     scores that it holds are not computed anew, and curated shards whose kept pairs stay the same are not written.
-    `scores`: an output whose scores are taken over. `say` is given sentences for people while the run goes on.
+    `scores`: an output whose scores are taken over. `pilot`: the raw shards at which a dry run looks, drawn with a
+    fixed seed where there are more; it then estimates what all would give. `say` is given sentences for people while the
+    run goes on.
 
     Raises InputError before anything is written when the input or the output will not do, and TooManyBadSamples
     after the scan, with the quarantine written and nothing committed. While another process writes into `output`,
     it is refused (`pipelines.common.ownership`).
     """
-    options = Options(dry_run, verify, drop_withdrawn, update, None if scores is None else absolute(scores))
+    options = Options(
+        dry_run, verify, drop_withdrawn, update, None if scores is None else absolute(scores), pilot
+    )
     with contextlib.nullcontext() if dry_run else owned(output):
         return _curate(config, input, absolute(output), options, progress, say)
 
@@ -115,6 +124,9 @@ def _curate(
             remove_partials(join(output, folder))
         if options.drop_withdrawn:
             _drop_withdrawn(standing, manifests, plan, output)
+    all_units = units
+    if options.dry_run and len(units) > options.pilot:
+        units, standing = pilot_units(units, options.pilot), Standing()
     run = _Run(config, plan, units, standing, output, options, progress, say)
     new = run.phases(is_other)
     seconds = time.monotonic() - started
@@ -136,7 +148,7 @@ def _curate(
         output=output,
         config_hash=recipe_hash(config, plan),
         dry_run=options.dry_run,
-        shards=len(units),
+        shards=len(all_units),
         shards_skipped=len(units) - run.worked_on,
         funnel=funnel,
         shards_changed=standing.changed,
@@ -147,6 +159,9 @@ def _curate(
         seconds=seconds,
         pairs_per_second=sum(shard.pairs for shard in new) / seconds if seconds > 0 else 0.0,
         report=report,
+        costs=[asdict(cost) for cost in sum_costs(run.timed)],
+        plan=plan_words(plan) if options.dry_run else None,
+        estimate=run.estimate(all_units, is_other) if options.dry_run else None,
     )
 
 
@@ -179,6 +194,7 @@ class _Run:
         self.against = earlier_outputs(config.against, plan)
         self.worked_on = 0  # raw shards
         self.tars_written = 0
+        self.pilot: list[PilotShard] = []
         self.timed: list[Result] = []  # what tasks say of their cost
 
     def untouched(self, is_other: bool) -> list[Manifest]:
@@ -233,6 +249,15 @@ class _Run:
         seconds = {DECIDED: time.perf_counter() - started}
         self.timed.append({"seconds": seconds, "timed_pairs": sum(shards.rows)})
         return decision
+
+    def estimate(self, units: Sequence[Unit], is_other: bool) -> Estimate:
+        """What a dry run tells of a run over all of these raw shards, of which `self.units` may be a sample."""
+        costs, has_corpus_rules = sum_costs(self.timed), bool(self.plan.corpus_steps())
+        if len(self.units) < len(units):
+            return estimate(self.pilot, [unit.size for unit in units], costs, has_corpus_rules)
+        known = [*self.pilot, *map(_as_counted, self.untouched(is_other))]
+        found = estimate(known, [one.size for one in known], costs, has_corpus_rules)
+        return replace(found, shards=len(units), pilot_shards=len(units))
 
     def _keep_no_verdict(self, decisions: Sequence[CorpusDecision]) -> None:
         """Note for the report which pairs rules over the corpus could not judge."""
@@ -289,6 +314,8 @@ class _Run:
         self, todo: list[Unit], scanned: Mapping[str, Result], decisions: list[CorpusDecision], store: str
     ) -> list[Funnel]:
         target = None if self.config.shard_size is None else self.config.shard_size * MIB
+        if self.options.dry_run:
+            target = None  # counts and bytes of each raw shard by itself
         fixed = [] if target is None else read_groups(self.output)
         kept_bytes = {name: int(result["kept_bytes"]) for name, result in scanned.items()}
         shards = output_shards(self.units, kept_bytes, target, fixed)
@@ -312,6 +339,11 @@ class _Run:
             self._teller("write", len(shards)),
         )
         self.timed += results
+        self.pilot = [
+            PilotShard(result["size"], result["funnel"]["pairs"], result["funnel"]["kept"], result["bytes"])
+            for result in results
+            if self.options.dry_run
+        ]
         self.tars_written = sum(bool(result["written"]) for result in results)
         return [funnel_from_json(result["funnel"]) for result in results]
 
@@ -349,6 +381,13 @@ def _shards(scanned: Mapping[str, Result]) -> Shards:
         tuple(str(result["sha256"]) for result in scanned.values()),
         tuple(int(result["rows"]) for result in scanned.values()),
     )
+
+
+def _as_counted(manifest: Manifest) -> PilotShard:
+    """A commit as a dry run counts a shard."""
+    size = sum(part["size"] for part in manifest["inputs"])
+    written = sum(entry["size"] for entry in manifest["outputs"])
+    return PilotShard(size, manifest["funnel"]["pairs"], manifest["funnel"]["kept"], written)
 
 
 def _as_unit(shard: OutputShard) -> Unit:

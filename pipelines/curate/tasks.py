@@ -20,6 +20,7 @@ from pipelines.curate.funnel import add_funnels
 from pipelines.curate.kept_samples import Part
 from pipelines.curate.look.look import lacking, look, stored_looks
 from pipelines.curate.output_shards import OutputShard
+from pipelines.curate.pilot import probe
 from pipelines.curate.plan import Plan
 from pipelines.curate.scored import stored_scores, up_to_date
 from pipelines.curate.scores.storage import Scores, load_group, save_scores, with_table
@@ -148,8 +149,7 @@ class WriteShard:
         units = self.together[shard.name].units if shard.name in self.together else (shard,)
         parts = [self._part(unit) for unit in units]
         if self.dry_run:
-            funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
-            return {"funnel": asdict(funnel), "written": False}
+            return self._probed(parts)
         earlier = self._earlier(shard.name)
         started = time.perf_counter()
         names = self.decisions[0].shard_names() if self.decisions else {}
@@ -166,6 +166,19 @@ class WriteShard:
             "written": written and bool(manifest["outputs"]),
             "seconds": {WRITE: time.perf_counter() - started} if written else {},
             "timed_pairs": manifest["funnel"]["kept"],
+        }
+
+    def _probed(self, parts: Sequence[Part]) -> Result:
+        """What a dry run returns: the funnel, and what writing would take."""
+        funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
+        probes = [probe(part, self.config) for part in parts]
+        return {
+            "funnel": asdict(funnel),
+            "written": False,
+            "size": sum(part.scores.unit.size for part in parts),
+            "bytes": sum(size for size, _ in probes),
+            "seconds": {WRITE: sum(seconds for _, seconds in probes)},
+            "timed_pairs": funnel.kept,
         }
 
     def _part(self, unit: Unit) -> Part:
