@@ -126,8 +126,10 @@ class _Run:
         )
         # One block per group, so that one group is one task. Units and results travel as text: a schema inferred
         # from rows would depend on which row came first.
-        rows = [{"units": json.dumps([self._fields(place) for place in group])} for group in groups]
-        tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
+        tasks = ray.data.from_items(
+            [{"units": json.dumps([self._fields(place) for place in group])} for group in groups],
+            override_num_blocks=len(groups),
+        )
         task = GroupTask(self.function, RETRIES, GROUP_RETRIES)
         for row in _rows_as_they_come(tasks.flat_map(task, num_cpus=1, **limit)):
             raise_failure(row["error"])
