@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
+from pipelines.curate.corpus.near import repeated_keys
 from pipelines.curate.corpus.near.buckets import BEYOND
 from pipelines.curate.rules.near_captions import NearCaptions
 
@@ -113,6 +114,19 @@ def test_order_partitions_and_splits_into_shards_do_not_matter(cap: int) -> None
         results.append((places(corpus), corpus.counts))
     assert results[0] == results[1] == results[2]
     assert (results[0][1][BEYOND] > 0) == (cap == 2)
+
+
+def test_the_result_is_the_same_where_the_repeated_keys_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = NearCaptions(kind="near_captions")
+    made = []
+    for most in (1 << 20, 0):
+        monkeypatch.setattr(repeated_keys, "MOST_KEYS", most)
+        corpus = NearCorpus(split(rule, captions(600, seed=4), [200]), partitions=3)
+        rule.decide(corpus)
+        made.append(corpus)
+    assert made[0].drops == made[1].drops
+    assert made[0].counts == made[1].counts
+    assert made[0].shuffled_bytes < 0.8 * made[1].shuffled_bytes
 
 
 @pytest.mark.parametrize(("changed", "size"), [(1, 10), (2, 19), (1, 20)])
