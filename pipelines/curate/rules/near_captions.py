@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log, log1p
+from math import ceil, inf, log, log1p
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -64,14 +64,10 @@ class NearCaptions(CorpusRule):
         return self
 
     def _bands_needed(self) -> float:
-        equal = self.min_similarity**self.rows
-        return (
-            1
-            if equal == 1
-            else max(1, log(1 - self.min_recall) / log1p(-equal))
-            if equal > 0
-            else float("inf")
-        )
+        equal = self.min_similarity**self.rows  # the probability that a band is equal, at the limit
+        if equal in (0, 1):
+            return 1 if equal else inf
+        return max(1, log(1 - self.min_recall) / log1p(-equal))
 
     def bands(self) -> MinHashBands:
         """The fewest bands with the recall that is asked for at the limit."""
@@ -92,7 +88,7 @@ class NearCaptions(CorpusRule):
     def recall_by_distance(self) -> list[tuple[float, float]]:
         """Rows (Jaccard distance, probability that two captions at it are compared), from 0 to the limit."""
         furthest = 1 - self.min_similarity
-        distances = [round(furthest * step / 8, 6) for step in range(9)]
+        distances = sorted({round(furthest * step / 8, 6) for step in range(9)})
         return [(distance, self.bands().recall(1 - distance)) for distance in distances]
 
     def no_verdict(self, corpus: Corpus) -> Counts:

@@ -152,6 +152,12 @@ def test_the_curve_ends_at_the_limit_with_the_recall_asked_for() -> None:
     assert curve[-1][1] >= 0.95
 
 
+def test_equal_sets_need_one_band_and_have_a_curve_of_one_row() -> None:
+    rule = NearCaptions(kind="near_captions", min_similarity=1.0)
+    assert rule.bands().bands == 1
+    assert rule.recall_by_distance() == [(0.0, 1.0)]
+
+
 def test_captions_without_a_word_are_counted_and_kept() -> None:
     rule = NearCaptions(kind="near_captions")
     corpus = NearCorpus(split(rule, ["...", "", "a b", "!"], [2]), earlier=[table(rule, ["?"])])
