@@ -43,7 +43,8 @@ class ActiveFilters(Section):
             defaults = {chosen.limit_name: chosen.limit.default for chosen in FILTERS.values()}
             limits = {**defaults, **values}
             filters = [name for name, chosen in FILTERS.items() if limits[chosen.limit_name] is not None]
-            return {**values, "filters": [*filters, *values["rules"]]}
+            rules = [name for name, rule in values["rules"].items() if rule is not None]
+            return {**values, "filters": [*filters, *rules]}
         return values
 
     @model_serializer(mode="wrap")
@@ -82,13 +83,17 @@ class ActiveFilters(Section):
         return self
 
     def active(self) -> tuple[str, ...]:
-        """The filters and rules that judge, in the recipe's order: filters whose limit is null do not."""
+        """The filters and rules that judge, in the recipe's order: those whose limit or rule is null do not."""
         names = [*FILTERS, *self.rules] if self.filters is None else self.filters
-        return tuple(
-            name
-            for name in names
-            if name in self.rules or getattr(self, get_filter(name).limit_name) is not None
-        )
+        return tuple(name for name in names if self._judges(name))
+
+    def _judges(self, name: str) -> bool:
+        limit_or_rule = self.rules[name] if name in self.rules else getattr(self, get_filter(name).limit_name)
+        return limit_or_rule is not None
+
+    def switched_off(self) -> tuple[str, ...]:
+        """The rules that the recipe names and that are null."""
+        return tuple(name for name, rule in self.rules.items() if rule is None)
 
     def limits(self) -> dict[str, float]:
         """The limit of every active filter, by the limit's name."""
