@@ -25,9 +25,10 @@ class ActiveFilters(Section):
         description="names of the filters and rules, in the order in which they judge; null: every filter that has a "
         "limit, then the rules in their order. Those that look at one pair always come before those over the corpus",
     )
-    rules: dict[str, AnyRule] = Field(
+    rules: dict[str, AnyRule | None] = Field(
         {},
-        description="rules with options of their own, by a name of your choice; `kind` says which rule it is",
+        description="rules with options of their own, by a name of your choice; `kind` says which rule it is; null "
+        "switches one off",
     )
 
     # Any: what the user gave, before it is checked.
