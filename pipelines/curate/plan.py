@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data_filters import get_filter
+from data_filters import get_filter, score_names
 from data_filters.errors import InputError
 from data_filters.filter import Filter
 from pipelines.curate.config import CurateConfig
@@ -111,9 +111,10 @@ def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
 def _groups(steps: Iterable[Step]) -> tuple[Group, ...]:
     """The groups that some rules read, each once."""
     groups: dict[str, Group] = {}
-    scores = [step.rule.filter.score for step in steps if isinstance(step.rule, LimitRule)]
-    if scores:
-        filters = FilterScores(tuple(dict.fromkeys(scores)))
+    needed = {step.rule.filter.score for step in steps if isinstance(step.rule, LimitRule)}
+    if needed:
+        # Not in the recipe's order: another order of the rules leaves what is stored valid.
+        filters = FilterScores(tuple(name for name in score_names() if name in needed))
         groups[filters.name] = filters
     for step in steps:
         for group in () if isinstance(step.rule, LimitRule) else step.rule.groups():

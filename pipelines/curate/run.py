@@ -30,8 +30,9 @@ from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.report import write_report
-from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
+from pipelines.curate.scores.storage import QUARANTINE, SCORES, first_quarantined, stored_groups
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
+from pipelines.curate.status import DECISIONS, STATUS
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
 from pipelines.curate.tasks import ScanShard, WriteShard
 from pipelines.curate.update import changed_settings
@@ -105,10 +106,11 @@ def _curate(
     if not standing.committed:
         require_pairs(units, input)
     if not options.dry_run:
-        for folder in ("", QUARANTINE, EXAMPLES, MANIFESTS):
+        scores_of = [f"{SCORES}/{group}" for group in stored_groups(output)]
+        for folder in ("", *scores_of, QUARANTINE, DECISIONS, STATUS, EXAMPLES, MANIFESTS):
             remove_partials(join(output, folder))
         if options.drop_withdrawn:
-            _drop_withdrawn(standing, manifests, plan, output)
+            _drop_withdrawn(standing, manifests, output)
     run = _Run(config, plan, units, standing, output, options, progress)
     new = run.phases(is_other)
     seconds = time.monotonic() - started
@@ -143,14 +145,14 @@ def _curate(
     )
 
 
-def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], plan: Plan, output: str) -> None:
+def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], output: str) -> None:
     """Remove what the output holds of raw shards that are gone; a curated shard with others left is written anew."""
     gone = set(standing.withdrawn)
     for name, manifest in manifests.items():
         if gone & {part["name"] for part in manifest["inputs"]}:
             drop(name, manifest, output)
     for name in sorted(gone):
-        drop_raw_shard(name, plan.groups, output)
+        drop_raw_shard(name, output)
 
 
 class _Run:
@@ -190,13 +192,14 @@ class _Run:
         covered = set() if everything else self.standing.covered
         todo = [unit for unit in self.units if unit.name not in covered]
         self.worked_on = len(todo)
+        untouched = [funnel_from_json(manifest["funnel"]) for manifest in self.untouched(is_other)]
         if not todo:
+            self._check_bad_fraction(add_funnels(untouched, self.plan), [])
             return []
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
             funnels = [funnel_from_json(result["funnel"]) for result in scanned.values()]
-            earlier = [funnel_from_json(manifest["funnel"]) for manifest in self.untouched(is_other)]
-            self._check_bad_fraction(add_funnels([*earlier, *funnels], self.plan), todo)
+            self._check_bad_fraction(add_funnels([*untouched, *funnels], self.plan), todo)
             decision = None
             if self.plan.corpus_steps:
                 sha256 = {name: str(result["sha256"]) for name, result in scanned.items()}

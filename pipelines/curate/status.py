@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.common.files import join, write_parquet
 from pipelines.curate.decide import ROW_BITS, Decision, others_of, values_of
@@ -141,7 +142,7 @@ def _first_offsets(facts: pa.Table) -> list[int]:
 
 
 def _quarantined(scores: Scores) -> pa.Table:
-    rows = scores.quarantine
+    rows = scores.quarantine.filter(pc.greater(scores.quarantine.column("count"), 0))  # 0: no sample was lost
     nothing: dict[str, Any] = {name: [None] * rows.num_rows for name in STATUS_SCHEMA.names}
     columns = {
         **nothing,

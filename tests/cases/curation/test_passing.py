@@ -25,7 +25,7 @@ def oddities() -> dict[str, bytes | str]:
     pair("k_webp_named_jpg", picture(format="WEBP"))
     pair("k_png_named_jpg", picture(format="PNG"))
     for format in ("GIF", "AVIF", "BMP", "TIFF"):
-        pair(f"q_{format}_named_jpg", picture(format=format))
+        pair(f"k_{format}_named_jpg", picture(format=format))
     pair("q_svg", b"<svg/>")
     pair("q_empty_image", b"")
     pair("d_empty_caption", caption="")
@@ -33,7 +33,7 @@ def oddities() -> dict[str, bytes | str]:
     pair("k_crlf", caption="a brown dog\r\nruns fast\r\n")
     pair("k_html", caption="a &quot;red&quot; <b>car</b> & two dogs")
     pair("k_rtl", caption="\u202ea red umbrella on a table")
-    pair("q_pixel_gif", picture(1, 1, format="GIF"))
+    pair("d_pixel_gif", picture(1, 1, format="GIF"))
     pair("k_dir.v1/sub/0001")
     pair("k_" + "long" * 60)
     turned = Image.Exif()
@@ -81,4 +81,4 @@ def test_oddities_end_as_their_names_say(tmp_path):
         seen["q"] += [row["key"] for row in bad_of(found)]
         assert decision.funnel.quarantined == len(bad_of(found))
     assert all(key.startswith(letter) for letter, keys in seen.items() for key in keys)
-    assert {letter: len(keys) for letter, keys in seen.items()} == {"k": 13 + 2 * 3 + 3 + 2, "d": 2, "q": 12}
+    assert {letter: len(keys) for letter, keys in seen.items()} == {"k": 17 + 2 * 3 + 3 + 2, "d": 3, "q": 7}

@@ -29,7 +29,8 @@ def jpeg(width: int = 40, height: int = 30) -> bytes:
 SAMPLES = [
     ("a", {"jpg": jpeg(), "txt": "żółw i kot".encode(), "cls": b"7"}),
     ("b", {"jpg": jpeg()[:-20], "txt": b"cut image"}),
-    ("c", {"jpg": b"GIF89a", "txt": b"another format"}),
+    ("c", {"jpg": b"<svg/>", "txt": b"another format"}),
+    ("c2", {"jpg": b"GIF89a", "txt": b"a cut header"}),
     ("d", {"txt": b"no image"}),
     ("e", {"jpg": jpeg()}),
     ("f", {"jpg": jpeg(), "txt": b"caf\xe9"}),
@@ -39,6 +40,7 @@ SAMPLES = [
 REASONS = {
     "b": "truncated_image",
     "c": "unknown_image_format",
+    "c2": "broken_image",
     "d": "no_image",
     "e": "no_caption",
     "f": "caption_not_utf8",

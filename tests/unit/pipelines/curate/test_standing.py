@@ -6,7 +6,6 @@ from raw_shards import pairs, write_tar
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.inputs import find_units
-from pipelines.curate.plan import make_plan
 from pipelines.curate.standing import drop, drop_raw_shard, take_stock
 from pipelines.shards import witness
 from pipelines.shards.manifest import read_manifests
@@ -48,7 +47,7 @@ def test_withdrawn_is_what_the_input_has_no_more_and_drop_leaves_nothing_of_it(f
     manifests = read_manifests(output)
     assert take_stock(units[:1], manifests, output).withdrawn == ["1"]
     drop("1", manifests["1"], output)
-    drop_raw_shard("1", make_plan(CONFIG).groups, output)
+    drop_raw_shard("1", output)
     assert not list((tmp_path / "out").rglob("1.*"))
     assert len(list((tmp_path / "out").rglob("0.*"))) == 7  # tar, index, two groups, decisions, status, manifest
 
