@@ -7,7 +7,8 @@ it is written last, and a run that finds it takes the decision over.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,6 +40,11 @@ class CorpusDecision:
     """What the rules over the corpus drop, in files under `folder`."""
 
     folder: str
+
+    @property
+    def key(self) -> str:
+        """The name of the folder: a hash of what the decision depends on."""
+        return posixpath.basename(self.folder)
 
     def drops(self, name: str) -> dict[int, pa.Table]:
         """What each rule over the corpus drops of a shard (DROPS), by the rule's step."""
@@ -79,6 +85,14 @@ def _about(folder: str) -> _About:
 @lru_cache(maxsize=16)
 def _read(files: DropFiles, group: int) -> pa.Table:
     return files.read(group)
+
+
+def is_decided(output: str, keys: Collection[str | None], names: Sequence[str]) -> bool:
+    """Whether commits with the decisions `keys` share one, which was made over the raw shards `names` and no others."""
+    if len(keys) != 1 or (key := next(iter(keys))) is None:
+        return False
+    stored = read_json(join(output, DECIDE, key, DECISION))
+    return isinstance(stored, dict) and stored.get("names") == list(names)
 
 
 def decide_corpus(

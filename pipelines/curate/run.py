@@ -22,7 +22,7 @@ from pipelines.common.config import config_hash
 from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.corpus_decision import CorpusDecision, decide_corpus
+from pipelines.curate.corpus_decision import CorpusDecision, decide_corpus, is_decided
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
@@ -35,7 +35,7 @@ from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.status import DECISIONS, STATUS
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
 from pipelines.curate.tasks import ScanShard, WriteShard
-from pipelines.curate.update import changed_settings
+from pipelines.curate.update import changed_settings, check_withdrawn
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Result, for_each, running_ray
 from pipelines.shards.manifest import MANIFESTS, Manifest, read_manifests
@@ -101,6 +101,8 @@ def _curate(
     manifests = check_output(units, input, output)
     is_other = changed_settings(output, manifests, config, options.update)
     standing = take_stock(units, manifests, output, verify=options.verify, write=not options.dry_run)
+    if not options.drop_withdrawn:
+        check_withdrawn(output, manifests, standing.withdrawn, config)
     if config.phrases:
         config.phrases.load()  # a parser that is not installed is reported here in one line, not from a worker
     if not standing.committed:
@@ -178,10 +180,18 @@ class _Run:
         return [] if self._looks_at_all(is_other) else list(self.standing.committed.values())
 
     def _looks_at_all(self, is_other: bool) -> bool:
-        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed."""
+        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed.
+
+        A killed run leaves commits of two decisions; withdrawn shards leave commits of one that counts them.
+        """
+        if is_other or not self.plan.corpus_steps:
+            return is_other
+        committed = self.standing.committed.values()
         covered = self.standing.covered
-        is_changed = any(unit.name not in covered for unit in self.units)
-        return is_other or (is_changed and bool(self.plan.corpus_steps))
+        if any(unit.name not in covered for unit in self.units):
+            return True
+        keys = {manifest.get("decision") for manifest in committed}
+        return not is_decided(self.output, keys, [unit.name for unit in self.units])
 
     def phases(self, is_other: bool) -> list[Funnel]:
         """Scan, decide and write; in a dry run nothing is written. Returns the funnels of what was worked on.
