@@ -26,8 +26,8 @@ from pipelines.curate.corpus.partitions import Group, fits_in_process, group_row
 from pipelines.curate.corpus.source import ShardSource
 from pipelines.curate.plan import LimitRule, Plan
 from pipelines.curate.rules import CorpusRule
-from pipelines.curate.scores.facts import FACTS_VERSION
 from pipelines.curate.score_files import ScoreFiles
+from pipelines.curate.scores.facts import FACTS_VERSION
 from pipelines.shards.unit import Unit
 
 DECIDE = "decide"

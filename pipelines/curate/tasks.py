@@ -78,7 +78,9 @@ class WriteShard:
             return {"funnel": asdict(funnel), "written": False}
         earlier = self._earlier(shard.name)
         try:
-            manifest = write_unit(shard.name, parts, self.store, self.config, self.plan, earlier, self.decision)
+            manifest = write_unit(
+                shard.name, parts, self.store, self.config, self.plan, earlier, self.decision
+            )
         except (BrokenShard, BrokenSample):  # it could be read a moment ago
             for part in parts:
                 if part.scores.witness is not None:

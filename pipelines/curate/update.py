@@ -52,6 +52,7 @@ def check_withdrawn(
         names = [part["name"] for part in manifest["inputs"]]
         if manifest["config_hash"] != mine and gone.issuperset(names):
             raise InputError(
-                f"output {output} holds {name}.json of config {manifest['config_hash']}, whose raw shards the input has no "
-                "more, so that it cannot be brought to this recipe; remove it with --drop-withdrawn, or give its raw shards"
+                f"output {output} holds {name}.json of config {manifest['config_hash']}, whose raw shards the input "
+                "has no more, so that it cannot be brought to this recipe; remove it with --drop-withdrawn, or give "
+                "its raw shards"
             )

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from damaged_images import FORMATS, damaged_picture, supported, whole_pictures
 from curation import bad_of, judged, kept_keys, rejected, scanned
+from damaged_images import FORMATS, damaged_picture, supported, whole_pictures
 from raw_shards import CAPTION, write_tar
 
 from data_filters.decode import MOST_PIXELS, decode

@@ -5,8 +5,8 @@ import logging
 import tarfile
 
 import pytest
-from damaged_tars import HARMLESS_TO_MEMBERS, damaged
 from curation import bad_of, curate_one, pairs_of, rejected
+from damaged_tars import HARMLESS_TO_MEMBERS, damaged
 from raw_shards import CAPTION, picture, write_tar
 
 from data_filters.errors import InputError

@@ -95,4 +95,6 @@ def all_but_first(table: pa.Table) -> pa.Table:
         ranks.setdefault(key, []).append(rank)
     drops = [(rank, min(of), float(len(of))) for of in ranks.values() for rank in of if rank != min(of)]
     columns = list(zip(*drops, strict=True)) or [(), (), ()]
-    return pa.table([pa.array(column, field.type) for column, field in zip(columns, DROPS, strict=True)], schema=DROPS)
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, DROPS, strict=True)], schema=DROPS
+    )

@@ -3,8 +3,8 @@
 import io
 import random
 
-from PIL import Image
 from curation import bad_of, pairs_of
+from PIL import Image
 from raw_shards import CAPTION, picture, write_tar
 
 from pipelines.curate.scan import scan

@@ -1,4 +1,4 @@
-"""`--update` brings an output to another recipe: what comes out is what a fresh run gives, and only that is made anew."""
+"""`--update` brings an output to another recipe: the result is that of a fresh run, and no more is made anew."""
 
 import json
 import shutil
@@ -57,9 +57,7 @@ def once(tmp_path, config=CONFIG, output="out", **options):
 
 
 def files(output) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(output)): path.read_bytes() for kind in SAME for path in output.glob(kind)
-    }
+    return {str(path.relative_to(output)): path.read_bytes() for kind in SAME for path in output.glob(kind)}
 
 
 def manifest(output, name: str) -> dict:
@@ -198,7 +196,9 @@ def test_a_withdrawn_shard_of_another_recipe_has_to_go(tmp_path):
     once(tmp_path)
     (tmp_path / "in" / "2.tar").unlink()
     fewer = CONFIG.model_copy(update={"filters": ("small_image",)})
-    with pytest.raises(InputError, match="2.json of config .* whose raw shards the input has no more.*--drop-"):
+    with pytest.raises(
+        InputError, match="2.json of config .* whose raw shards the input has no more.*--drop-"
+    ):
         once(tmp_path, fewer, update=True)
     assert once(tmp_path, fewer, update=True, drop_withdrawn=True).kept == 5
     same_as_fresh(tmp_path, fewer)

@@ -67,7 +67,9 @@ def test_the_first_step_is_the_lowest_of_all_63_bits():
 
 def test_a_score_that_is_not_a_number_fails():
     for limits in ({}, {"filters": ["many_words"]}, {"filters": ["extreme_aspect"], "max_aspect": 1e9}):
-        scores = scores_of([pair("nan", float("nan"), float("nan"), float("nan"))], config=CurateConfig(**limits))
+        scores = scores_of(
+            [pair("nan", float("nan"), float("nan"), float("nan"))], config=CurateConfig(**limits)
+        )
         decision = judged(scores, CurateConfig(**limits))
         assert decision.kept.tolist() == []
         assert decision.bits[0] == (1 << len(decision.funnel.filters)) - 1

@@ -36,7 +36,7 @@ def test_a_limit_of_null_does_not_judge():
     assert names(CurateConfig(min_side=None)) == DEFAULTS[1:]
     assert names(CurateConfig(min_side=None, filters=["small_image", "few_words"])) == ["few_words"]
     assert names(CurateConfig(min_pixels=5)) == [*DEFAULTS, "few_pixels"]
-    off = {name: None for name in ("min_side", "max_aspect", "min_words", "max_words")}
+    off = dict.fromkeys(("min_side", "max_aspect", "min_words", "max_words"))
     plan = make_plan(CurateConfig(**off))
     assert (plan.steps, plan.groups) == ((), ())
 
@@ -65,7 +65,9 @@ def test_the_groups_are_those_that_the_rules_read_whatever_the_order():
 def test_two_rules_may_share_a_group_and_not_differ_about_it():
     both = {"one": FewLetters(least=1), "two": FewLetters(least=2)}
     assert len(make_plan(CurateConfig(rules=both)).groups) == 2
-    with pytest.raises(InputError, match=r"rules\.two needs the scores letters with .*'a'.* another rule with .*'e'"):
+    with pytest.raises(
+        InputError, match=r"rules\.two needs the scores letters with .*'a'.* another rule with .*'e'"
+    ):
         make_plan(CurateConfig(rules={"one": FewLetters(), "two": FewLetters(letter="a")}))
 
 

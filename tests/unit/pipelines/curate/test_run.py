@@ -97,7 +97,10 @@ def test_an_estimated_number_of_lost_samples_is_called_so():
 
 
 def test_what_a_killed_run_left_is_removed_at_the_start(finished, no_ray):
-    left = [finished / "out" / folder / ".0.x.0123456789ab.partial" for folder in ("", "quarantine", "manifests", "scores/facts", "decisions")]
+    left = [
+        finished / "out" / folder / ".0.x.0123456789ab.partial"
+        for folder in ("", "quarantine", "manifests", "scores/facts", "decisions")
+    ]
     for file in left:
         file.write_bytes(b"x")
     curate(CONFIG, str(finished / "raw"), str(finished / "out"), dry_run=True)

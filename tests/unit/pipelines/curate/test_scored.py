@@ -64,7 +64,11 @@ def test_only_the_group_whose_settings_changed_is_computed(unit, tmp_path, scans
     MEASURED.clear()
     _, missing = stored_scores(unit, [Letters("g"), other], output)
     assert missing == [Letters("g")]
-    assert up_to_date(unit, [Letters("g"), other], output).tables["letters"].column(0).to_pylist() == [2, 2, 2]
+    assert up_to_date(unit, [Letters("g"), other], output).tables["letters"].column(0).to_pylist() == [
+        2,
+        2,
+        2,
+    ]
     assert (len(MEASURED), scans) == (1, ["0"])
 
 

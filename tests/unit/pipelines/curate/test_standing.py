@@ -49,7 +49,9 @@ def test_withdrawn_is_what_the_input_has_no_more_and_drop_leaves_nothing_of_it(f
     drop("1", manifests["1"], output)
     drop_raw_shard("1", output)
     assert not list((tmp_path / "out").rglob("1.*"))
-    assert len(list((tmp_path / "out").rglob("0.*"))) == 7  # tar, index, two groups, decisions, status, manifest
+    assert (
+        len(list((tmp_path / "out").rglob("0.*"))) == 7
+    )  # tar, index, two groups, decisions, status, manifest
 
 
 def test_a_manifest_of_an_older_version_without_the_size_stands(finished, tmp_path):

@@ -26,7 +26,9 @@ def collected(counts: list[int]) -> pa.Table:
 
 def test_a_pair_by_hand():
     columns = FactsColumns()
-    columns.add([Member("a", "jpg", 512, 5), Member("a", "txt", 1536, 9)], HEADER, b"bytes", "  CAFÉ\u3000\n x")
+    columns.add(
+        [Member("a", "jpg", 512, 5), Member("a", "txt", 1536, 9)], HEADER, b"bytes", "  CAFÉ\u3000\n x"
+    )
     assert columns.table().to_pylist() == [
         {
             "key": "a",

@@ -8,9 +8,9 @@ from curation import bad_of, pairs_of, scanned, store
 from curation_rules import Letters
 from raw_shards import CAPTION, picture, write_tar
 
+from pipelines.curate.config import CurateConfig
 from pipelines.curate.inputs import find_units
 from pipelines.curate.plan import make_plan
-from pipelines.curate.config import CurateConfig
 from pipelines.curate.scan import scan
 from pipelines.curate.scored import stored_scores
 from pipelines.curate.scores import storage
