@@ -142,8 +142,10 @@ class _Run:
         )
         # One block per group, so that one group is one task. Units and results travel as text: a schema inferred
         # from rows would depend on which row came first.
-        rows = [{"units": json.dumps([self._fields(place) for place in group])} for group in groups]
-        tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
+        tasks = ray.data.from_items(
+            [{"units": json.dumps([self._fields(place) for place in group])} for group in groups],
+            override_num_blocks=len(groups),
+        )
         arguments = (self.function, RETRIES, GROUP_RETRIES)
         if self.actors is None:
             done = tasks.flat_map(GroupTask(*arguments), num_cpus=1, **limit)

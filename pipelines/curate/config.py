@@ -25,9 +25,10 @@ class ActiveFilters(Section):
         description="names of the filters and rules, in the order in which they judge; null: every filter that has a "
         "limit, then the rules in their order. Those that look at one pair always come before those over the corpus",
     )
-    rules: dict[str, AnyRule] = Field(
+    rules: dict[str, AnyRule | None] = Field(
         {},
-        description="rules with options of their own, by a name of your choice; `kind` says which rule it is",
+        description="rules with options of their own, by a name of your choice; `kind` says which rule it is; null "
+        "switches one off",
     )
 
     # Any: what the user gave, before it is checked.
@@ -43,7 +44,8 @@ class ActiveFilters(Section):
             defaults = {chosen.limit_name: chosen.limit.default for chosen in FILTERS.values()}
             limits = {**defaults, **values}
             filters = [name for name, chosen in FILTERS.items() if limits[chosen.limit_name] is not None]
-            return {**values, "filters": [*filters, *values["rules"]]}
+            rules = [name for name, rule in values["rules"].items() if rule is not None]
+            return {**values, "filters": [*filters, *rules]}
         return values
 
     @model_serializer(mode="wrap")
@@ -82,13 +84,17 @@ class ActiveFilters(Section):
         return self
 
     def active(self) -> tuple[str, ...]:
-        """The filters and rules that judge, in the recipe's order: filters whose limit is null do not."""
+        """The filters and rules that judge, in the recipe's order: those whose limit or rule is null do not."""
         names = [*FILTERS, *self.rules] if self.filters is None else self.filters
-        return tuple(
-            name
-            for name in names
-            if name in self.rules or getattr(self, get_filter(name).limit_name) is not None
-        )
+        return tuple(name for name in names if self._judges(name))
+
+    def _judges(self, name: str) -> bool:
+        limit_or_rule = self.rules[name] if name in self.rules else getattr(self, get_filter(name).limit_name)
+        return limit_or_rule is not None
+
+    def switched_off(self) -> tuple[str, ...]:
+        """The rules that the recipe names and that are null."""
+        return tuple(name for name, rule in self.rules.items() if rule is None)
 
     def limits(self) -> dict[str, float]:
         """The limit of every active filter, by the limit's name."""

@@ -7,6 +7,7 @@ it is written last, and a run that finds it takes the decision over.
 from __future__ import annotations
 
 import bisect
+import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,6 +47,11 @@ class CorpusDecision:
     """What the rules over the corpus drop, in files under `folder`."""
 
     folder: str
+
+    @property
+    def key(self) -> str:
+        """The name of the folder: a hash of what the decision depends on."""
+        return posixpath.basename(self.folder)
 
     def drops(self, name: str) -> dict[int, pa.Table]:
         """What each rule over the corpus drops of a shard (DROPS), by the rule's step."""
@@ -91,7 +97,7 @@ def _about(folder: str) -> _About:
     files = [DropFiles(join(folder, rule["folder"]), bytes(rule["groups"])) for rule in stored["rules"]]
     numbers = {name: number for number, name in names.items()}
     return _About(
-        {**names, **earlier}, numbers, stored["starts"], stored["steps"], files, stored["no_verdict"]
+        {**names, **earlier}, numbers, stored["starts"], stored["steps"], files, stored.get("no_verdict", {})
     )
 
 
@@ -107,6 +113,16 @@ class Shards:
     names: tuple[str, ...]
     sha256: tuple[str, ...]
     rows: tuple[int, ...]
+
+
+def decision_keys(
+    plan: Plan, config: CurateConfig, shards: Shards, against: EarlierOutputs | None = None
+) -> list[str]:
+    """The keys of the decisions that the rules over the corpus make: before phase L, and after it."""
+    early = plan.before_look
+    keys = [_key(early, config, shards, against)] if early.corpus_steps() else []
+    late = plan.corpus_steps(len(early.steps))
+    return [*keys, _key(plan, config, shards, against)] if late else keys
 
 
 def decide_corpus(

@@ -94,8 +94,8 @@ def check_output(units: list[Unit], input: str, output: str) -> dict[str, Manife
 
 
 def _has_foreign_tars(output: str) -> bool:
-    """Whether there are tars, but no folder `scan/`, which this command writes before the first tar."""
+    """Whether there are tars, but no folder `scores/`, which this command writes before the first tar."""
     fs, folder = filesystem(output)
-    if not fs.isdir(folder) or fs.isdir(posixpath.join(folder, "scan")):
+    if not fs.isdir(folder) or fs.isdir(posixpath.join(folder, "scores")):
         return False
     return any(name.endswith(".tar") for name in fs.ls(folder, detail=False))

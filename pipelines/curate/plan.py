@@ -141,7 +141,8 @@ def _ordered(steps: Sequence[Step], looks: Sequence[LookGroup]) -> list[Step]:
 
 def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
     if name in config.rules:
-        rule: PairRule | CorpusRule = config.rules[name]
+        rule: PairRule | CorpusRule | None = config.rules[name]
+        assert rule is not None  # those that are null are not active
         return rule
     chosen = get_filter(name)
     return LimitRule(chosen, config.limits()[chosen.limit_name])
@@ -150,10 +151,11 @@ def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
 def _groups(steps: Sequence[Step]) -> list[Group | LookGroup]:
     """The groups that some rules read, each once."""
     groups: dict[str, Group | LookGroup] = {}
-    known = set(score_names())
-    scores = [name for step in steps for name in step.rule.columns() if name in known]
+    needed = {name for step in steps for name in step.rule.columns()}
+    scores = tuple(name for name in score_names() if name in needed)
     if scores:
-        filters = FilterScores(tuple(dict.fromkeys(scores)))
+        # Not in the recipe's order: another order of the rules leaves what is stored valid.
+        filters = FilterScores(scores)
         groups[filters.name] = filters
     for step in steps:
         for group in () if isinstance(step.rule, LimitRule) else step.rule.groups():

@@ -14,8 +14,8 @@ HEAD = ("", "filter", "rule", "judges")
 class PlanWords:
     """A plan for people.
 
-    `rules`: number, name, words, population. `groups`: the scores that each phase computes. `recall`: of each rule on near
-    duplicates, rows (distance, probability that two pairs at it are compared).
+    `rules`: number, name, words, population. `groups`: the scores that each phase computes. `recall`: of each rule on
+    near duplicates, rows (distance, probability that two pairs at it are compared).
     """
 
     rules: list[tuple[str, str, str, str]]

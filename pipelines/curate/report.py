@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 from markupsafe import Markup
 
 from pipelines.common.config import config_hash, output_settings
-from pipelines.common.files import filesystem, join, read_json, write_json, write_text
+from pipelines.common.files import filesystem, join, write_json, write_text
 from pipelines.common.html.environment import render as render_template
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import bar, cards, preformatted, quiet, table
@@ -19,6 +19,7 @@ from pipelines.curate.cost import Cost, cost_section
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
 from pipelines.curate.histograms import NAN, Histograms, add_histograms
+from pipelines.curate.no_verdict import read_no_verdict
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
 from pipelines.curate.score_charts import bins_of, score_section
@@ -28,8 +29,6 @@ from pipelines.shards.manifest import Manifest
 
 SHOWN = 12  # pictures per filter in the HTML
 TITLE = "Curation report"
-NO_VERDICT = "no_verdict.json"
-"""In the output: the pairs that rules over the corpus could not judge, by rule and cause."""
 
 _PACKAGE = "pipelines.curate"
 _BAR = HEAD.index("dropped") + 1  # the column of the bar, which has no name
@@ -91,7 +90,7 @@ def found_in(
         plan,
         add_histograms(manifest.get("histograms", {}) for manifest in ordered),
         quarantine_examples(output, files, funnel.quarantine),
-        read_json(join(output, NO_VERDICT)) or {},
+        read_no_verdict(output),
         costs,
     )
 

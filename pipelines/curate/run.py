@@ -15,33 +15,35 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from data_filters.errors import InputError
 from pipelines.common.causes import RunFailed
-from pipelines.common.files import absolute, join, remove_file, remove_partials, write_json
+from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.drop_files import remove_folder
-from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus
+from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus, decision_keys
 from pipelines.curate.cost import DECIDED, sum_costs
 from pipelines.curate.dataset_page import write_dataset
+from pipelines.curate.dry_run import estimate_run
 from pipelines.curate.earlier_outputs import earlier_outputs
-from pipelines.curate.estimate import Estimate, estimate
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
+from pipelines.curate.no_verdict import write_no_verdict
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.pilot import PILOT, PilotShard, pilot_units
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.plan_words import plan_words
-from pipelines.curate.report import NO_VERDICT, found_in, write_report
-from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
+from pipelines.curate.report import found_in, write_report
+from pipelines.curate.scores.storage import QUARANTINE, SCORES, first_quarantined, stored_groups
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
+from pipelines.curate.status import DECISIONS, STATUS
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
 from pipelines.curate.tasks import CountLacking, LookShard, ScanShard, WriteShard
-from pipelines.curate.update import changed_settings
+from pipelines.curate.update import changed_settings, check_withdrawn
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Actors, Result, for_each, running_ray
 from pipelines.shards.manifest import MANIFESTS, Manifest, read_manifests
@@ -91,8 +93,8 @@ def curate(
     holds of shards that the input has no more is removed. `update`: an output of another recipe is brought to this one;
     scores that it holds are not computed anew, and curated shards whose kept pairs stay the same are not written.
     `scores`: an output whose scores are taken over. `pilot`: the raw shards at which a dry run looks, drawn with a
-    fixed seed where there are more; it then estimates what all would give. `say` is given sentences for people while the
-    run goes on.
+    fixed seed where there are more; it then estimates what all would give. `say` is given sentences for people while
+    the run goes on.
 
     Raises InputError before anything is written when the input or the output will not do, and TooManyBadSamples
     after the scan, with the quarantine written and nothing committed. While another process writes into `output`,
@@ -115,15 +117,18 @@ def _curate(
     manifests = check_output(units, input, output)
     is_other = changed_settings(output, manifests, recipe_settings(config, plan), options.update)
     standing = take_stock(units, manifests, output, verify=options.verify, write=not options.dry_run)
+    if not options.drop_withdrawn:
+        check_withdrawn(output, manifests, standing.withdrawn, recipe_hash(config, plan))
     if config.phrases:
         config.phrases.load()  # a parser that is not installed is reported here in one line, not from a worker
     if not standing.committed:
         require_pairs(units, input)
     if not options.dry_run:
-        for folder in ("", QUARANTINE, EXAMPLES, MANIFESTS):
+        scores_of = [f"{SCORES}/{group}" for group in stored_groups(output)]
+        for folder in ("", *scores_of, QUARANTINE, DECISIONS, STATUS, EXAMPLES, MANIFESTS):
             remove_partials(join(output, folder))
         if options.drop_withdrawn:
-            _drop_withdrawn(standing, manifests, plan, output)
+            _drop_withdrawn(standing, manifests, output)
     all_units = units
     if options.dry_run and len(units) > options.pilot:
         units, standing = pilot_units(units, options.pilot), Standing()
@@ -161,18 +166,20 @@ def _curate(
         report=report,
         costs=[asdict(cost) for cost in sum_costs(run.timed)],
         plan=plan_words(plan) if options.dry_run else None,
-        estimate=run.estimate(all_units, is_other) if options.dry_run else None,
+        estimate=estimate_run(all_units, units, run.pilot, run.untouched(is_other), run.timed, plan)
+        if options.dry_run
+        else None,
     )
 
 
-def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], plan: Plan, output: str) -> None:
+def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], output: str) -> None:
     """Remove what the output holds of raw shards that are gone; a curated shard with others left is written anew."""
     gone = set(standing.withdrawn)
     for name, manifest in manifests.items():
         if gone & {part["name"] for part in manifest["inputs"]}:
             drop(name, manifest, output)
     for name in sorted(gone):
-        drop_raw_shard(name, plan.groups, output)
+        drop_raw_shard(name, output)
 
 
 class _Run:
@@ -202,10 +209,30 @@ class _Run:
         return [] if self._looks_at_all(is_other) else list(self.standing.committed.values())
 
     def _looks_at_all(self, is_other: bool) -> bool:
-        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed."""
+        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed.
+
+        A killed run leaves commits of two decisions; withdrawn shards leave commits of one that counts them.
+        """
+        if is_other or not self.plan.corpus_steps():
+            return is_other
+        committed = self.standing.committed.values()
         covered = self.standing.covered
-        is_changed = any(unit.name not in covered for unit in self.units)
-        return is_other or (is_changed and bool(self.plan.corpus_steps()))
+        if any(unit.name not in covered for unit in self.units):
+            return True
+        expected = self._expected_decisions()
+        return any(manifest.get("decisions") != expected for manifest in committed)
+
+    def _expected_decisions(self) -> list[str]:
+        """The decisions that rules over the corpus make about the raw shards as they are committed."""
+        parts = {
+            part["name"]: part for manifest in self.standing.committed.values() for part in manifest["inputs"]
+        }
+        shards = Shards(
+            tuple(unit.name for unit in self.units),
+            tuple(str(parts[unit.name]["sha256"]) for unit in self.units),
+            tuple(int(parts[unit.name]["rows"]) for unit in self.units),
+        )
+        return decision_keys(self.plan, self.config, shards, self.against)
 
     def phases(self, is_other: bool) -> list[Funnel]:
         """Scan, decide and write; in a dry run nothing is written. Returns the funnels of what was worked on.
@@ -217,6 +244,7 @@ class _Run:
         todo = [unit for unit in self.units if unit.name not in covered]
         self.worked_on = len(todo)
         if not todo:
+            self._check_bad_fraction(self._total((), is_other), [])
             return []
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
@@ -235,7 +263,7 @@ class _Run:
                     decisions.append(self._decide(self.plan, scanned, store, earlier))
             funnels = self._write(todo, scanned, decisions, store)
         if not self.options.dry_run:
-            self._keep_no_verdict(decisions)
+            write_no_verdict(self.output, self.plan, decisions)
             remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
         return funnels
 
@@ -249,23 +277,6 @@ class _Run:
         seconds = {DECIDED: time.perf_counter() - started}
         self.timed.append({"seconds": seconds, "timed_pairs": sum(shards.rows)})
         return decision
-
-    def estimate(self, units: Sequence[Unit], is_other: bool) -> Estimate:
-        """What a dry run tells of a run over all of these raw shards, of which `self.units` may be a sample."""
-        costs, has_corpus_rules = sum_costs(self.timed), bool(self.plan.corpus_steps())
-        if len(self.units) < len(units):
-            return estimate(self.pilot, [unit.size for unit in units], costs, has_corpus_rules)
-        known = [*self.pilot, *map(_as_counted, self.untouched(is_other))]
-        found = estimate(known, [one.size for one in known], costs, has_corpus_rules)
-        return replace(found, shards=len(units), pilot_shards=len(units))
-
-    def _keep_no_verdict(self, decisions: Sequence[CorpusDecision]) -> None:
-        """Note for the report which pairs rules over the corpus could not judge."""
-        if not self.plan.corpus_steps():
-            remove_file(join(self.output, NO_VERDICT))
-            return
-        counts = {rule: of_rule for decision in decisions for rule, of_rule in decision.no_verdict().items()}
-        write_json(join(self.output, NO_VERDICT), counts)
 
     def _total(self, results: Iterable[Result], is_other: bool) -> Funnel:
         """The funnel of what was worked on and of the commits that need no look."""
@@ -381,13 +392,6 @@ def _shards(scanned: Mapping[str, Result]) -> Shards:
         tuple(str(result["sha256"]) for result in scanned.values()),
         tuple(int(result["rows"]) for result in scanned.values()),
     )
-
-
-def _as_counted(manifest: Manifest) -> PilotShard:
-    """A commit as a dry run counts a shard."""
-    size = sum(part["size"] for part in manifest["inputs"])
-    written = sum(entry["size"] for entry in manifest["outputs"])
-    return PilotShard(size, manifest["funnel"]["pairs"], manifest["funnel"]["kept"], written)
 
 
 def _as_unit(shard: OutputShard) -> Unit:

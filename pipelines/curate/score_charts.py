@@ -16,7 +16,9 @@ from pipelines.curate.plan import LimitRule, Plan
 from pipelines.curate.rules import CorpusRule
 
 MOST_BARS = 48
-SPAN = 20  # where the largest value of most pairs is more than this times the smallest, the axis is logarithmic
+SPAN = (
+    20  # where the largest value of most pairs is more than this times the smallest, the axis is logarithmic
+)
 MOST = 0.98  # of the pairs: the few at both ends do not decide about the axis
 MARGIN = 12  # px right of the axis
 ZERO_WIDTH = 14  # px of the bar of zeros left of a logarithmic axis

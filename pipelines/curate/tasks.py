@@ -152,9 +152,10 @@ class WriteShard:
             return self._probed(parts)
         earlier = self._earlier(shard.name)
         started = time.perf_counter()
-        names = self.decisions[0].shard_names() if self.decisions else {}
         try:
-            manifest = write_unit(shard.name, parts, self.store, self.config, self.plan, earlier, names)
+            manifest = write_unit(
+                shard.name, parts, self.store, self.config, self.plan, earlier, self.decisions
+            )
         except (BrokenShard, BrokenSample):  # it could be read a moment ago
             for part in parts:
                 if part.scores.witness is not None:

@@ -29,7 +29,6 @@ class NearCorpus:
     drops: dict[int, tuple[int, float]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     shuffled_bytes: int = 0
-    shuffled_rows: int = 0
 
     def rows(self, columns: Sequence[str]) -> list[Rows]:
         """The rows of all shards, those of earlier outputs too."""
@@ -49,15 +48,11 @@ class NearCorpus:
             self._drop(fails(rows))
 
     def shuffle(self, columns: Sequence[str], select: Select, reduce: Reduce) -> None:
-        rows = pa.concat_tables([select(part) for part in self.rows(columns)])
-        self.shuffled_bytes, self.shuffled_rows = rows.nbytes, len(rows)
-        part = rows["key"].to_numpy() % np.uint64(self.partitions)
-        for number in range(self.partitions):
-            # The whole of a corpus in one partition is not copied.
-            mine = rows.filter(pa.array(part == number)) if self.partitions > 1 else rows
-            if self.seed is not None:
-                mine = mine.take(np.random.default_rng(self.seed + number).permutation(len(mine)))
-            self._drop(reduce(mine))
+        for table in self._reduced(columns, select, reduce):
+            self._drop(table)
+
+    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
+        return _Tables(self._reduced(columns, select, reduce))
 
     def fold(self, columns: Sequence[str], measure: Callable[[Rows], T], add: Callable[[T, T], T]) -> T:
         results = [measure(rows) for rows in self.rows(columns)]
@@ -66,11 +61,20 @@ class NearCorpus:
             total = add(total, result)
         return total
 
-    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
-        raise NotImplementedError
-
     def share(self, value: T) -> Shared[T]:
         return _Here(value)
+
+    def _reduced(self, columns: Sequence[str], select: Select, reduce: Reduce) -> list[pa.Table]:
+        rows = pa.concat_tables([select(part) for part in self.rows(columns)])
+        self.shuffled_bytes += rows.nbytes
+        part = rows["key"].to_numpy() % np.uint64(self.partitions)
+        tables = []
+        for number in range(self.partitions):
+            mine = rows.filter(pa.array(part == number)) if self.partitions > 1 else rows
+            if self.seed is not None:
+                mine = mine.take(np.random.default_rng(self.seed + number).permutation(len(mine)))
+            tables.append(reduce(mine))
+        return tables
 
     def _drop(self, drops: pa.Table) -> None:
         for name, count in counts_of(drops).items():
@@ -79,6 +83,14 @@ class NearCorpus:
             before = self.drops.get(row["rank"])
             if before is None or row["other"] < before[0]:
                 self.drops[row["rank"]] = (row["other"], row["value"])
+
+
+@dataclass(frozen=True)
+class _Tables:
+    tables: list[pa.Table]
+
+    def map(self, measure: Callable[[pa.Table], T]) -> list[T]:
+        return [measure(table) for table in self.tables]
 
 
 @dataclass(frozen=True)

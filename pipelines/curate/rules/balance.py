@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, StrictInt, field_validator, model_validator
 
 from data_filters.balance import entry_hashes
 from pipelines.curate.corpus.balance import balance_over_list, balance_over_ngrams
@@ -36,14 +36,21 @@ class Balance(CorpusRule):
         False, description="whether entries of a file match in upper and lower case; MetaCLIP's do not"
     )
 
+    @field_validator("entries", mode="before")
+    @classmethod
+    def _file_or_number(cls, entries: object) -> object:
+        is_number = isinstance(entries, int) and not isinstance(entries, bool) and entries > 0
+        if is_number or (isinstance(entries, str) and entries):
+            return entries
+        raise ValueError("allowed are a file of entries, or a whole number from 1")
+
     @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if isinstance(self.entries, str):
-            return self
-        if self.entries < 1:
-            raise ValueError(f"entries is {self.entries}; give a file of entries, or a number from 1")
-        if self.ignore_case:
-            raise ValueError("ignore_case needs entries from a file; the corpus's own n-grams have no case")
+    def _case_of_a_file(self) -> Self:
+        if self.ignore_case and isinstance(self.entries, int):
+            raise ValueError(
+                f"ignore_case is true, entries {self.entries}; the corpus's own n-grams have no case: "
+                "give a file of entries, or set ignore_case: false"
+            )
         return self
 
     def check(self) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil, log, log1p
+from math import ceil, inf, log, log1p
 from typing import Literal, Self
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from pipelines.curate.corpus.corpus import Corpus, Rows
-from pipelines.curate.corpus.near.band_rows import band_rows
-from pipelines.curate.corpus.near.buckets import Bucketed, nearest_earlier, shared
-from pipelines.curate.corpus.near.jaccard import SimilarSets, WordSets
+from pipelines.curate.corpus.near.caption_bands import (
+    BandsOfCaptions,
+    KeysOfCaptions,
+    NearestCaptions,
+    sets_of,
+)
 from pipelines.curate.corpus.near.minhash_bands import MinHashBands
 from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
+from pipelines.curate.corpus.near.repeated_keys import repeated_keys
 from pipelines.curate.rules.rule import CorpusRule
 from pipelines.curate.scores import word_sets
 from pipelines.curate.scores.group import Group
@@ -62,14 +64,10 @@ class NearCaptions(CorpusRule):
         return self
 
     def _bands_needed(self) -> float:
-        equal = self.min_similarity**self.rows
-        return (
-            1
-            if equal == 1
-            else max(1, log(1 - self.min_recall) / log1p(-equal))
-            if equal > 0
-            else float("inf")
-        )
+        equal = self.min_similarity**self.rows  # the probability that a band is equal, at the limit
+        if equal in (0, 1):
+            return 1 if equal else inf
+        return max(1, log(1 - self.min_recall) / log1p(-equal))
 
     def bands(self) -> MinHashBands:
         """The fewest bands with the recall that is asked for at the limit."""
@@ -90,7 +88,7 @@ class NearCaptions(CorpusRule):
     def recall_by_distance(self) -> list[tuple[float, float]]:
         """Rows (Jaccard distance, probability that two captions at it are compared), from 0 to the limit."""
         furthest = 1 - self.min_similarity
-        distances = [round(furthest * step / 8, 6) for step in range(9)]
+        distances = sorted({round(furthest * step / 8, 6) for step in range(9)})
         return [(distance, self.bands().recall(1 - distance)) for distance in distances]
 
     def no_verdict(self, corpus: Corpus) -> Counts:
@@ -99,51 +97,12 @@ class NearCaptions(CorpusRule):
 
     def decide(self, corpus: Corpus) -> None:
         """Drop the later of two near captions."""
-        select = BandsOfCaptions(self.bands(), self.min_similarity)
-        corpus.shuffle([WORD_SET], select, NearestCaptions(self.min_similarity, self.cap))
+        bands, limit = self.bands(), self.min_similarity
+        repeated = repeated_keys(corpus, [WORD_SET], KeysOfCaptions(bands, limit))
+        select = BandsOfCaptions(bands, limit, repeated)
+        corpus.shuffle([WORD_SET], select, NearestCaptions(limit, self.cap))
 
 
 def _without_words(rows: Rows) -> Counts:
-    sizes = _sets_of(rows.table).sizes()
+    sizes = sets_of(rows.table).sizes()
     return {"captions without a word": 0 if rows.is_earlier else int((sizes == 0).sum())}
-
-
-def _sets_of(table: pa.Table) -> WordSets:
-    column = table[WORD_SET].combine_chunks().cast(pa.large_list(pa.uint64()))
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    return WordSets(column.values.to_numpy(), column.offsets.to_numpy())
-
-
-@dataclass(frozen=True)
-class BandsOfCaptions:
-    """A shard's captions → a row for each band, with rank and word set."""
-
-    bands: MinHashBands
-    min_similarity: float
-
-    def __call__(self, rows: Rows) -> pa.Table:
-        """A table key, rank, word_set."""
-        contents = pa.table({"rank": rows.ranks(), WORD_SET: rows.table[WORD_SET]})
-        contents = contents.filter(pa.array(_sets_of(contents).sizes() > 0)).combine_chunks()
-        contents = contents.cast(pa.schema([("rank", pa.int64()), (WORD_SET, pa.large_list(pa.uint64()))]))
-        sets = _sets_of(contents)
-        sizes = sets.sizes()
-        # The set that is most like another has one word less: n words are n / (n + 1) alike at most.
-        alone = sizes / (sizes + 1) < self.min_similarity
-        return band_rows(contents, self.bands.keys(sets.words, sets.ends), sets.items(), alone)
-
-
-@dataclass(frozen=True)
-class NearestCaptions:
-    """All rows of some bands → DROPS, with counts of oversized buckets in the metadata."""
-
-    min_similarity: float
-    cap: int
-
-    def __call__(self, table: pa.Table) -> pa.Table:
-        """The later pairs, each with its earliest near one of a bucket and their similarity."""
-        table = table.take(pa.array(shared(table["key"].to_numpy()))).combine_chunks()
-        sets = _sets_of(table)
-        rows = Bucketed(table["key"].to_numpy(), table["rank"].to_numpy(), sets.items())
-        return nearest_earlier(rows, SimilarSets(sets, self.min_similarity), self.cap)

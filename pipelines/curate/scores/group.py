@@ -14,8 +14,8 @@ class Group(Protocol):
     """Scores of pairs that need no pixels: headers, captions, hashes, metadata.
 
     They are stored in `OUTPUT/scores/NAME/SHARD.parquet` and computed anew when the shard's bytes, `version` or
-    `settings` change, never for a threshold. A group is pickled to Ray workers: load a model at the first `measure`. One
-    that needs the image's bytes has an attribute `reads_image` that is true; the others may be computed without them.
+    `settings` change, never for a threshold. A group is pickled to Ray workers: load a model at the first `measure`.
+    One that needs the image's bytes has an attribute `reads_image` that is true; others may be computed without them.
     """
 
     @property

@@ -7,6 +7,7 @@ and settings the values are; a group is computed anew when one of these changes.
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -76,6 +77,13 @@ class Scores:
 def scores_uri(output: str, group: str, name: str) -> str:
     """The URI of the scores of unit `name` in a group."""
     return join(output, SCORES, group, f"{name}.parquet")
+
+
+def stored_groups(output: str) -> list[str]:
+    """The names of all groups that an output has a folder of, whatever recipe they were computed for."""
+    fs, folder = filesystem(join(output, SCORES))
+    found = fs.ls(folder, detail=False) if fs.isdir(folder) else []
+    return sorted(posixpath.basename(str(path).rstrip("/")) for path in found)
 
 
 def save_scores(scores: Scores, groups: Sequence[Group | LookGroup], output: str) -> None:

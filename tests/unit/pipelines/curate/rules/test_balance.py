@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from small_corpus import SmallCorpus
 
 from data_filters.errors import InputError
+from pipelines.common.explain import explain
 from pipelines.curate.rules.balance import Balance
 
 ALL = 2**64 - 1
@@ -161,14 +163,22 @@ def test_an_empty_corpus_loses_nothing_and_captions_without_words_go(tmp_path: P
 
 def test_unusable_options_are_refused(tmp_path: Path) -> None:
     for options, message in (
-        ({"entries": 0}, "entries is 0; give a file of entries, or a number from 1"),
-        ({"entries": 5, "ignore_case": True}, "ignore_case needs entries from a file"),
-        ({"entries": True}, "valid"),
+        *(
+            ({"entries": value}, "entries is .*; allowed are a file of entries, or a whole number from 1")
+            for value in (0, -3, True, 2.5, "", None)
+        ),
+        (
+            {"entries": 5, "ignore_case": True},
+            "ignore_case is true, entries 5; the corpus's own n-grams have no case",
+        ),
         ({"entries": 5, "t": 0}, "greater than or equal to 1"),
         ({"entries": 5, "seed": -1}, "greater than or equal to 0"),
     ):
-        with pytest.raises(ValidationError, match=message):
+        with pytest.raises(ValidationError) as caught:
             Balance(kind="balance", **options)
+        line = explain(Balance, caught.value, "recipe")
+        assert re.search(message, line)
+        assert "\n" not in line
     with pytest.raises(InputError, match=r"absent\.txt cannot be read: .*; give a file"):
         Balance(kind="balance", entries=str(tmp_path / "absent.txt")).check()
     with pytest.raises(InputError, match="holds no entry"):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
+from pipelines.curate.corpus.near import repeated_keys
 from pipelines.curate.corpus.near.buckets import BEYOND
 from pipelines.curate.rules.near_captions import NearCaptions
 
@@ -115,6 +116,19 @@ def test_order_partitions_and_splits_into_shards_do_not_matter(cap: int) -> None
     assert (results[0][1][BEYOND] > 0) == (cap == 2)
 
 
+def test_the_result_is_the_same_where_the_repeated_keys_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = NearCaptions(kind="near_captions")
+    made = []
+    for most in (1 << 20, 0):
+        monkeypatch.setattr(repeated_keys, "MOST_KEYS", most)
+        corpus = NearCorpus(split(rule, captions(600, seed=4), [200]), partitions=3)
+        rule.decide(corpus)
+        made.append(corpus)
+    assert made[0].drops == made[1].drops
+    assert made[0].counts == made[1].counts
+    assert made[0].shuffled_bytes < 0.8 * made[1].shuffled_bytes
+
+
 @pytest.mark.parametrize(("changed", "size"), [(1, 10), (2, 19), (1, 20)])
 def test_recall_is_that_of_the_printed_curve(changed: int, size: int) -> None:
     rng = np.random.default_rng(size)
@@ -136,6 +150,12 @@ def test_the_curve_ends_at_the_limit_with_the_recall_asked_for() -> None:
     assert curve[0] == (0.0, 1.0)
     assert curve[-1] == (0.2, 1 - (1 - 0.8**6) ** 10)
     assert curve[-1][1] >= 0.95
+
+
+def test_equal_sets_need_one_band_and_have_a_curve_of_one_row() -> None:
+    rule = NearCaptions(kind="near_captions", min_similarity=1.0)
+    assert rule.bands().bands == 1
+    assert rule.recall_by_distance() == [(0.0, 1.0)]
 
 
 def test_captions_without_a_word_are_counted_and_kept() -> None:

@@ -22,10 +22,10 @@ def keys_of(bands: MinHashBands, sets: list[np.ndarray]) -> np.ndarray:
     return bands.keys(np.concatenate(sets), ends)
 
 
-@pytest.mark.parametrize("similarity", [(12, 20), (14, 20), (8, 10), (18, 20), (4, 5)])
+@pytest.mark.parametrize("similarity", [(12, 20), (14, 20), (8, 10), (18, 20)])
 def test_pairs_meet_as_often_as_the_curve_says(similarity: tuple[int, int]) -> None:
     bands = MinHashBands(10, 6, 0)
-    made = pairs(similarity, 6000, 1)
+    made = pairs(similarity, 4000, 1)
     one, other = (keys_of(bands, [pair[side] for pair in made]) for side in (0, 1))
     met = (one == other).any(axis=1).mean()
     assert met == pytest.approx(bands.recall(similarity[0] / similarity[1]), abs=0.02)
