@@ -95,7 +95,10 @@ def decide(scores: Scores, plan: Plan, drops: Mapping[int, pa.Table] | None = No
     drops = dict(drops or {})
     pair = pair_bits(scores.columns(pair_columns(plan)), plan)
     faults = faults_of(scores, plan)
-    bits = all_bits(pair, np.array([fault is not None for fault in faults], np.bool_), drops, plan)
+    faulty = np.zeros(len(pair), np.bool_)
+    if plan.looks:
+        faulty = np.array([fault is not None for fault in faults], np.bool_)
+    bits = all_bits(pair, faulty, drops, plan)
     reasons = [faults[row] or "" for row in np.flatnonzero(bits == SET_ASIDE)]
     return Decision(bits, drops, funnel_of(bits, scores.quarantine, reasons, plan))
 

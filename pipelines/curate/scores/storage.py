@@ -56,7 +56,7 @@ class Scores:
     tables: dict[str, pa.Table]
     quarantine: pa.Table = field(default_factory=QUARANTINE_SCHEMA.empty_table)
     witness: Witness | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def facts(self) -> pa.Table:
