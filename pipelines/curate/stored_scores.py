@@ -98,8 +98,6 @@ class StoredScores:
             for column in needs[step]:
                 mask &= is_there[column]
             read[name] = pa.chunked_array([pa.array(mask)])
-        if not columns:
-            return pa.table({"key": pa.nulls(self.rows(shard))}).select([])
         return pa.table({name: read[name] for name in columns})
 
     def quarantine(self, shard: int) -> pa.Table:

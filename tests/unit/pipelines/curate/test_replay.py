@@ -13,7 +13,7 @@ from pipelines.curate.replay import replay
 from tests.support.curation import curate_one, scanned, store
 from tests.support.raw_shards import picture, write_tar
 
-WORDS = "red green blue round square old new big small dark".split()
+WORDS = ["red", "green", "blue", "round", "square", "old", "new", "big", "small", "dark"]
 RULES = {
     "near": {"kind": "near_captions", "min_similarity": 0.6},
     "both": {"kind": "duplicates", "of": "both", "keep": "first"},
@@ -54,7 +54,7 @@ def recipe(**changes: object) -> CurateConfig:
 def referee(
     min_side: int, max_words: int, similarity: float, unscored: set[int], kept: bool
 ) -> dict[str, int]:
-    """Pairs dropped by each rule in order. Shards in `unscored` lack word sets: `near` drops none or all of their pairs."""
+    """Pairs dropped by each rule in order; `near` drops none (`kept`) or all pairs of shards in `unscored`."""
     dropped = dict.fromkeys(("small_image", "many_words", "near", "both"), 0)
     standing = []
     for shard in range(3):
