@@ -6,12 +6,16 @@ import io
 import json
 
 import pytest
+from curation import scanned, store
+from page_reader import PageReader
 from PIL import Image
+from raw_shards import picture, write_tar
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import run_rules
 from pipelines.curate.decide import decide
 from pipelines.curate.examples import write_examples
+from pipelines.curate.funnel import FilterCounts, Funnel
 from pipelines.curate.inputs import find_units
 from pipelines.curate.other_pairs import OtherPairs, read_row
 from pipelines.curate.plan import make_plan
@@ -19,9 +23,6 @@ from pipelines.curate.report import Found, render, write_report
 from pipelines.curate.score_files import ScoreFiles
 from pipelines.curate.scores.facts import FACTS
 from pipelines.curate.scores.storage import scores_uri
-from tests.support.curation import scanned, store
-from tests.support.raw_shards import picture, write_tar
-from tests.unit.pipelines.curate.test_report import FUNNEL, Page
 
 SAME = {"same": {"kind": "duplicates", "of": "image", "keep": "first"}}
 SECRET = picture(200, 120, seed=9)
@@ -145,7 +146,7 @@ def test_a_row_is_found_in_whatever_row_group(world, tmp_path):
 def test_the_report_shows_both_and_its_json_no_picture(world):
     (example,) = examples(world, recipe(world), 1)
     text = render("in", "out", recipe(world), FUNNEL_OF_SAME, {"same": [example]}, Found())
-    page = Page(text)
+    page = PageReader(text)
     assert page.open == []
     assert text.count("<img") == 2
     assert "b first" in page.text
@@ -156,4 +157,4 @@ def test_the_report_shows_both_and_its_json_no_picture(world):
     assert "picture" not in stored
 
 
-FUNNEL_OF_SAME = type(FUNNEL)(pairs=4, kept=3, filters=[type(FUNNEL.filters[0])("same", "keeps: the first")])
+FUNNEL_OF_SAME = Funnel(pairs=4, kept=3, filters=[FilterCounts("same", "keeps: the first")])

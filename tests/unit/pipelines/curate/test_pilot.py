@@ -3,14 +3,14 @@
 from collections import Counter
 
 import pytest
+from curation import curate_one
+from raw_shards import pairs, picture, write_tar
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.inputs import find_units
 from pipelines.curate.kept_samples import Part
 from pipelines.curate.pilot import PROBED, pilot_units, probe
 from pipelines.shards.unit import Unit
-from tests.support.curation import curate_one
-from tests.support.raw_shards import pairs, picture, write_tar
 
 UNITS = [Unit(f"{number:02}", "", 1) for number in range(12)]
 

@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from curation import curate_one, scanned, store
+from raw_shards import picture, write_tar
 
 from data_filters.errors import InputError
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.inputs import find_units
 from pipelines.curate.replay import replay
-from tests.support.curation import curate_one, scanned, store
-from tests.support.raw_shards import picture, write_tar
 
 WORDS = ["red", "green", "blue", "round", "square", "old", "new", "big", "small", "dark"]
 RULES = {

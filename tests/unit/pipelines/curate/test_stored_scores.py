@@ -2,6 +2,8 @@
 
 import pyarrow.parquet as pq
 import pytest
+from curation import scanned, store
+from raw_shards import pairs, write_tar
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.inputs import find_units
@@ -9,8 +11,6 @@ from pipelines.curate.look.group import empty_table
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.scores.storage import save_scores, with_table
 from pipelines.curate.stored_scores import SCORED, StoredScores, scored_shards, step_columns
-from tests.support.curation import scanned, store
-from tests.support.raw_shards import pairs, write_tar
 
 CONFIG = CurateConfig(rules={"near": {"kind": "near_captions"}})
 
