@@ -25,9 +25,6 @@ ORIENTATIONS = (
     "at the diagonal",
     "at the other diagonal",
 )
-SMALLEST_SIDE = 5
-"""Pixels; of a smaller picture the reference makes no hash."""
-
 _GRID, _KEPT, _PASSES = 64, 16, 2
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -61,8 +58,7 @@ def quality(grids: Floats) -> npt.NDArray[np.int16]:
 def coefficients(grids: Floats) -> Floats:
     """The DCT of grids [..., 64, 64] at the frequencies 1 to 16 of each side: [..., 16, 16]."""
     transform = _cosines()
-    values: Floats = transform @ grids @ transform.T
-    return values
+    return np.matmul(transform @ grids, transform.T, dtype=np.float32)
 
 
 def bits(coefficients: Floats) -> Hashes:

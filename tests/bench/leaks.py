@@ -2,9 +2,9 @@
 
     python tests/bench/leaks.py [--pairs 4000] [--sides 112 224] [--photos TAR ...]
 
-A world with flaws is rendered for each side; `ground_truth.parquet` says which training pictures are re-encoded, smaller
-copies of which test pictures. The index is built of the test split alone. A pair counts as found when it lies within 31
-bits and has at least quality 50; a copy of a picture below that has no verdict, and is counted apart. With `--photos`,
+A world with flaws is rendered for each side; `ground_truth.parquet` says which training pictures are re-encoded and
+smaller copies of which test pictures. The index is built of the test split alone. A pair counts as found when it lies
+within 31 bits and has at least quality 50; a picture below that has no verdict, and is counted apart. With `--photos`,
 real pictures are copied at other sizes, qualities and formats, and the distances of copies are compared between PDQ as
 published and PDQ of a thumbnail, each on scaled and on full decodes.
 """
