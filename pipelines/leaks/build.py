@@ -56,7 +56,7 @@ def build_index(
         else:
             batches.update(dict.fromkeys(list_batches(uri)))
             sources.add(absolute(uri))
-    tables, unreadable = [index.table for index in others], 0
+    tables, unreadable = [SCHEMA.empty_table(), *(index.table for index in others)], 0
     with _mapped(list(batches), workers or usable_cpus()) as results:
         for done, (table, bad_captions) in enumerate(results, start=1):
             tables.append(table)

