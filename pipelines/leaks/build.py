@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +19,7 @@ from data_filters.hashes import caption_key, xxh3
 from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import absolute
 from pipelines.leaks.index import SCHEMA, LeakIndex, write_index
-from pipelines.leaks.inputs import BATCH, Batch, Found, is_index, list_batches, usable_cpus
+from pipelines.leaks.inputs import BATCH, Batch, Found, is_index, list_batches
 
 Progress = Callable[[int, int | None], None]
 
@@ -57,7 +58,7 @@ def build_index(
             batches.update(dict.fromkeys(list_batches(uri)))
             sources.add(absolute(uri))
     tables, unreadable = [SCHEMA.empty_table(), *(index.table for index in others)], 0
-    with _mapped(list(batches), workers or usable_cpus()) as results:
+    with _mapped(list(batches), workers or _usable_cpus()) as results:
         for done, (table, bad_captions) in enumerate(results, start=1):
             tables.append(table)
             unreadable += bad_captions
@@ -125,6 +126,10 @@ def _mapped(batches: list[Batch], workers: int) -> Iterator[Iterator[tuple[pa.Ta
             yield pool.map(hash_batch, batches)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _usable_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _require_pictures(rows: pa.Table, inputs: Sequence[str]) -> None:

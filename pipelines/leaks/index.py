@@ -22,9 +22,11 @@ import pyarrow.parquet as pq
 
 from data_filters import pdq
 from data_filters.errors import InputError
+from data_filters.hashes import xxh3
 from data_filters.leakage import NOBODY, NearHashes
 from data_filters.perceptual_hash import METHOD
 from pipelines.common.files import Uri, filesystem, write_bytes
+from pipelines.shards.storage import open_at_random
 
 VERSION = 1
 SCHEMA = pa.schema(
@@ -91,6 +93,16 @@ class LeakIndex:
         """The place of a row."""
         row = self.table.select(["source", "key", "offset", "length"]).slice(number, 1).to_pylist()[0]
         return Entry(**row)
+
+    def picture(self, number: int) -> bytes | None:
+        """Read the picture of a row where it lies; None where there is none, or it is gone or another by now."""
+        entry, expected = self.entry(number), self.table["image_hash"][number].as_py()
+        try:
+            with open_at_random(entry.source) as (read, _):
+                data = bytes(read(entry.offset, entry.length)) if expected else b""
+        except (OSError, ValueError):  # an InputError where the storage's package is missing is a ValueError
+            return None
+        return data if expected and xxh3(data) == expected else None
 
     def nearest(self, hashes: pdq.Hashes) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
         """Distance (bits) and row of the nearest picture to each hash [n, 32], see `NearHashes.nearest`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -176,8 +175,3 @@ def is_index(uri: str) -> bool:
         return False
     with fs.open(path, "rb") as file:
         return file.read(4) == b"PAR1"
-
-
-def usable_cpus() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

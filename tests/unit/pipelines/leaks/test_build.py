@@ -54,6 +54,16 @@ def test_everything_is_hashed_and_what_cannot_be_is_counted(tmp_path, inputs):
     assert table["c"]["pdq_quality"] == quality[0]
 
 
+def test_pictures_are_read_again_where_they_lie(tmp_path, inputs):
+    build_index(inputs, str(tmp_path / "x.parquet"), workers=1)
+    index = LeakIndex.load(tmp_path / "x.parquet")
+    red = tmp_path / "pictures" / "red.png"
+    assert [index.picture(row) for row in range(4)] == [red.read_bytes(), ONE, b"no picture", TWO]
+    Image.new("RGB", (64, 64), "blue").save(red)
+    (tmp_path / "shards" / "0.tar").unlink()
+    assert [index.picture(row) for row in range(4)] == [None] * 4
+
+
 def test_bytes_do_not_depend_on_order_repetition_processes_or_steps(tmp_path, inputs):
     one = build_index(inputs, str(tmp_path / "1.parquet"), workers=1)
     other = build_index(

@@ -25,8 +25,11 @@ ROWS = pa.table(
     {
         name: pa.array([case[0][place] for case in CASES], kind)
         for place, (name, kind) in enumerate(
-            [("leak_distance", pa.int16()), ("leak_bytes", pa.bool_()), ("leak_caption", pa.bool_())]
-            + [("pdq_quality", pa.int16())]
+            zip(
+                ("leak_distance", "leak_bytes", "leak_caption", "pdq_quality"),
+                (pa.int16(), pa.bool_(), pa.bool_(), pa.int16()),
+                strict=True,
+            )
         )
     }
 )
