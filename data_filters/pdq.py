@@ -29,6 +29,7 @@ _GRID, _KEPT, _PASSES = 64, 16, 2
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 Floats = npt.NDArray[np.float32]
+Coefficients = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint8]
 
 
@@ -55,13 +56,18 @@ def quality(grids: Floats) -> npt.NDArray[np.int16]:
     return np.minimum(100, total // 90).astype(np.int16)
 
 
-def coefficients(grids: Floats) -> Floats:
-    """The DCT of grids [..., 64, 64] at the frequencies 1 to 16 of each side: [..., 16, 16]."""
+def coefficients(grids: Floats) -> Coefficients:
+    """The DCT of grids [..., 64, 64] at the frequencies 1 to 16 of each side: [..., 16, 16], in units of 2^-32.
+
+    Of a grid of whole numbers it is exact, since every sum is a whole number below 2^53: another processor, library or
+    number of threads gives the same hash.
+    """
     transform = _cosines()
-    return np.matmul(transform @ grids, transform.T, dtype=np.float32)
+    values: Coefficients = transform @ grids.astype(np.float64) @ transform.T
+    return values
 
 
-def bits(coefficients: Floats) -> Hashes:
+def bits(coefficients: Coefficients) -> Hashes:
     """The hash of coefficients [..., 16, 16]: [..., 32] bytes, in the order of PDQ's hexadecimal text."""
     values = coefficients.reshape(*coefficients.shape[:-2], _KEPT * _KEPT)
     middle = _KEPT * _KEPT // 2 - 1  # of an even number the lower median
@@ -69,12 +75,12 @@ def bits(coefficients: Floats) -> Hashes:
     return np.packbits((values > median)[..., ::-1], axis=-1)
 
 
-def orientations(coefficients: Floats) -> Floats:
+def orientations(coefficients: Coefficients) -> Coefficients:
     """The coefficients [..., 16, 16] of pictures as the eight ORIENTATIONS of each: [..., 8, 16, 16].
 
     A mirrored picture changes the sign of its odd frequencies along that side; the reference derives them so, too.
     """
-    sign = np.where(np.arange(_KEPT) % 2 == 0, -1, 1).astype(np.float32)  # frequency 1 comes first
+    sign = np.where(np.arange(_KEPT) % 2 == 0, -1.0, 1.0)  # frequency 1 comes first
     across, down = coefficients * sign, coefficients * sign[:, None]
     half = across * sign[:, None]
     turned = [np.swapaxes(each, -1, -2) for each in (coefficients, across, down, half)]
@@ -122,8 +128,8 @@ def _taps(size: int) -> tuple[npt.NDArray[np.int64], Floats]:
 
 
 @lru_cache(maxsize=1)
-def _cosines() -> Floats:
-    """Rows 1 to 16 of the orthonormal DCT of 64 values."""
+def _cosines() -> Coefficients:
+    """Rows 1 to 16 of the DCT of 64 values, without its scale, in whole units of 2^-16."""
     frequency, place = np.arange(1, _KEPT + 1)[:, None], np.arange(_GRID)
     wave = np.cos(np.pi / (2 * _GRID) * frequency * (2 * place + 1))
-    return (np.sqrt(2 / _GRID) * wave).astype(np.float32)
+    return np.rint(wave * 65536)

@@ -25,7 +25,8 @@ SMALLEST_DECODE = 256
 LOWEST_QUALITY = 50
 """Of 100; below it the reference advises against a verdict."""
 
-_SIDE = 64
+SIDE = 64
+"""Pixels of a thumbnail."""
 _REDUCING_GAP = 1.5  # the picture is averaged to at least 1.5 x 64 px first: a third of the time, 0.3 bits
 
 
@@ -33,7 +34,7 @@ def thumbnail(image: Image.Image) -> pdq.Floats:
     """Luma, 0 to 255, of an RGB picture at 64 x 64 px."""
     from PIL.Image import Resampling
 
-    grey = image.convert("L").resize((_SIDE, _SIDE), Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+    grey = image.convert("L").resize((SIDE, SIDE), Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
     return np.asarray(grey, np.float32)
 
 

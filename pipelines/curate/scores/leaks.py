@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from data_filters import pdq
-from data_filters.perceptual_hash import METHOD, hash_thumbnails, thumbnail
+from data_filters.perceptual_hash import METHOD, SIDE, hash_thumbnails, thumbnail
 from pipelines.leaks.index import LeakIndex
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PdqScores:
 
     def measure(self, pictures: Sequence[Image.Image]) -> pa.RecordBatch:
         """Hash decoded RGB pictures; a JPEG may have been decoded at reduced scale, SMALLEST_DECODE px or more."""
-        grids = np.stack([thumbnail(picture) for picture in pictures])
+        grids = np.array([thumbnail(picture) for picture in pictures], np.float32).reshape(-1, SIDE, SIDE)
         hashes, quality = hash_thumbnails(grids)
         rows = pa.array([each.tobytes() for each in hashes], PDQ_SCHEMA.field("pdq").type)
         return pa.record_batch([rows, pa.array(quality)], schema=PDQ_SCHEMA)
@@ -71,14 +71,18 @@ class LeakScores:
         return {"hash": METHOD, "index": list(load_once(self.index).sha256)}
 
     def measure(self, table: pa.Table) -> pa.RecordBatch:
-        """Look up the columns `pdq`, `image_hash` and `caption_key` of pairs."""
-        joined = b"".join(table["pdq"].to_pylist())
+        """Look up the columns `pdq`, `image_hash` and `caption_key` of pairs; without `pdq` the distance is null."""
+        joined = b"".join(each or bytes(pdq.BYTES) for each in table["pdq"].to_pylist())
         hashes = np.frombuffer(joined, np.uint8).reshape(-1, pdq.BYTES)
+        unknown = table["pdq"].is_null().to_numpy(zero_copy_only=False)
         found = load_once(self.index).match(
             hashes, table["image_hash"].to_pylist(), table["caption_key"].to_pylist()
         )
         return pa.record_batch(
-            [pa.array(each) for each in (found.distance, found.entry, found.bytes, found.caption)],
+            [
+                pa.array(found.distance, mask=unknown),
+                *(pa.array(each) for each in (found.entry, found.bytes, found.caption)),
+            ],
             schema=LEAK_SCHEMA,
         )
 

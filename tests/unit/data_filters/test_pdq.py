@@ -134,6 +134,15 @@ def test_many_pictures_at_once_are_each_alone():
     assert pdq.orientations(pdq.coefficients(grids)).shape == (5, 8, 16, 16)
 
 
+def test_coefficients_of_whole_numbers_are_exact():
+    grids = np.random.default_rng(0).integers(0, 256, (3, 64, 64))
+    frequency, place = np.arange(1, 17)[:, None], np.arange(64)
+    wave = np.rint(np.cos(np.pi / 128 * frequency * (2 * place + 1)) * 2**16).astype(np.int64)
+    exact = np.einsum("ij,njk,lk->nil", wave, grids, wave)
+    assert (pdq.coefficients(grids.astype(np.float32)) == exact).all()
+    assert 255 * np.abs(wave).sum(1).max() ** 2 < 2**53
+
+
 def test_half_of_the_bits_are_set():
     assert (
         np.bitwise_count(pdq.bits(np.random.default_rng(0).normal(size=(3, 16, 16)))).sum(1).tolist()

@@ -57,6 +57,20 @@ def test_pictures_and_captions_are_looked_up(index):
     assert found["leak_caption"].to_pylist() == [False, False, True, False]
 
 
+def test_a_pair_without_a_hash_is_looked_up_by_its_bytes(index):
+    facts = pa.table(
+        {
+            "pdq": pa.array([None, bytes(32)], pa.binary(32)),
+            "image_hash": pa.array([xxh3(TESTED[1]), xxh3(b"")], pa.binary(16)),
+            "caption_key": pa.array([caption_key("x")] * 2, pa.binary(16)),
+        }
+    )
+    found = LeakScores((index,)).measure(facts)
+    assert found["leak_distance"].to_pylist() == [None, FAR]
+    assert found["leak_bytes"].to_pylist() == [True, False]
+    assert PdqScores().measure([]).num_rows == LeakScores((index,)).measure(facts.slice(0, 0)).num_rows == 0
+
+
 def test_settings_change_with_the_index_and_its_order(index, tmp_path):
     write_tar(tmp_path / "1.tar", {"a.jpg": picture(seed=3)})
     other = build_index([str(tmp_path / "1.tar")], str(tmp_path / "o.parquet"), workers=1)
