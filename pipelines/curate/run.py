@@ -30,6 +30,7 @@ from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
+from pipelines.curate.look.group import is_derived
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.report import write_report
@@ -262,7 +263,8 @@ class _Run:
         for result in for_each(count, todo, self.config.workers, lambda unit, result: None):
             lacking.update(result["lacking"])
         for group in self.plan.looks:
-            self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
+            if not is_derived(group):
+                self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
         look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
         return for_each(
             look_shard, todo, self.config.workers, self._teller("look", len(todo)), actors=self._actors()

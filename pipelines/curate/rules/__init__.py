@@ -18,7 +18,9 @@ from pipelines.curate.rules.duplicates import Duplicates
 from pipelines.curate.rules.field import FieldRule
 from pipelines.curate.rules.formats import FormatsRule
 from pipelines.curate.rules.language import LanguageRule
+from pipelines.curate.rules.leaks import Leaks
 from pipelines.curate.rules.near_captions import NearCaptions
+from pipelines.curate.rules.near_images import NearImages
 from pipelines.curate.rules.rare_ngrams import RareNgrams
 from pipelines.curate.rules.rule import CorpusRule, PairRule, Rule
 from pipelines.curate.rules.top_fraction import TopFraction
@@ -32,9 +34,12 @@ RULES: dict[str, type[Rule]] = {
     "boilerplate": BoilerplateRule,
     "field": FieldRule,
     "deny_list": DenyListRule,
+    # of one pair, from its pixels
+    "leaks": Leaks,
     # over the corpus
     "duplicates": Duplicates,
     "near_captions": NearCaptions,
+    "near_images": NearImages,
     "rare_ngrams": RareNgrams,
     "balance": Balance,
     "top_fraction": TopFraction,
