@@ -191,6 +191,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
             log_to_driver=False,
             logging_level="error",
         )
+        has_polars = ray.get(ray.remote(importlib.util.find_spec).remote("polars")) is not None
         watch = Watch(arguments.kill)
         watch.start()
         start, cpu = time.monotonic(), time.process_time()
@@ -203,6 +204,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
         rule = engine.population.rules[0]
         decision = sha256_of([rule.read(group) for group in range(len(engine.groups))])
         result = {
+            "polars": has_polars,
             "seconds": round(seconds, 1),
             "driver_cpu_seconds": round(driver_cpu, 1),
             "driver_peak_mb": watch.driver_peak >> 20,
@@ -234,7 +236,7 @@ def main() -> None:
     parser.add_argument("--no-sort", action="store_true", help="do not compare with a plain sort")
     arguments = parser.parse_args()
     result: dict[str, Any] = {name: getattr(arguments, name) for name in ("rows", "memory_mb", "store_mb")}
-    result |= {"workers": arguments.workers, "polars": importlib.util.find_spec("polars") is not None}
+    result |= {"workers": arguments.workers}
     if arguments.in_process:
         start = time.monotonic()
         engine = InProcess(Digests(arguments.rows))
