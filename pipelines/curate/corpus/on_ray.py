@@ -8,10 +8,7 @@ tried again by Ray, lost objects computed again; where Ray gives up, the rule st
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -23,21 +20,14 @@ from pipelines.curate.corpus.corpus import Partitions, Reduce, Rows, Select
 from pipelines.curate.corpus.drop_files import DropFiles, remove_folder
 from pipelines.curate.corpus.drops import of_shard
 from pipelines.curate.corpus.engine import Decide
-from pipelines.curate.corpus.partitions import (
-    Group,
-    group_rows,
-    group_shards,
-    partition_count,
-    piece_bytes,
-)
+from pipelines.curate.corpus.object_store import InStore, ReduceToCell, TablesInStore, unpickled
+from pipelines.curate.corpus.partitions import Group, group_rows, group_shards, partition_count
+from pipelines.curate.corpus.population import Population
+from pipelines.curate.corpus.ray_settings import WHOLE, data_context
 from pipelines.curate.corpus.ray_stages import (
     GROUP,
     ChooseDrops,
     FoldRows,
-    InStore,
-    MeasureCells,
-    Population,
-    ReduceToCell,
     ReduceToDrops,
     SelectRows,
     WriteDrops,
@@ -45,7 +35,6 @@ from pipelines.curate.corpus.ray_stages import (
 from pipelines.curate.corpus.source import ShardSource
 from pipelines.curate.corpus.stage_failure import Told, lost_in_stage, raise_own_failure, told_errors
 from pipelines.curate.corpus.tries import ray_gave_up, try_again
-from pipelines.ray_tasks import quiet_data
 
 T = TypeVar("T")
 
@@ -135,7 +124,7 @@ class _Corpus:
         """Sum small results over the shards: within each task, then here as they come."""
         stage = FoldRows(self.population, tuple(columns), measure, add)
         with data_context(self.engine.memory) as ray:
-            results = _unpickled(_over(ray, self._groups()).map_batches(Told(stage), **WHOLE))
+            results = unpickled(_over(ray, self._groups()).map_batches(Told(stage), **WHOLE))
             total: T = next(results)
             for result in results:
                 total = add(total, result)
@@ -180,59 +169,9 @@ class _Corpus:
         self.dropped = DropFiles(self.folder, bytes(has_file))
 
 
-class TablesInStore:
-    """Tables in the object store, each in one cell of a dataset."""
-
-    def __init__(self, cells: Any, memory: int) -> None:
-        self.cells, self.memory = cells, memory
-
-    def map(self, measure: Callable[[pa.Table], T]) -> list[T]:
-        """A small result of each."""
-        with data_context(self.memory):
-            return list(_unpickled(self.cells.map_batches(Told(MeasureCells(measure)), **WHOLE)))
-
-
-WHOLE: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
-"""How a stage is called: once with each whole block."""
-
-
-@contextlib.contextmanager
-def data_context(memory: int) -> Iterator[Any]:
-    """The module `ray` while Ray Data is set for tasks of `memory` bytes, whatever this process set it to."""
-    import ray
-    from ray.data.context import DataContext, ShuffleStrategy
-
-    with quiet_data(ray), silent("ray.data"):
-        context = DataContext.get_current().copy()
-        context.shuffle_strategy = ShuffleStrategy.SHUFFLE_V2
-        context.use_disk_based_hash_shuffle = False  # its files die with their node
-        context.shuffle_input_batch_bytes = piece_bytes(memory)
-        context.target_max_block_size = piece_bytes(memory)
-        with DataContext.current(context):
-            yield ray
-
-
-@contextlib.contextmanager
-def silent(name: str) -> Iterator[None]:
-    """Keep a logger from telling of errors, which are raised and told once, by us."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
 def _over(ray: Any, groups: Sequence[int]) -> Any:
     """A dataset with a block for each group."""
     return ray.data.from_items([{GROUP: group} for group in groups], override_num_blocks=len(groups))
-
-
-def _unpickled(values: Any) -> Iterator[Any]:
-    for block in values.iter_batches(batch_size=None, batch_format="pyarrow"):
-        for value in block.column("value"):
-            yield pickle.loads(value.as_buffer())
 
 
 def _measured(stage: SelectRows, groups: Sequence[int]) -> tuple[int, int]:
