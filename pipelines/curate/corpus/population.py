@@ -27,13 +27,13 @@ class Population:
 
     def standing(self, group: int, columns: Sequence[str]) -> Iterator[Rows]:
         """The rows of a group's shards that no rule has dropped yet, shard after shard."""
-        dropped = self._dropped(group)
+        dropped = self.drops(group)
         for shard in range(self.groups[group].first, self.groups[group].end):
             yield self._standing(group, shard, columns, dropped)
 
     def standing_of(self, group: int, shard: int, columns: Sequence[str]) -> Rows:
         """The rows of one shard of a group that no rule has dropped yet."""
-        return self._standing(group, shard, columns, self._dropped(group))
+        return self._standing(group, shard, columns, self.drops(group))
 
     def source_of(self, group: int) -> ShardSource:
         """Where a group's shards are read from."""
@@ -45,7 +45,8 @@ class Population:
         """The first shard of each group of the source."""
         return np.array([group.first for group in self.groups if not group.is_earlier], np.int64)
 
-    def _dropped(self, group: int) -> list[pa.Table]:
+    def drops(self, group: int) -> list[pa.Table]:
+        """What each rule that has run drops of a group (DROPS), sorted by rank; `of_shard` gives a shard's part."""
         return [] if self.groups[group].is_earlier else [rule.read(group) for rule in self.rules]
 
     def _standing(self, group: int, shard: int, columns: Sequence[str], dropped: list[pa.Table]) -> Rows:
