@@ -171,9 +171,12 @@ def files_sha256(folder: Path) -> str:
 
 
 def spilled_bytes() -> int:
+    import ray
     from ray._private.internal_api import memory_summary
 
-    found = re.search(r"Spilled (\d+) MiB", memory_summary(stats_only=True))
+    # By address, since others may run a Ray on this machine.
+    summary = memory_summary(ray.get_runtime_context().gcs_address, stats_only=True)
+    found = re.search(r"Spilled (\d+) MiB", summary)
     return int(found[1]) << 20 if found else 0
 
 
