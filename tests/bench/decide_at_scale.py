@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import sys
 import tempfile
 import threading
@@ -245,6 +246,7 @@ def main() -> None:
         engine = InProcess(Digests(arguments.rows))
         engine.run(decide)
         result |= {"seconds": round(time.monotonic() - start, 1)}
+        result |= {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}
         result |= {"sha256": sha256_of([engine.drops(0, shard) for shard in range(engine.source.count)])}
     else:
         result |= on_ray(arguments)
