@@ -21,7 +21,7 @@ from pipelines.curate.corpus.drop_files import DropFiles, remove_folder
 from pipelines.curate.corpus.drops import of_shard
 from pipelines.curate.corpus.engine import Decide
 from pipelines.curate.corpus.object_store import InStore, ReduceToCell, TablesInStore, unpickled
-from pipelines.curate.corpus.partitions import Group, group_rows, group_shards, partition_count
+from pipelines.curate.corpus.partitions import Group, group_rows, group_shards, least_memory, partition_count
 from pipelines.curate.corpus.population import Population
 from pipelines.curate.corpus.ray_settings import WHOLE, data_context
 from pipelines.curate.corpus.ray_stages import (
@@ -45,7 +45,8 @@ DROP_BYTES = 36  # of a drop on its way to its group: rank, other, value, group,
 class OnRay:
     """The engine on a Ray that runs already (`running_ray`).
 
-    `memory` are the bytes that a task may take beside what a worker takes by itself; `scratch` is the URI of a folder
+    `memory` are the bytes that a task may take beside what a worker takes by itself (about 100 MB); an exchange that
+    would lie in the driver's memory at that takes what `least_memory` says. `scratch` is the URI of a folder
     that every node reaches, for the drops; the caller removes it.
     """
 
@@ -112,11 +113,13 @@ class _Corpus:
 
     def shuffle(self, columns: Sequence[str], select: Select, reduce: Reduce) -> None:
         """Drop what `reduce` returns (DROPS) for the rows that `select` makes of all shards."""
-        memory = self.engine.memory
+        stage = SelectRows(self.population, tuple(columns), select)
+        size, most = self._rows_bytes(stage), self.engine.rows * DROP_BYTES
+        memory = max(self.engine.memory, least_memory(max(size, most)))
         with data_context(memory) as ray:
-            rows = self._exchanged(ray, columns, select)
+            rows = self._exchanged(ray, stage, partition_count(size, memory))
             drops = rows.map_batches(Told(ReduceToDrops(self.population.firsts(), reduce)), **WHOLE)
-            pieces = min(len(self._groups()), partition_count(self.engine.rows * DROP_BYTES, memory))
+            pieces = min(len(self._groups()), partition_count(most, memory))
             grouped = drops.repartition(pieces, keys=[GROUP])
             self._dropped(grouped.map_batches(Told(WriteDrops(self.folder)), **WHOLE))
 
@@ -132,9 +135,13 @@ class _Corpus:
 
     def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
         """Keep the tables that `reduce` returns in the object store."""
-        with data_context(self.engine.memory) as ray:
-            cells = self._exchanged(ray, columns, select).map_batches(Told(ReduceToCell(reduce)), **WHOLE)
-            return TablesInStore(cells.materialize(), self.engine.memory)
+        stage = SelectRows(self.population, tuple(columns), select)
+        size = self._rows_bytes(stage)
+        memory = max(self.engine.memory, least_memory(size))
+        with data_context(memory) as ray:
+            rows = self._exchanged(ray, stage, partition_count(size, memory))
+            cells = rows.map_batches(Told(ReduceToCell(reduce)), **WHOLE)
+            return TablesInStore(cells.materialize(), memory)
 
     def share(self, value: T) -> InStore[T]:
         """Put a value into the object store once."""
@@ -143,14 +150,14 @@ class _Corpus:
         return InStore(ray.put(value))
 
     # Any: Ray Data's classes are known only where Ray is imported.
-    def _exchanged(self, ray: Any, columns: Sequence[str], select: Select) -> Any:
-        """A dataset of what `select` makes, all rows of a key in one block."""
-        stage = SelectRows(self.population, tuple(columns), select)
-        pieces = partition_count(self._rows_bytes(ray, stage), self.engine.memory)
+    def _exchanged(self, ray: Any, stage: SelectRows, pieces: int) -> Any:
+        """A dataset of what a stage makes of all rows, cut into so many pieces, all rows of a key in one block."""
         return _over(ray, self._groups()).map_batches(Told(stage), **WHOLE).repartition(pieces, keys=["key"])
 
-    def _rows_bytes(self, ray: Any, stage: SelectRows) -> float:
+    def _rows_bytes(self, stage: SelectRows) -> float:
         """Estimate the bytes that a stage makes of all rows, from one shard of some groups."""
+        import ray
+
         groups = self._groups()
         picked = groups[:: -(-len(groups) // PILOT_GROUPS)]
         size, rows = ray.get(ray.remote(_measured).remote(stage, picked))
