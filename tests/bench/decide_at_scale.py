@@ -138,7 +138,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.left, self.killed = kill, []
         self.peak: dict[str, int] = {}
-        self.driver_peak = 0
+        self.driver_peak = self.anonymous_peak = 0
         self.ended = threading.Event()
 
     def run(self) -> None:
@@ -150,6 +150,7 @@ class Watch(threading.Thread):
                     title = " ".join(process.cmdline())
                     if not title.startswith("ray::"):
                         continue
+                    self.anonymous_peak = max(self.anonymous_peak, anonymous_bytes(process.pid))
                     name = re.sub(r"\(.*", "", title.split()[0])
                     self.peak[name] = max(self.peak.get(name, 0), process.memory_full_info().uss)
                     inside = "Shuffle" in title and self.left and time.monotonic() - last > 1
@@ -159,8 +160,15 @@ class Watch(threading.Thread):
                         last = time.monotonic()
                         self.killed.append(title[:60])
                         self.left -= 1
-                except psutil.Error:
+                except (psutil.Error, OSError):
                     continue
+
+
+def anonymous_bytes(pid: int) -> int:
+    """What a process holds by itself. Its USS counts pages of the object store, too, while no other has touched them."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup")
+    found = re.search(r"Pss_Anon:\s+(\d+) kB", rollup.read_text()) if rollup.exists() else None
+    return int(found[1]) << 10 if found else 0
 
 
 def files_sha256(folder: Path) -> str:
@@ -217,6 +225,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
             "spilled_mb": spilled >> 20,
             "spilled_of_rows": round(spilled / (arguments.rows * ROW_BYTES), 2),
             "worker_peak_mb": max(watch.peak.values()) >> 20,
+            "worker_peak_anonymous_mb": watch.anonymous_peak >> 20,
             "peaks_mb": {name: uss >> 20 for name, uss in watch.peak.items()},
             "killed": watch.killed,
             "files": sorted(os.listdir(f"{folder}/scratch")),
