@@ -165,7 +165,7 @@ class Watch(threading.Thread):
 
 
 def anonymous_bytes(pid: int) -> int:
-    """What a process holds by itself. Its USS counts pages of the object store, too, while no other has touched them."""
+    """What a process holds by itself. USS has pages of the object store, too, while no other process touched them."""
     rollup = Path(f"/proc/{pid}/smaps_rollup")
     found = re.search(r"Pss_Anon:\s+(\d+) kB", rollup.read_text()) if rollup.exists() else None
     return int(found[1]) << 10 if found else 0
