@@ -12,10 +12,22 @@ from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.hashes import caption_key, xxh3
 from data_filters.leakage import FAR
-from pipelines.curate.scores.leaks import LeakScores, PdqScores
+from pipelines.curate.look.leaks import LeakScores
+from pipelines.curate.look.perceptual import PdqScores
+from pipelines.curate.look.picture import Picture
 from pipelines.leaks.build import build_index
 
 TESTED = [picture(seed=seed) for seed in (1, 2)]
+
+
+class Shown(Picture):
+    """A picture that is decoded already."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self.image = image
+
+    def decoded(self, at_least: int) -> Image.Image:
+        return self.image
 
 
 @pytest.fixture
@@ -32,7 +44,7 @@ def test_pictures_and_captions_are_looked_up(index):
         decode(picture(seed=9)),
         Image.new("RGB", (80, 80)),
     ]
-    looked = PdqScores().measure(shown)
+    looked = PdqScores().measure([Shown(image) for image in shown])
     assert looked.schema == PdqScores().schema()
     assert np.array(looked["pdq_quality"].to_pylist()[:3]).min() >= 50
     assert looked["pdq_quality"][3].as_py() == 0
@@ -46,7 +58,7 @@ def test_pictures_and_captions_are_looked_up(index):
         }
     )
     scores = pickle.loads(pickle.dumps(LeakScores((index,))))
-    found = scores.measure(facts)
+    found = scores.derive(facts)
     assert found.schema == scores.schema()
     bits = found["leak_distance"].to_pylist()
     assert bits[0] == 0
@@ -65,10 +77,10 @@ def test_a_pair_without_a_hash_is_looked_up_by_its_bytes(index):
             "caption_key": pa.array([caption_key("x")] * 2, pa.binary(16)),
         }
     )
-    found = LeakScores((index,)).measure(facts)
+    found = LeakScores((index,)).derive(facts)
     assert found["leak_distance"].to_pylist() == [None, FAR]
     assert found["leak_bytes"].to_pylist() == [True, False]
-    assert PdqScores().measure([]).num_rows == LeakScores((index,)).measure(facts.slice(0, 0)).num_rows == 0
+    assert PdqScores().measure([]).num_rows == LeakScores((index,)).derive(facts.slice(0, 0)).num_rows == 0
 
 
 def test_settings_change_with_the_index_and_its_order(index, tmp_path):

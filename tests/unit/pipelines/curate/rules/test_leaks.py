@@ -6,8 +6,9 @@ import pytest
 from raw_shards import picture, write_tar
 
 from data_filters.errors import InputError
+from pipelines.curate.look.leaks import LeakScores
+from pipelines.curate.look.perceptual import PdqScores
 from pipelines.curate.rules.leaks import Leaks
-from pipelines.curate.scores.leaks import LeakScores
 from pipelines.leaks.build import build_index
 
 # distance, bytes, caption, quality → fails
@@ -65,7 +66,7 @@ def test_values_say_what_was_compared():
 
 def test_one_index_may_be_written_without_a_list():
     assert Leaks.model_validate({"kind": "leaks", "index": "x"}).index == ("x",)
-    assert Leaks.model_validate({"index": ["x", "y"]}).looks() == (LeakScores(("x", "y")),)
+    assert Leaks.model_validate({"index": ["x", "y"]}).groups() == (PdqScores(), LeakScores(("x", "y")))
 
 
 @pytest.mark.parametrize(
