@@ -167,7 +167,7 @@ def test_an_update_gives_what_a_fresh_run_gives_and_leaves_scores_alone(raw, cur
     whole, _, _ = curated
     output = tmp_path / "out"
     shutil.copytree(whole, output)
-    stricter = CurateConfig(min_side=400)
+    stricter = CurateConfig(min_side=240)
     before = {path: path.stat().st_mtime_ns for path in (output / "scores").rglob("*.parquet")}
     assert len(before) == 2 * 3
     summary = curate(stricter, str(raw), str(output), update=True)
