@@ -30,7 +30,8 @@ class ActiveFilters(Section):
 
     rules: dict[str, AnyRule | None] = Field(
         {},
-        description="rules with options of their own, by a name of your choice; `kind` says which rule it is",
+        description="rules with options of their own, by a name of your choice; `kind` says which rule it is; null "
+        "switches one off",
     )
     filters: tuple[str, ...] | None = Field(
         None,
