@@ -14,7 +14,7 @@ from data_filters import get_filter, score_names
 from data_filters.errors import InputError
 from data_filters.filter import Filter
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.look.group import LookGroup, is_look_group, stored_schema
+from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
 from pipelines.curate.rules import CorpusRule, PairRule
 from pipelines.curate.scores.facts import FACTS_SCHEMA
 from pipelines.curate.scores.filter_scores import FilterScores
@@ -79,7 +79,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     groups: tuple[Group, ...]
-    looks: tuple[LookGroup, ...] = ()
+    looks: tuple[AnyLook, ...] = ()
 
     @property
     def before_look(self) -> Plan:
@@ -117,7 +117,7 @@ def make_plan(config: CurateConfig) -> Plan:
     )
 
 
-def _ordered(steps: Sequence[Step], looks: Sequence[LookGroup]) -> list[Step]:
+def _ordered(steps: Sequence[Step], looks: Sequence[AnyLook]) -> list[Step]:
     """The order in which rules judge: what needs no look first, and before and after it those over one pair first.
 
     A rule over the corpus that stands behind one that looks judges after it, whatever it reads.
@@ -148,9 +148,9 @@ def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
     return LimitRule(chosen, config.limits()[chosen.limit_name])
 
 
-def _groups(steps: Sequence[Step]) -> list[Group | LookGroup]:
+def _groups(steps: Sequence[Step]) -> list[Group | AnyLook]:
     """The groups that some rules read, each once."""
-    groups: dict[str, Group | LookGroup] = {}
+    groups: dict[str, Group | AnyLook] = {}
     needed = {name for step in steps for name in step.rule.columns()}
     scores = tuple(name for name in score_names() if name in needed)
     if scores:

@@ -32,6 +32,7 @@ from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
+from pipelines.curate.look.group import is_derived
 from pipelines.curate.no_verdict import write_no_verdict
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.pilot import PILOT, PilotShard, pilot_units
@@ -290,7 +291,8 @@ class _Run:
         for result in for_each(count, todo, self.config.workers, lambda unit, result: None):
             lacking.update(result["lacking"])
         for group in self.plan.looks:
-            self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
+            if not is_derived(group):
+                self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
         look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
         return for_each(
             look_shard, todo, self.config.workers, self._teller("look", len(todo)), actors=self._actors()
@@ -324,9 +326,8 @@ class _Run:
     def _write(
         self, todo: list[Unit], scanned: Mapping[str, Result], decisions: list[CorpusDecision], store: str
     ) -> list[Funnel]:
-        target = None if self.config.shard_size is None else self.config.shard_size * MIB
-        if self.options.dry_run:
-            target = None  # counts and bytes of each raw shard by itself
+        size = None if self.options.dry_run else self.config.shard_size  # a dry run counts each raw shard
+        target = None if size is None else size * MIB
         fixed = [] if target is None else read_groups(self.output)
         kept_bytes = {name: int(result["kept_bytes"]) for name, result in scanned.items()}
         shards = output_shards(self.units, kept_bytes, target, fixed)

@@ -14,7 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem, join
-from pipelines.curate.look.group import LookGroup, is_look_group, looked_column, stored_schema
+from pipelines.curate.look.group import (
+    AnyLook,
+    DerivedGroup,
+    fault_column,
+    is_derived,
+    is_look_group,
+    looked_column,
+    stored_schema,
+)
 from pipelines.curate.plan import LimitRule, Plan
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA
 from pipelines.curate.scores.filter_scores import FilterScores
@@ -114,7 +122,10 @@ class StoredScores:
         for group, names in _by_group(self.plan, columns):
             looked = [looked_column(group)] if group is not None and is_look_group(group) else []
             schema = _schema(group)
-            table = self._stored(shard, group, list(dict.fromkeys([*names, *looked])))
+            wanted = list(dict.fromkeys([*names, *looked]))
+            table = self._stored(shard, group, wanted)
+            if group is not None and is_derived(group):
+                table = self._with_derived(shard, group, table)
             for name in names:
                 has = name in table.column_names
                 read[name] = table.column(name) if has else _nulls(schema.field(name).type, self.rows(shard))
@@ -124,7 +135,27 @@ class StoredScores:
                 is_there[name] = mask
         return read, is_there
 
-    def _stored(self, shard: int, group: Group | LookGroup | None, names: list[str]) -> pa.Table:
+    def _with_derived(self, shard: int, group: DerivedGroup, stored: pa.Table) -> pa.Table:
+        """What is stored of a derived group, or where pairs lack it whose sources are there, all derived anew."""
+        reads = list(group.reads())
+        read, is_there = self._read(shard, [*reads, *map(fault_column, group.sources())])
+        mask = np.ones(self.rows(shard), np.bool_)
+        for name in reads:
+            mask &= is_there[name]
+        for source in group.sources():
+            mask &= read[fault_column(source)].is_null().to_numpy()
+        looked = looked_column(group)
+        if looked in stored.column_names and not (mask & ~stored.column(looked).to_numpy()).any():
+            return stored
+        rows = np.flatnonzero(mask)
+        batch = group.derive(pa.table({name: read[name] for name in reads}).take(pa.array(rows)))
+        order = np.full(len(mask), -1, np.int64)
+        order[rows] = np.arange(len(rows))
+        found = pa.Table.from_batches([batch], group.schema()).take(pa.array(order, mask=order < 0))
+        found = found.append_column(looked, pa.array(mask))
+        return found.append_column(fault_column(group), pa.nulls(len(mask), pa.string()))
+
+    def _stored(self, shard: int, group: Group | AnyLook | None, names: list[str]) -> pa.Table:
         """Those of the columns of a group that are up to date."""
         one = self.shards[shard]
         fs, path = filesystem(scores_uri(self.output, FACTS if group is None else group.name, one.name))
@@ -150,7 +181,7 @@ def step_columns(plan: Plan, step: int) -> list[str]:
     return [name for name in dict.fromkeys(columns) if name not in FACTS_SCHEMA.names]
 
 
-def _by_group(plan: Plan, columns: Iterable[str]) -> Iterator[tuple[Group | LookGroup | None, list[str]]]:
+def _by_group(plan: Plan, columns: Iterable[str]) -> Iterator[tuple[Group | AnyLook | None, list[str]]]:
     """The groups that hold some columns, each with those; None is the facts."""
     left = sorted(columns)
     for group in (None, *plan.groups, *plan.looks):
@@ -159,13 +190,13 @@ def _by_group(plan: Plan, columns: Iterable[str]) -> Iterator[tuple[Group | Look
             yield group, names
 
 
-def _schema(group: Group | LookGroup | None) -> pa.Schema:
+def _schema(group: Group | AnyLook | None) -> pa.Schema:
     if group is None:
         return FACTS_SCHEMA
     return stored_schema(group) if is_look_group(group) else group.schema()
 
 
-def _is_valid(schema: pa.Schema, group: Group | LookGroup, shard: ScoredShard) -> bool:
+def _is_valid(schema: pa.Schema, group: Group | AnyLook, shard: ScoredShard) -> bool:
     """Whether a file holds a group's values of these bytes, in this version with these settings."""
     stored: Mapping[str, object] = json.loads((schema.metadata or {}).get(b"loupe", b"{}"))
     wanted = about_group(group, shard.name, shard.sha256, shard.rows)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import tarfile
 import unicodedata
@@ -96,7 +97,7 @@ def grams(caption: str) -> list[tuple[str, ...]]:
     from data_filters.ngrams import words  # the tokenisation is the rule's definition, not its algorithm
 
     tokens = words(caption)
-    return [(token,) for token in tokens] + list(zip(tokens, tokens[1:], strict=False))
+    return [(token,) for token in tokens] + list(itertools.pairwise(tokens))
 
 
 def referee(world: Path) -> dict[str, list[str]]:

@@ -14,7 +14,15 @@ import pyarrow.compute as pc
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
 from data_filters.sample import BrokenSample, sample_from_members
-from pipelines.curate.look.group import LookGroup, empty_table, fault_column, looked_column
+from pipelines.curate.look.group import (
+    AnyLook,
+    DerivedGroup,
+    LookGroup,
+    empty_table,
+    fault_column,
+    is_derived,
+    looked_column,
+)
 from pipelines.curate.look.picture import Picture
 from pipelines.curate.scores.facts import members_at
 from pipelines.curate.scores.storage import Scores, load_group
@@ -29,7 +37,7 @@ FAULT_LENGTH = 500  # characters of an error's text that are kept
 Rows = npt.NDArray[np.int64]
 
 
-def lacking(table: pa.Table, group: LookGroup, wanted: Rows) -> Rows:
+def lacking(table: pa.Table, group: AnyLook, wanted: Rows) -> Rows:
     """Those of the wanted rows at which nobody has looked."""
     looked = table.column(looked_column(group)).to_numpy()
     return wanted[~looked[wanted]]
@@ -38,7 +46,7 @@ def lacking(table: pa.Table, group: LookGroup, wanted: Rows) -> Rows:
 def look(
     scores: Scores,
     tables: dict[str, pa.Table],
-    groups: Sequence[LookGroup],
+    groups: Sequence[AnyLook],
     wanted: Rows,
     batch_size: int,
     seconds: dict[str, float] | None = None,
@@ -49,6 +57,28 @@ def look(
     memory does not suffice. What each group took, decoding included, is added to `seconds`, by
     name. Raises ShardChanged when the shard is no longer the file whose facts these are.
     """
+    looking = [group for group in groups if not is_derived(group)]
+    seen = _seen(scores, tables, looking, wanted, batch_size, {} if seconds is None else seconds)
+    for group in groups:
+        if is_derived(group):
+            rows = _with_sources(lacking(tables[group.name], group, wanted), {**tables, **seen}, group)
+            if len(rows):
+                started = time.perf_counter()
+                seen[group.name] = _derived(scores, {**tables, **seen}, group, rows)
+                if seconds is not None:
+                    seconds[group.name] = time.perf_counter() - started
+    return seen
+
+
+def _seen(
+    scores: Scores,
+    tables: dict[str, pa.Table],
+    groups: Sequence[LookGroup],
+    wanted: Rows,
+    batch_size: int,
+    seconds: dict[str, float],
+) -> dict[str, pa.Table]:
+    """`look` for the groups that need pixels."""
     missing = {group.name: lacking(tables[group.name], group, wanted) for group in groups}
     todo = [group for group in groups if len(missing[group.name])]
     if not todo:
@@ -61,14 +91,13 @@ def look(
             chosen = [picture for picture, is_lacking in zip(pictures, lacks, strict=True) if is_lacking]
             started = time.perf_counter()
             _measure(group, batch_rows[lacks], chosen, found[group.name])
-            if seconds is not None:
-                seconds[group.name] = seconds.get(group.name, 0.0) + time.perf_counter() - started
+            seconds[group.name] = seconds.get(group.name, 0.0) + time.perf_counter() - started
     if scores.witness is not None:
         check_unchanged(scores.unit.uri, scores.witness)
     return {group.name: _joined(tables[group.name], group, found[group.name]) for group in todo}
 
 
-def stored_looks(scores: Scores, groups: Sequence[LookGroup], *outputs: str | None) -> dict[str, pa.Table]:
+def stored_looks(scores: Scores, groups: Sequence[AnyLook], *outputs: str | None) -> dict[str, pa.Table]:
     """What the first of some outputs that knows it holds of each group; an empty table where none does."""
     tables: dict[str, pa.Table] = {}
     for group in groups:
@@ -144,7 +173,26 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def _joined(table: pa.Table, group: LookGroup, found: _Found) -> pa.Table:
+def _derived(scores: Scores, tables: dict[str, pa.Table], group: DerivedGroup, rows: Rows) -> pa.Table:
+    """The stored table of a derived group with these rows."""
+    everything = [scores.facts, *tables.values()]
+    columns = {
+        name: next(table.column(name) for table in everything if name in table.column_names)
+        for name in group.reads()
+    }
+    found = _Found(rows.tolist(), [group.derive(pa.table(columns).take(pa.array(rows)))])
+    return _joined(tables[group.name], group, found)
+
+
+def _with_sources(rows: Rows, tables: dict[str, pa.Table], group: DerivedGroup) -> Rows:
+    """The rows whose image decodes, as far as the sources of a derived group have found."""
+    for source in group.sources():
+        is_there = tables[source.name].column(fault_column(source)).is_null().to_numpy()
+        rows = rows[is_there[rows]]
+    return rows
+
+
+def _joined(table: pa.Table, group: AnyLook, found: _Found) -> pa.Table:
     """The stored table with what was found."""
     new = pa.Table.from_batches(found.batches, group.schema())
     order = np.full(table.num_rows, -1, np.int64)

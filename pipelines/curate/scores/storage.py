@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem, join, remove_file, write_parquet
-from pipelines.curate.look.group import LookGroup, is_look_group, stored_schema
+from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
 from pipelines.curate.scores.group import Group
 from pipelines.shards.unit import Unit
@@ -86,7 +86,7 @@ def stored_groups(output: str) -> list[str]:
     return sorted(posixpath.basename(str(path).rstrip("/")) for path in found)
 
 
-def save_scores(scores: Scores, groups: Sequence[Group | LookGroup], output: str) -> None:
+def save_scores(scores: Scores, groups: Sequence[Group | AnyLook], output: str) -> None:
     """Write the tables of these groups."""
     for group in groups:
         about = _about_group(scores, group)
@@ -129,7 +129,7 @@ def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | Non
     return Scores(unit, about["sha256"], {FACTS: table.replace_schema_metadata()}, bad, now)
 
 
-def load_group(scores: Scores, group: Group | LookGroup, output: str) -> pa.Table | None:
+def load_group(scores: Scores, group: Group | AnyLook, output: str) -> pa.Table | None:
     """Read the values of a group for the pairs in `scores.facts`; None when they are not there or out of date."""
     table = _read(scores_uri(output, group.name, scores.unit.name))
     schema = stored_schema(group) if is_look_group(group) else group.schema()
@@ -140,7 +140,7 @@ def load_group(scores: Scores, group: Group | LookGroup, output: str) -> pa.Tabl
     return table.replace_schema_metadata()
 
 
-def scores_of_unit(name: str, groups: Sequence[Group | LookGroup], output: str) -> list[pa.Table]:
+def scores_of_unit(name: str, groups: Sequence[Group | AnyLook], output: str) -> list[pa.Table]:
     """Read the facts of a unit and those of the groups that hold the same pairs in this version with these settings.
 
     The raw shard need not be there.
@@ -216,12 +216,12 @@ def first_quarantined(units: Iterable[Unit], output: str) -> str | None:
     return None
 
 
-def with_table(scores: Scores, group: Group | LookGroup, table: pa.Table) -> Scores:
+def with_table(scores: Scores, group: Group | AnyLook, table: pa.Table) -> Scores:
     """The scores with those of another group."""
     return replace(scores, tables={**scores.tables, group.name: table})
 
 
-def about_group(group: Group | LookGroup, name: str, sha256: str, rows: int) -> dict[str, object]:
+def about_group(group: Group | AnyLook, name: str, sha256: str, rows: int) -> dict[str, object]:
     """What the metadata of a group's file say of the raw shard `name` with these bytes and so many pairs."""
     return {
         "facts": FACTS_VERSION,
@@ -233,7 +233,7 @@ def about_group(group: Group | LookGroup, name: str, sha256: str, rows: int) -> 
     }
 
 
-def _about_group(scores: Scores, group: Group | LookGroup) -> dict[str, object]:
+def _about_group(scores: Scores, group: Group | AnyLook) -> dict[str, object]:
     return about_group(group, scores.unit.name, scores.sha256, scores.facts.num_rows)
 
 

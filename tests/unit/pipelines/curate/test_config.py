@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from curation_rules import FewLetters, SameCaption
 from pydantic import ValidationError, create_model
 
 import pipelines
@@ -23,6 +24,15 @@ def test_mistakes_are_refused():
         CurateConfig(min_words=9, max_words=8)
     with pytest.raises(ValidationError, match="a filter comes twice"):
         CurateConfig(filters=["few_words", "few_words"])
+
+
+def test_the_order_of_rules_is_written_down_and_no_rules_are_the_default():
+    assert CurateConfig(rules={}) == CurateConfig()
+    rules = {"b": FewLetters(), "a": SameCaption()}
+    assert CurateConfig(rules=rules).filters == (*FILTERS, "b", "a")
+    assert CurateConfig(rules=rules, filters=["a", "b"]).filters == ("a", "b")
+    with pytest.raises(ValidationError, match="few_words is the name of a filter; choose another name"):
+        CurateConfig(rules={"few_words": FewLetters()})
 
 
 def test_limits_are_those_of_the_active_filters():
@@ -55,8 +65,8 @@ def test_shipped_recipes_keep_their_hash_so_that_committed_shards_stay_valid(rec
 def test_the_defaults_keep_their_hash():
     assert config_hash(CurateConfig()) == "61851af724b85ac4"
     assert list(output_settings(CurateConfig())) == [
-        "filters",
         "rules",
+        "filters",
         *dict.fromkeys(chosen.limit.key for chosen in FILTERS.values()),
         "phrases",
         "shard_size",

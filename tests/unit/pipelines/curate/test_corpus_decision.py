@@ -7,7 +7,7 @@ from raw_shards import pairs, picture, write_tar
 
 from pipelines.curate import corpus_decision
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.corpus_decision import CorpusDecision, decide_corpus, is_decided
+from pipelines.curate.corpus_decision import CorpusDecision, Shards, decide_corpus, decision_keys
 from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
 from pipelines.curate.plan import make_plan
@@ -28,9 +28,11 @@ def corpus(tmp_path):
         store(scores, str(tmp_path / "out"), CONFIG)
 
     def run(config: CurateConfig = CONFIG, **changed: str) -> CorpusDecision:
-        sha256 = {name: changed.get(f"sha{name}", scores.sha256) for name, scores in scans.items()}
-        rows = {name: scores.facts.num_rows for name, scores in scans.items()}
-        return decide_corpus(make_plan(config), config, units, sha256, rows, str(tmp_path / "out"))
+        sha256 = tuple(changed.get(f"sha{name}", scores.sha256) for name, scores in scans.items())
+        rows = tuple(scores.facts.num_rows for scores in scans.values())
+        return decide_corpus(
+            make_plan(config), config, Shards(tuple(scans), sha256, rows), str(tmp_path / "out")
+        )
 
     return run, scans
 
@@ -88,15 +90,18 @@ def test_groups_of_shards_change_nothing(corpus, monkeypatch):
     assert {name: ungrouped.drops(name) for name in scans} == whole
 
 
-def test_whether_commits_share_one_decision_over_the_same_shards(corpus, tmp_path):
-    run, _ = corpus
-    output, key = str(tmp_path / "out"), run().key
-    assert is_decided(output, {key}, ["0", "1", "2"])
-    assert not is_decided(output, {key}, ["0", "1"])
-    assert not is_decided(output, {key, "other"}, ["0", "1", "2"])
-    assert not is_decided(output, {"other"}, ["0", "1", "2"])
-    assert not is_decided(output, {None}, ["0", "1", "2"])
-    assert not is_decided(output, set(), ["0", "1", "2"])
+def test_the_key_is_known_beforehand_and_tells_rules_and_shards_apart(corpus):
+    run, scans = corpus
+    plan = make_plan(CONFIG)
+    names, sha256 = tuple(scans), tuple(scores.sha256 for scores in scans.values())
+    rows = tuple(scores.facts.num_rows for scores in scans.values())
+    key = run().key
+    assert decision_keys(plan, CONFIG, Shards(names, sha256, rows)) == [key]
+    assert decision_keys(plan, CONFIG, Shards(names[:2], sha256[:2], rows[:2])) != [key]
+    assert decision_keys(plan, CONFIG, Shards(names, (*sha256[:2], "00"), rows)) != [key]
+    other = CONFIG.model_copy(update={"min_side": 70})
+    assert decision_keys(make_plan(other), other, Shards(names, sha256, rows)) != [key]
+    assert decision_keys(make_plan(CurateConfig()), CurateConfig(), Shards(names, sha256, rows)) == []
 
 
 def test_a_looser_rule_of_one_pair_leaves_the_first_caption_to_count(corpus):

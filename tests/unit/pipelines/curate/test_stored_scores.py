@@ -1,5 +1,6 @@
 """Which scores of an output are there, are up to date, and which pairs lack some."""
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from curation import scanned, store
@@ -7,7 +8,7 @@ from raw_shards import pairs, write_tar
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.inputs import find_units
-from pipelines.curate.look.group import empty_table
+from pipelines.curate.look.group import empty_table, stored_schema
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.scores.storage import save_scores, with_table
 from pipelines.curate.stored_scores import SCORED, StoredScores, scored_shards, step_columns
@@ -72,8 +73,6 @@ class Brightness:
     name, version, at_least = "brightness", 1, 0
 
     def schema(self):
-        import pyarrow as pa
-
         return pa.schema([("brightness", pa.float64())])
 
     def settings(self):
@@ -81,8 +80,6 @@ class Brightness:
 
 
 def test_a_pair_that_was_not_looked_at_lacks_the_scores_of_a_look(output, tmp_path):
-    import pyarrow as pa
-
     group = Brightness()
     plan = Plan(make_plan(CONFIG).steps, make_plan(CONFIG).groups, (group,))
     (unit, _) = find_units(str(tmp_path / "raw"))
@@ -100,3 +97,41 @@ def test_facts_are_no_score_that_may_be_missing():
     plan = make_plan(CurateConfig(rules={"same": {"kind": "duplicates", "of": "both", "keep": "first"}}))
     assert step_columns(plan, len(plan.steps) - 1) == []
     assert step_columns(plan, 0) == ["shorter_side"]
+
+
+class Doubled:
+    """A group that is derived from `Brightness` without a picture."""
+
+    name, version = "doubled", 1
+
+    def schema(self):
+        return pa.schema([("doubled", pa.float64())])
+
+    def settings(self):
+        return {}
+
+    def sources(self):
+        return (Brightness(),)
+
+    def reads(self):
+        return ("brightness", "width")
+
+    def derive(self, table):
+        twice = [2 * value for value in table.column("brightness").to_pylist()]
+        return pa.record_batch([pa.array(twice, pa.float64())], schema=self.schema())
+
+
+def test_what_can_be_derived_from_stored_scores_is_not_lacking(output, tmp_path):
+    """Of three pairs one was not looked at, and one does not decode."""
+    group = Brightness()
+    plan = Plan(make_plan(CONFIG).steps, make_plan(CONFIG).groups, (group, Doubled()))
+    unit = find_units(str(tmp_path / "raw"))[1]
+    columns = [[0.5, None, None], [True, False, True], [None, None, "truncated: cut"]]
+    table = pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, stored_schema(group), strict=True)],
+        stored_schema(group),
+    )
+    save_scores(with_table(scanned(unit, CONFIG), group, table), [group], output)
+    read, is_there = stored(output, plan)._read(1, ["doubled"])
+    assert read["doubled"].to_pylist() == [1.0, None, None]
+    assert is_there["doubled"].tolist() == [True, False, False]
