@@ -66,8 +66,8 @@ class DualEncoderScores:
 def dual_encoder_scores(folder: str, name: str, embeddings: bool) -> DualEncoderScores:
     """The group of a model under a name. Raises InputError when it cannot be used."""
     sha256 = model_sha256(folder)
-    dim = dimension(folder) if embeddings else 0
-    return DualEncoderScores(folder, sha256, name, smallest_decode(folder), dim)
+    dim = dimension(folder)
+    return DualEncoderScores(folder, sha256, name, smallest_decode(folder), dim if embeddings else 0)
 
 
 def dimension(folder: str) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from data_filters.errors import InputError
-from pipelines.curate.look.dual_encoder import DualEncoderScores, Encoder, dual_encoder_scores
+from pipelines.curate.look.dual_encoder import DualEncoderScores, Encoder, dimension, dual_encoder_scores
 from pipelines.curate.look.model_files import loading
 from pipelines.curate.rules.columns import numbers
 from pipelines.curate.rules.rule import PairRule
@@ -57,17 +57,14 @@ class DualEncoderRule(PairRule):
         from PIL import Image
 
         self.__dict__.pop("scores", None)  # the files may be others than when this was asked before
-        group = self.scores
-        encoder = Encoder(self.model)
+        self.groups()
+        encoder, dim = Encoder(self.model), dimension(self.model)
         with loading(self.model):
-            sizes = {
-                encoder.of_images([Image.new("RGB", (64, 64))]).shape[1],
-                encoder.of_texts(["a"]).shape[1],
-            }
-        if len(sizes | ({group.dim} if group.dim else set())) > 1:
+            found = encoder.of_images([Image.new("RGB", (64, 64))]).shape[1], encoder.of_texts(["a"]).shape[1]
+        if found != (dim, dim):
             raise InputError(
-                f"model is {self.model}, whose embeddings of image and text have {sorted(sizes)} values; its config "
-                f"says {group.dim or 'nothing of it'}; give a dual encoder"
+                f"model is {self.model}, whose embeddings of image and text have {found} values, by its config {dim}; "
+                "give a dual encoder"
             )
 
     def groups(self) -> Sequence[DualEncoderScores]:
