@@ -21,6 +21,7 @@ from pipelines.curate.rules.formats import FormatsRule
 from pipelines.curate.rules.language import LanguageRule
 from pipelines.curate.rules.near_captions import NearCaptions
 from pipelines.curate.rules.near_embeddings import NearEmbeddings
+from pipelines.curate.rules.near_images import NearImages
 from pipelines.curate.rules.rare_ngrams import RareNgrams
 from pipelines.curate.rules.rule import CorpusRule, PairRule, Rule
 from pipelines.curate.rules.safety import SafetyRule
@@ -41,6 +42,7 @@ RULES: dict[str, type[Rule]] = {
     # over the corpus
     "duplicates": Duplicates,
     "near_captions": NearCaptions,
+    "near_images": NearImages,
     "near_embeddings": NearEmbeddings,
     "rare_ngrams": RareNgrams,
     "balance": Balance,
