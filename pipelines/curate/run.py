@@ -155,7 +155,7 @@ def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], plan:
         if gone & {part["name"] for part in manifest["inputs"]}:
             drop(name, manifest, output)
     for name in sorted(gone):
-        drop_raw_shard(name, plan.groups, output)
+        drop_raw_shard(name, [*plan.groups, *plan.looks], output)
 
 
 class _Run:

@@ -14,6 +14,7 @@ from typing import Any
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem, join, remove_file
 from pipelines.curate.examples import EXAMPLES
+from pipelines.curate.look.group import LookGroup
 from pipelines.curate.scores.facts import FACTS
 from pipelines.curate.scores.group import Group
 from pipelines.curate.scores.storage import (
@@ -87,7 +88,7 @@ def take_stock(
     return found
 
 
-def drop_raw_shard(name: str, groups: Sequence[Group], output: str) -> None:
+def drop_raw_shard(name: str, groups: Sequence[Group | LookGroup], output: str) -> None:
     """Remove what an output knows of a raw shard."""
     for group in (FACTS, *(group.name for group in groups)):
         remove_file(scores_uri(output, group, name))
