@@ -13,7 +13,15 @@ import pyarrow as pa
 
 from data_filters.errors import InputError
 from pipelines.curate.look.fixed_calls import FixedCalls, device_of_process
-from pipelines.curate.look.model_files import load_model, loading, model_sha256, smallest_decode
+from pipelines.curate.look.model_files import (
+    IMAGE_PROCESSOR,
+    TOKENIZER,
+    load_model,
+    loading,
+    model_sha256,
+    require,
+    smallest_decode,
+)
 from pipelines.curate.look.picture import Picture
 
 EMBEDDING = "embedding"
@@ -91,6 +99,8 @@ class Encoder:
     def __init__(self, folder: str) -> None:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
+        require(folder, "image processor", IMAGE_PROCESSOR)
+        require(folder, "tokenizer", TOKENIZER)
         with loading(folder):
             self._processor: Any = AutoImageProcessor.from_pretrained(
                 folder, local_files_only=True, backend="pil"

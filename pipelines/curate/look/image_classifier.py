@@ -14,7 +14,15 @@ import pyarrow as pa
 
 from data_filters.errors import InputError
 from pipelines.curate.look.fixed_calls import FixedCalls, device_of_process
-from pipelines.curate.look.model_files import load_model, loading, model_sha256, read_config, smallest_decode
+from pipelines.curate.look.model_files import (
+    IMAGE_PROCESSOR,
+    load_model,
+    loading,
+    model_sha256,
+    read_config,
+    require,
+    smallest_decode,
+)
 from pipelines.curate.look.picture import Picture
 
 MOST_LABELS = 40  # that an error lists
@@ -88,6 +96,7 @@ class Classifier:
     def __init__(self, folder: str) -> None:
         from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+        require(folder, "image processor", IMAGE_PROCESSOR)
         with loading(folder):
             self._processor: Any = AutoImageProcessor.from_pretrained(
                 folder, local_files_only=True, backend="pil"

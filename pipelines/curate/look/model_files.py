@@ -21,17 +21,18 @@ _WEIGHTS = (
     ("model*.safetensors",),
     ("pytorch_model*.bin",),
 )  # transformers takes the first kind that is there
+IMAGE_PROCESSOR = ("preprocessor_config.json", "processor_config.json")
+TOKENIZER = ("tokenizer.json", "vocab.*", "*.model")
 _OTHERS = (
     "config.json",
-    "*processor_config.json",
+    *IMAGE_PROCESSOR,
+    *TOKENIZER,
     "model*.index.json",
     "pytorch_model*.index.json",
-    "tokenizer*.json",
+    "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "vocab.*",
     "merges.txt",
-    "*.model",
 )
 
 
@@ -52,6 +53,14 @@ def model_files(folder: str) -> list[str]:
                 f"model is {folder}, which holds no {what}; give the local folder of a Hugging Face checkpoint"
             )
     return sorted({*weights, *_matching(names, _OTHERS)})
+
+
+def require(folder: str, what: str, patterns: tuple[str, ...]) -> None:
+    """Raise InputError where a checkpoint has none of these files; transformers would make up a part without values."""
+    if not _matching(model_files(folder), patterns):
+        raise InputError(
+            f"model is {folder}, which holds no {what} ({', '.join(patterns)}); save it with the model"
+        )
 
 
 def _matching(names: list[str], patterns: tuple[str, ...]) -> list[str]:
