@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ from pipelines.shards.tar_format import Member
 from pipelines.shards.witness import check_unchanged
 
 READ_AHEAD = 32 * 1024 * 1024  # bytes of encoded images that are held at a time
+DECODED_AHEAD = 256 * 1024 * 1024  # bytes of pixels that they have at most when decoded
 FAULT_LENGTH = 500  # characters of an error's text that are kept
 
 Rows = npt.NDArray[np.int64]
@@ -123,16 +125,16 @@ def _pictures(scores: Scores, rows: Rows, batch_size: int) -> Iterator[tuple[Row
     members = members_at(scores.facts, rows)
     columns = ["width", "height", "format", "image_bytes"]
     facts = scores.facts.select(columns).take(pa.array(rows)).to_pylist()
-    numbers = iter(range(len(rows)))
 
-    def size(parts: list[Member]) -> int:
-        return max(length_of(parts), READ_AHEAD // batch_size)
+    def size(pair: tuple[int, list[Member]]) -> int:
+        number, parts = pair
+        decoded = 3 * facts[number]["width"] * facts[number]["height"]
+        return max(length_of(parts), ceil(READ_AHEAD / batch_size), decoded * READ_AHEAD // DECODED_AHEAD)
 
-    for batch in batches((parts_of(of_pair) for of_pair in members), size, READ_AHEAD):
-        at = [next(numbers) for _ in batch]
-        data = iter(read_members(scores.unit.uri, [member for parts in batch for member in parts]))
+    for batch in batches(enumerate(parts_of(of_pair) for of_pair in members), size, READ_AHEAD):
+        data = iter(read_members(scores.unit.uri, [member for _, parts in batch for member in parts]))
         pictures = []
-        for number, parts in zip(at, batch, strict=True):
+        for number, parts in batch:
             sample = sample_from_members(parts[0].key, {member.extension: next(data) for member in parts})
             about = facts[number]
             header = ImageHeader(about["width"], about["height"], about["format"])
@@ -140,7 +142,7 @@ def _pictures(scores: Scores, rows: Rows, batch_size: int) -> Iterator[tuple[Row
                 header, sample.caption or "", sample.image or b"", sample.metadata or {}, about["image_bytes"]
             )
             pictures.append(Picture(pair))
-        yield rows[at], pictures
+        yield rows[[number for number, _ in batch]], pictures
 
 
 def _measure(group: LookGroup, rows: Rows, pictures: list[Picture], found: _Found) -> None:
