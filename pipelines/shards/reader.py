@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.common.files import Uri, filesystem
+from pipelines.common.files import Uri, filesystem, read_parquet
 from pipelines.shards.damage.recovery import Entry, survey_members
 from pipelines.shards.storage import coalesce, index_name, open_at_random, read_range
 from pipelines.shards.tar_format import BrokenShard, Member, Read, parse_members
@@ -133,10 +132,7 @@ def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
 
 def read_index(tar_uri: Uri) -> list[Member]:
     """List all members of a shard, from `NAME.index.parquet` beside the tar, else from the tar's headers."""
-    fs, path = filesystem(tar_uri)
-    index = index_name(path)
-    if not fs.exists(index):
+    table = read_parquet(index_name(os.fspath(tar_uri)))
+    if table is None:
         return list(walk(tar_uri))
-    with fs.open(index, "rb") as file:
-        table = pq.read_table(file, schema=INDEX_SCHEMA)
     return list(map(Member, *(table.column(name).to_pylist() for name in INDEX_SCHEMA.names)))
