@@ -91,17 +91,27 @@ def join(members: list[Member]) -> list[list[int]]:
     samples: list[list[int]] = []
     extensions: list[set[str]] = []
     last_of: dict[str, int] = {}
-    position = 0
-    for key, run in group(members):
-        names = {member.extension for member in run}
+
+    def end_run(key: str, positions: range, names: set[str]) -> None:
         number = last_of.get(key)
         if number is None or not extensions[number].isdisjoint(names):
-            number = last_of[key] = len(samples)
-            samples.append([])
-            extensions.append(set())
-        samples[number] += range(position, position + len(run))
-        extensions[number] |= names
-        position += len(run)
+            last_of[key] = len(samples)
+            samples.append(list(positions))
+            extensions.append(names)
+        else:
+            samples[number] += positions
+            extensions[number] |= names
+
+    start, run_key, seen = 0, "", set[str]()  # the neighbours of one key that are looked at
+    for position, (key, extension, _, _) in enumerate(members):
+        if key != run_key or extension in seen:
+            if seen:
+                end_run(run_key, range(start, position), seen)
+            start, run_key, seen = position, key, {extension}
+        else:
+            seen.add(extension)
+    if seen:
+        end_run(run_key, range(start, len(members)), seen)
     return samples
 
 
@@ -122,10 +132,10 @@ def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
         blocks = fs.cat_ranges([path] * len(ranges), [r[0] for r in ranges], [r[1] for r in ranges])
     for (start, _, positions), block in zip(ranges, blocks, strict=True):
         for position in positions:
-            member = members[position]
-            data = block[member.offset - start : member.offset - start + member.length]
-            if len(data) != member.length:
-                raise BrokenShard(os.fspath(uri), member.offset, "the tar ends inside a member", member.key)
+            key, _, offset, length = members[position]
+            data = block[offset - start : offset - start + length]
+            if len(data) != length:
+                raise BrokenShard(os.fspath(uri), offset, "the tar ends inside a member", key)
             contents[position] = bytes(data)
     return contents
 
