@@ -171,26 +171,26 @@ def read_json(uri: Uri) -> Any | None:
 
 
 def write_parquet(
-    uri: Uri, table: pa.Table, *, compression: str = "zstd", lasting: bool = True
+    uri: Uri, table: pa.Table, *, compression: str | None = None, lasting: bool = True
 ) -> None:
     """Write an Arrow table as a Parquet file; it is built in memory first. `lasting`: see `write_bytes`."""
     write_bytes(uri, parquet_bytes(table, compression), lasting=lasting)
 
 
-def parquet_bytes(table: pa.Table, compression: str = "zstd") -> memoryview:
-    """An Arrow table as the bytes of a Parquet file.
+def parquet_bytes(table: pa.Table, compression: str | None = None) -> memoryview:
+    """An Arrow table as the bytes of a Parquet file, compressed with zstd unless said otherwise.
 
-    A table below SMALL_TABLE is written as it is: statistics, dictionaries and compression would take more time than
-    all the rest and save less than a block of the disk.
+    A table below SMALL_TABLE is then written as it is: statistics, dictionaries and compression would take more time
+    than all the rest and save few blocks of the disk.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     out = pa.BufferOutputStream()
-    if table.nbytes < SMALL_TABLE:
+    if compression is None and table.nbytes < SMALL_TABLE:
         pq.write_table(table, out, compression="none", use_dictionary=False, write_statistics=False)
     else:
-        pq.write_table(table, out, compression=compression)
+        pq.write_table(table, out, compression=compression or "zstd")
     return memoryview(out.getvalue())
 
 

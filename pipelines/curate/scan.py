@@ -27,6 +27,7 @@ from data_filters.sample import (
     what_is_missing,
 )
 from pipelines.common.files import filesystem
+from pipelines.common.garbage import rare_collections
 from pipelines.curate.quarantine import WITHOUT_SPARSE, Row, damage_rows, quarantined, sparse_rows
 from pipelines.curate.scores.facts import FACTS, FactsColumns, members_at
 from pipelines.curate.scores.group import Group
@@ -51,7 +52,8 @@ def scan(unit: Unit, groups: Sequence[Group] = ()) -> Scores:
     """
     before = witness(unit.uri)
     try:
-        scores = _scan(unit, groups, before)
+        with rare_collections():
+            scores = _scan(unit, groups, before)
     except BrokenShard:  # it was longer when its headers were read
         check_unchanged(unit.uri, before)
         raise

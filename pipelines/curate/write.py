@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import join, remove_file, remove_partials
+from pipelines.common.garbage import rare_collections
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.examples import write_examples
 from pipelines.curate.funnel import Funnel, add_funnels
@@ -114,7 +115,8 @@ def _write_tar(
     places: Places = {}
     if any(len(part.decision.kept) for part in parts):
         samples = kept_samples(parts, Phrases(config.phrases, known), written)
-        shard = write_shard(join(output, tar), samples)
+        with rare_collections():
+            shard = write_shard(join(output, tar), samples)
         outputs.append(output_entry(shard))
         places = _places(tar, shard.members)
     else:

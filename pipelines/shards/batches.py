@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from data_filters.sample import members_read, parts_named
+from pipelines.shards import stored
 from pipelines.shards.reader import read_members
-from pipelines.shards.stored import LARGE, Content, stored_apart
+from pipelines.shards.stored import Content, stored_apart
 from pipelines.shards.tar_format import Member
 
 Item = TypeVar("Item")
@@ -66,7 +67,7 @@ def length_of(members: Iterable[Member]) -> int:
 
 def _split(uri: str, members: list[Member]) -> tuple[list[Member], dict[str, Content]]:
     """The members of a sample that are held in memory, and the others."""
-    if all([member.length <= LARGE for member in members]):
+    if all([member.length <= stored.LARGE for member in members]):
         return members, {}
     apart = stored_apart(uri, members, members_read(member.extension for member in members))
     return [member for member in members if member.extension not in apart], dict(apart)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.common.causes import name_file
-from pipelines.common.files import Uri, filesystem, parquet_bytes, partial_name, remove_file, sync_folder
+from pipelines.common.files import Uri, filesystem, parquet_bytes, partial_name, remove_file, sync_file, sync_folder
 from pipelines.shards.names import fault_of_name, split_name
 from pipelines.shards.storage import index_name
 from pipelines.shards.stored import Content
@@ -67,10 +67,11 @@ def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) 
                     members.append(_append(out, key, extension, parts[extension]))
             out.write(bytes(2 * BLOCK))
             out.write(bytes(-out.size % RECORD))
-            _sync(file, is_local)
         with open(index_partial, "wb") if is_local else fs.open(index_partial, "wb") as file:
             file.write(parquet_bytes(_index(members)))
-            _sync(file, is_local)
+        if is_local:  # without this a power cut may leave a committed shard empty
+            sync_file(tar_partial)
+            sync_file(index_partial)
         # The old index is removed first, so that no index ever lies beside a tar that it does not describe.
         remove_file(index_name(os.fspath(uri)))
         if is_local:
@@ -87,13 +88,6 @@ def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) 
                 fs.rm_file(leftover)
         raise
     return ShardInfo(os.fspath(uri), len(keys), out.size, out.sha256.hexdigest(), members)
-
-
-def _sync(file: IO[bytes], is_local: bool) -> None:
-    """Wait until the disk holds a local file; without this a power cut may leave a committed shard empty."""
-    if is_local:
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _index(members: list[Member]) -> pa.Table:
