@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.common.files import filesystem, join, remove_file, write_parquet
+from pipelines.common.files import filesystem, join, read_parquet, remove_file, write_parquet
 from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
 from pipelines.curate.scores.group import Group
@@ -87,16 +87,18 @@ def stored_groups(output: str) -> list[str]:
 
 
 def save_scores(scores: Scores, groups: Sequence[Group | AnyLook], output: str) -> None:
-    """Write the tables of these groups."""
+    """Write the tables of these groups. One that a power cut takes away is computed anew."""
     for group in groups:
-        about = _about_group(scores, group)
-        write_parquet(
-            scores_uri(output, group.name, scores.unit.name), _with(scores.tables[group.name], about)
-        )
+        table = _with(scores.tables[group.name], _about_group(scores, group))
+        write_parquet(scores_uri(output, group.name, scores.unit.name), table, lasting=False)
 
 
 def save_facts(scores: Scores, output: str) -> None:
-    """Write the quarantine (when there is any), then the facts; facts that exist mean that both are done."""
+    """Write the quarantine (when there is any), then the facts; facts that exist mean that both are done.
+
+    The facts say how many rows the quarantine has, so that facts whose quarantine a power cut has taken away count as
+    none.
+    """
     quarantine = join(output, QUARANTINE, f"{scores.unit.name}.parquet")
     if scores.quarantine.num_rows:
         write_parquet(quarantine, scores.quarantine)
@@ -106,7 +108,7 @@ def save_facts(scores: Scores, output: str) -> None:
     about["quarantined"] = scores.quarantine.num_rows
     if scores.witness is not None:
         about["witness"] = scores.witness.as_json()
-    write_parquet(scores_uri(output, FACTS, scores.unit.name), _with(scores.facts, about))
+    write_parquet(scores_uri(output, FACTS, scores.unit.name), _with(scores.facts, about), lasting=False)
 
 
 def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | None:
@@ -135,7 +137,7 @@ def load_group(scores: Scores, group: Group | AnyLook, output: str) -> pa.Table 
     schema = stored_schema(group) if is_look_group(group) else group.schema()
     if table is None or not table.schema.equals(schema):
         return None
-    if _about(table.schema) != json.loads(json.dumps(_about_group(scores, group))):
+    if (table.schema.metadata or {}).get(b"loupe") != _encoded(_about_group(scores, group)):
         return None
     return table.replace_schema_metadata()
 
@@ -238,7 +240,11 @@ def _about_group(scores: Scores, group: Group | AnyLook) -> dict[str, object]:
 
 
 def _with(table: pa.Table, about: Mapping[str, object]) -> pa.Table:
-    return table.replace_schema_metadata({b"loupe": json.dumps(about, sort_keys=True).encode()})
+    return table.replace_schema_metadata({b"loupe": _encoded(about)})
+
+
+def _encoded(about: Mapping[str, object]) -> bytes:
+    return json.dumps(about, sort_keys=True).encode()
 
 
 def _about(schema: pa.Schema) -> dict[str, Any]:
@@ -247,11 +253,7 @@ def _about(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _read(uri: str) -> pa.Table | None:
-    fs, path = filesystem(uri)
-    if not fs.exists(path):
+    try:
+        return read_parquet(uri)
+    except _DAMAGED:  # by a crash of the machine: computed anew
         return None
-    with fs.open(path, "rb") as file:
-        try:
-            return pq.read_table(file)
-        except _DAMAGED:  # by a crash of the machine: computed anew
-            return None
