@@ -105,10 +105,11 @@ def smallest_decode(folder: str) -> int:
     size = config.get("size")
     sides = size if isinstance(size, dict) else {"side": size}
     known = {"height", "width", "shortest_edge", "side"}
-    if not sides or not set(sides) <= known or not all(isinstance(side, int) for side in sides.values()):
+    numbers = [side for side in sides.values() if isinstance(side, int)]
+    if not set(sides) <= known or not numbers or len(numbers) < len(sides):
         return 0
-    share = config.get("crop_pct") or 1  # the share of the resized image that is cut out
-    return max(SMALLEST_DECODE, math.ceil(max(sides.values()) / share))
+    share = float(config.get("crop_pct") or 1)  # the share of the resized image that is cut out
+    return max(SMALLEST_DECODE, math.ceil(max(numbers) / share))
 
 
 @contextlib.contextmanager
