@@ -28,9 +28,10 @@ class OptionGroup:
 
 
 def option_groups() -> list[OptionGroup]:
-    """All groups: curation, phrases, pretraining, each evaluation task, ablation plans. Imports torch."""
+    """All groups: curation and its rules, phrases, pretraining, each evaluation task, ablation plans. Imports torch."""
     from cluster.ablation.plan import AblationPlan
     from pipelines.curate.config import CurateConfig
+    from pipelines.curate.rules import RULES
     from pipelines.phrases.config import PhrasesConfig
     from pretrain.evaluation.tasks import TASKS as EVALUATION_TASKS
     from pretrain.tasks import DEFAULT_TASK
@@ -38,6 +39,10 @@ def option_groups() -> list[OptionGroup]:
 
     return [
         OptionGroup("curation", "loupe curate RECIPE", describe(CurateConfig)),
+        *(
+            OptionGroup(f"curation.rules.{kind}", f"kind: {kind} under rules of loupe curate", describe(rule))
+            for kind, rule in RULES.items()
+        ),
         OptionGroup("phrases", "loupe phrases --set", describe(PhrasesConfig)),
         *(
             OptionGroup(

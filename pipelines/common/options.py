@@ -67,7 +67,8 @@ def describe(model_class: type[BaseModel]) -> list[OptionDescription]:
     """Every key that `model_class` takes, in the order of its fields; a section stands before the keys below it.
 
     A section that may be null, and one below a free key (`rows.NAME.title`) or in a list (`evaluations.N.name`), is
-    described like any other. Defaults of keys in a section are those that the section above gives it.
+    described like any other; of a section that is one of several, the keys are left out. Defaults of keys in a section
+    are those that the section above gives it.
     """
     return list(_describe(model_class, None, "", ()))
 
@@ -96,8 +97,10 @@ def _describe(
             has_own_default=not whole,
             affects_output=affects_output(field),
         )
+        suffixes = [suffix for suffix, _ in sections]
         for suffix, section in sections:
-            if section not in ancestors:
+            # Which keys one of several sections has depends on which one it is.
+            if section not in ancestors and suffixes.count(suffix) == 1:
                 given = default if isinstance(default, section) and not suffix else None
                 yield from _describe(section, given, f"{key}{suffix}.", (*ancestors, model_class))
 
