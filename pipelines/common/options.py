@@ -91,7 +91,7 @@ def _describe(
             type=type_text(field.annotation, _allowed_names(field.metadata)),
             default=None if required or whole else to_jsonable_python(default),
             limits=_limits(field),
-            description=field.description or (_first_line(sections[0][1]) if sections else ""),
+            description=field.description or _what_it_is(model_class, field, sections),
             required=required,
             is_section=bool(sections),
             has_own_default=not whole,
@@ -204,6 +204,18 @@ def _limits(field: FieldInfo) -> str:
         elif isinstance(bound, annotated_types.MaxLen):
             bounds.append(f"length <= {bound.max_length}")
     return ", ".join(bounds)
+
+
+def _what_it_is(
+    model_class: type[BaseModel], field: FieldInfo, sections: list[tuple[str, type[BaseModel]]]
+) -> str:
+    """What stands for a missing description: what the section is; of a key with one allowed value, what it chooses."""
+    if sections:
+        return _first_line(sections[0][1])
+    chooses = (
+        typing.get_origin(field.annotation) is typing.Literal and len(typing.get_args(field.annotation)) == 1
+    )
+    return _first_line(model_class) if chooses else ""
 
 
 def _first_line(section: type[BaseModel]) -> str:

@@ -81,7 +81,7 @@ def test_a_stricter_limit_never_keeps_more(name, value, limit):
     ],
 )
 def test_filters_that_are_off_by_default_at_their_edge(name, caption, data, value, kept):
-    scores = score(Facts(ImageHeader(300, 300, "jpeg"), caption, bytes(data)))
+    scores = score(Facts(ImageHeader(300, 300, "jpeg"), caption, image_bytes=data))
     verdict = judge(name, scores, LIMITS)
     assert isinstance(verdict, Keep if kept else Drop)
     assert verdict.value == pytest.approx(value)

@@ -122,7 +122,7 @@ PRETRAIN = ("pretrain", "icon_world", "--output", "out", "--data")
         (("pretrain", "icon_world", "--data", "committed", "--output", "s3://x"), "--output is 's3://x'"),
         (
             (*CURATE, "committed", "--set", "filters=[small]"),
-            f"unknown filter 'small'; known are {', '.join(FILTERS)}; give another --set filters=",
+            f"unknown filter 'small'; known are {', '.join(FILTERS)}, formats; give another --set filters=",
         ),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "",

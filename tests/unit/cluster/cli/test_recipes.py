@@ -17,7 +17,9 @@ def test_list_names_every_file_that_ships(loupe):
     assert code == 0
     for kind, folder in (("curation", CURATION), ("pretraining", PRETRAINING), ("ablation", ABLATIONS)):
         assert set(listed[kind]) == {file.stem for file in folder.glob("*.yaml")}
-    assert listed["curation"]["loupe_paper"].startswith("The rules of the LOUPE paper (appendix A)")
+    assert listed["curation"]["loupe_paper"].startswith(
+        "The pretraining data of the LOUPE paper (NeurIPS 2022, appendix A)."
+    )
 
 
 def test_list_for_people_has_a_line_for_each(loupe):

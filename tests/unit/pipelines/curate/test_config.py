@@ -16,6 +16,9 @@ from pipelines.curate.config import ActiveFilters, CurateConfig, limit_fields
 from pipelines.phrases.config import PhrasesConfig
 
 
+DEFAULTS = ("small_image", "extreme_aspect", "few_words", "many_words")
+
+
 def test_mistakes_are_refused():
     for wrong in [{"min_sid": 3}, {"min_side": -1}, {"max_bad_fraction": 1.5}, {"filters": ["small_imag"]}]:
         with pytest.raises(ValidationError):
@@ -29,7 +32,9 @@ def test_mistakes_are_refused():
 def test_the_order_of_rules_is_written_down_and_no_rules_are_the_default():
     assert CurateConfig(rules={}) == CurateConfig()
     rules = {"b": FewLetters(), "a": SameCaption()}
-    assert CurateConfig(rules=rules).filters == (*FILTERS, "b", "a")
+    assert CurateConfig(rules=rules).filters == (*DEFAULTS, "b", "a")
+    with_limit = CurateConfig(rules=rules, min_pixels=5, min_words=None)
+    assert with_limit.filters == ("small_image", "extreme_aspect", "many_words", "few_pixels", "b", "a")
     assert CurateConfig(rules=rules, filters=["a", "b"]).filters == ("a", "b")
     with pytest.raises(ValidationError, match="few_words is the name of a filter; choose another name"):
         CurateConfig(rules={"few_words": FewLetters()})
@@ -52,9 +57,9 @@ def test_how_a_run_goes_is_not_in_the_hash():
 @pytest.mark.parametrize(
     ("recipe", "expected"),
     [
-        ("icon_world", "28c1c8a922193ed5"),
+        ("icon_world", "75b04438a69ed9a4"),
         ("loupe_paper", "167cbdaf673baad6"),
-        ("openstax", "28c1c8a922193ed5"),
+        ("openstax", "75b04438a69ed9a4"),
     ],
 )
 def test_shipped_recipes_keep_their_hash_so_that_committed_shards_stay_valid(recipe, expected):
@@ -63,15 +68,30 @@ def test_shipped_recipes_keep_their_hash_so_that_committed_shards_stay_valid(rec
 
 
 def test_the_defaults_keep_their_hash():
-    assert config_hash(CurateConfig()) == "61851af724b85ac4"
+    assert config_hash(CurateConfig()) == "d0e65957e6e0604c"
     assert list(output_settings(CurateConfig())) == [
         "rules",
         "filters",
-        *dict.fromkeys(chosen.limit.key for chosen in FILTERS.values()),
+        *(chosen.limit.key for chosen in FILTERS.values() if chosen.limit.default is not None),
         "phrases",
         "shard_size",
         "against",
     ]
+
+
+def test_limits_that_are_off_by_default_are_in_the_hash_only_where_they_judge():
+    assert config_hash(CurateConfig(min_pixels=None)) == config_hash(CurateConfig())
+    assert "min_pixels" not in CurateConfig().model_dump()
+    assert config_hash(CurateConfig(min_pixels=5)) != config_hash(CurateConfig())
+    assert output_settings(CurateConfig(min_pixels=5))["min_pixels"] == 5
+    # One that is on by default is written down as null where it is switched off.
+    assert output_settings(CurateConfig(min_side=None))["min_side"] is None
+    assert CurateConfig(**CurateConfig(min_side=None, min_pixels=5).model_dump()).limits() == {
+        "max_aspect": 10,
+        "min_words": 3,
+        "max_words": 100,
+        "min_pixels": 5,
+    }
 
 
 def test_sections_inside_leave_out_what_has_no_effect():

@@ -68,7 +68,8 @@ def test_the_same_decision_is_taken_over_and_another_one_is_made_anew(corpus, mo
     others += [{"config": CONFIG.model_copy(update={"filters": ("small_image", "same")})}]
     for change in others:
         keys.add(run(**change).key)
-        assert [path.name for path in (tmp_path / "out" / "decide").iterdir()] == [run(**change).key]
+        decisions = (tmp_path / "out" / "decide" / "before-look").iterdir()
+        assert [path.name for path in decisions] == [run(**change).key]
     assert len(keys) == 5
 
 
@@ -76,7 +77,7 @@ def test_a_decision_that_was_not_finished_is_made_anew(corpus, tmp_path):
     run, _ = corpus
     first = run()
     drops = first.drops("1")
-    (tmp_path / "out" / "decide" / first.key / "decision.json").unlink()
+    (tmp_path / "out" / "decide" / "before-look" / first.key / "decision.json").unlink()
     assert run().drops("1") == drops
 
 

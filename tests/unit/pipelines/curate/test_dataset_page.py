@@ -4,9 +4,10 @@ import json
 
 from curation_rules import FewLetters, SameCaption
 
-from pipelines.common.config import config_hash, output_settings
+from pipelines.common.config import output_settings
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.dataset_page import write_dataset
+from pipelines.curate.identity import recipe_hash
 from pipelines.curate.plan import make_plan
 
 
@@ -27,7 +28,7 @@ def test_counts_are_summed_and_rules_said(tmp_path):
         "shards": 2,
         "samples": 5,
         "bytes": 500,
-        "config_hash": config_hash(config),
+        "config_hash": recipe_hash(config, make_plan(config)),
         "config": output_settings(config),
         "rules": [
             {"name": "few_words", "rule": "keeps: at least 3 words"},

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 from curation import judged, kept_keys, rejected, scores_of
+from curation_rules import SameCaption
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.corpus import DROPS
@@ -103,7 +104,8 @@ def test_a_row_of_the_quarantine_stands_for_as_many_samples_as_it_says():
 
 def test_values_and_accounts_belong_to_the_rows_that_are_asked_for():
     """The drops of a rule over the corpus are given with ranks of shard 5, out of the order of the question."""
-    plan, base = make_plan(CONFIG), 5 << 32
+    config = CurateConfig(rules={"same": SameCaption()})
+    plan, base = make_plan(config), 5 << 32
     drops = pa.table([[base + 1, base + 4], [base, -1], [0.25, 0.5]], schema=DROPS)
     decision = decide(scores_of(PAIRS), plan, {4: drops})
     assert decision.bits.tolist() == [0, 0b10001, 0b00011, 0b00111, 0b10010, 0b01000]

@@ -22,8 +22,11 @@ def names(config: CurateConfig) -> list[str]:
 def test_filters_then_rules_of_a_pair_then_rules_over_the_corpus():
     plan = make_plan(CurateConfig(rules=RULES))
     assert [step.name for step in plan.steps] == [*DEFAULTS, "e", "same"]
-    assert [step.name for step in plan.pair_steps] == [*DEFAULTS, "e"]
-    assert [step.name for step in plan.corpus_steps] == ["same"]
+    assert [step.is_corpus for step in plan.steps] == [False] * 5 + [True]
+    assert plan.corpus_steps() == {5: RULES["same"]}
+    assert plan.corpus_steps(5) == {5: RULES["same"]}
+    assert plan.corpus_steps(6) == {}
+    assert plan.before_look == plan
 
 
 def test_filters_fixes_the_order_within_both_kinds():

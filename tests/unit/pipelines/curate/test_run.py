@@ -76,7 +76,7 @@ def test_inputs_are_refused_before_anything_is_written(finished):
 
 def check_bad_fraction(funnel: Funnel, *, dry_run: bool) -> None:
     config = CurateConfig()
-    run = _Run(config, make_plan(config), [], Standing(), "out", Options(dry_run=dry_run), None)
+    run = _Run(config, make_plan(config), [], Standing(), "out", Options(dry_run=dry_run), None, print)
     run._check_bad_fraction(funnel, [])
 
 

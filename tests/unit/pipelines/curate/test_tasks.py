@@ -31,7 +31,7 @@ def scan_all(units, output: str, plan=PLAN) -> list[dict]:
 
 
 def writer(output: str, standing=(), together=None, *, dry_run: bool = False, config=CONFIG) -> WriteShard:
-    return WriteShard(config, make_plan(config), output, together or {}, None, frozenset(standing), dry_run)
+    return WriteShard(config, make_plan(config), output, together or {}, (), frozenset(standing), dry_run)
 
 
 def test_a_scan_says_what_would_be_kept_and_how_many_bytes(units, tmp_path):
