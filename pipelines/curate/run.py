@@ -192,9 +192,11 @@ class _Run:
 
         A killed run leaves commits of two decisions; withdrawn shards leave commits of one that counts them.
         """
-        if is_other or not self.plan.corpus_steps():
-            return is_other
         committed = self.standing.committed.values()
+        if is_other or any(manifest.get("decisions") is None for manifest in committed):
+            return True
+        if not self.plan.corpus_steps():
+            return False
         covered = self.standing.covered
         if any(unit.name not in covered for unit in self.units):
             return True
