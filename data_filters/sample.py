@@ -6,6 +6,7 @@ in `KEY.json` under `caption`, and any other members, which are carried along un
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -61,10 +62,16 @@ def metadata_member(extensions: Iterable[str]) -> str | None:
 
 def members_read(extensions: Iterable[str]) -> set[str]:
     """The members that `sample_from_members` reads, among those of a sample: image, caption, metadata."""
-    names = list(extensions)
-    by_lower = {name.lower(): name for name in reversed(names)}
-    chosen = (image_member(dict.fromkeys(names)), by_lower.get(CAPTION_EXTENSION), metadata_member(names))
-    return {name for name in chosen if name is not None}
+    return {name for name in parts_named(tuple(extensions)) if name is not None}
+
+
+# A shard's samples have the same few sets of extensions; long ones are read from anybody's tar and not kept for long.
+@functools.lru_cache(maxsize=64)
+def parts_named(extensions: tuple[str, ...]) -> tuple[str | None, str | None, str | None]:
+    """Which of a sample's members are its image, caption and metadata; None where there is none."""
+    by_lower = {name.lower(): name for name in reversed(extensions)}
+    image = image_member(dict.fromkeys(extensions))
+    return image, by_lower.get(CAPTION_EXTENSION), metadata_member(extensions)
 
 
 def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
@@ -76,24 +83,20 @@ def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
     Raises BrokenSample when a part exists but cannot be read: a caption that is not UTF-8, metadata that is not a JSON
     object.
     """
-    by_lower = {name.lower(): name for name in reversed(list(members))}
-    image_name = image_member(members)
-    caption_name = by_lower.get(CAPTION_EXTENSION)
-    metadata_name = metadata_member(members)
+    image_name, caption_name, metadata_name = names = parts_named(tuple(members))
     metadata = None if metadata_name is None else parse_metadata(members[metadata_name])
     caption: str | None = None
     if caption_name is not None:
         caption = _decode_caption(members[caption_name])
     elif metadata is not None and isinstance(metadata.get("caption"), str):
         caption = _checked_unicode(metadata["caption"])
-    used = {image_name, caption_name, metadata_name}
     return Sample(
         key=key,
         image=None if image_name is None else members[image_name],
         image_extension=None if image_name is None else image_name.lower(),
         caption=caption,
         metadata=metadata,
-        extras={name: data for name, data in members.items() if name not in used},
+        extras={name: data for name, data in members.items() if name not in names},
     )
 
 
@@ -103,7 +106,8 @@ def parse_metadata(data: bytes) -> dict[str, Any]:
     Whatever is returned can be written by `dump_metadata`.
     """
     try:
-        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        is_plain = data[:1] == b"{" and data[1:2] != b"\0"  # as `detect_encoding` finds more slowly
+        text = data.decode("utf-8" if is_plain else json.detect_encoding(data), "surrogatepass")
         if _is_deep(text):
             raise BrokenSample("metadata_not_json", f"nested deeper than {MAX_JSON_DEPTH} levels")
         parsed = json.loads(text)

@@ -9,13 +9,12 @@ operating system directly. A URI's folders are made where they are missing.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import posixpath
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -31,8 +30,10 @@ if TYPE_CHECKING:
 
 Uri = str | os.PathLike[str]
 PARTIAL_SUFFIX = ".partial"
+_LOCAL = LocalFileSystem()
 _PARTIAL = re.compile(rf"\.(.+)\.[0-9a-f]{{12}}{re.escape(PARTIAL_SUFFIX)}", re.DOTALL)
 """What `partial_name` makes of a name."""
+SMALL_TABLE = 16 * 1024  # bytes in memory
 
 
 def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
@@ -43,7 +44,7 @@ def filesystem(uri: Uri) -> tuple[AbstractFileSystem, str]:
     """
     local = local_path(uri)
     if local is not None:
-        return LocalFileSystem(), local
+        return _LOCAL, local
     try:
         fs, path = fsspec.url_to_fs(os.fspath(uri))
     except (ValueError, ImportError) as error:
@@ -64,15 +65,46 @@ def join(uri: Uri, *names: str) -> str:
     return "/".join([os.fspath(uri).rstrip("/"), *names])
 
 
-def write_bytes(uri: Uri, data: bytes) -> None:
-    """Write a file of these bytes; an older file under the same name is replaced."""
+def write_bytes(uri: Uri, data: bytes | memoryview, *, lasting: bool = True) -> None:
+    """Write a file of these bytes; an older file under the same name is replaced.
+
+    Without `lasting` a power cut may take the new file away again, or bring the older one back; half a file is never
+    there. It spares two thirds of the cost of a small file.
+    """
     fs, path = filesystem(uri)
-    with _renamed_at_the_end(fs, path) as temporary:
+    temporary = partial_name(path)
+    try:
         if isinstance(fs, LocalFileSystem):
-            with open(temporary, "wb") as file:
-                file.write(data)
+            _write_local(temporary, data)
+            os.replace(temporary, path)
+            if lasting:
+                sync_folder(os.path.dirname(path))
         else:
-            fs.pipe_file(temporary, data)
+            fs.makedirs(posixpath.dirname(path), exist_ok=True)
+            fs.pipe_file(temporary, bytes(data))
+            fs.mv(temporary, path)
+    except BaseException as error:
+        name_file(error, path)
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm_file(temporary)
+        raise
+
+
+def _write_local(path: str, data: bytes | memoryview) -> None:
+    """Write a file, whose folders are made where they are missing, and wait until the disk holds its bytes.
+
+    Without the wait, a power cut after a rename may leave an empty file under the final name.
+    """
+    try:
+        file = open(path, "wb", buffering=0)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(path, "wb", buffering=0)
+    with file:
+        rest = memoryview(data)
+        while rest:  # a system call writes at most 2 GiB
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
 
 
 def write_text(uri: Uri, text: str, *, errors: str = "strict") -> None:
@@ -91,8 +123,44 @@ def write_json(
     errors: str = "strict",
 ) -> None:
     """Write a value as JSON in UTF-8, `end` after it; the other options are those of `json.dumps` and `write_text`."""
-    text = json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
+    if indent is None:
+        text = json.dumps(value, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
+    else:
+        text = indented_json(value, indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
     write_text(uri, text + end, errors=errors)
+
+
+def indented_json(
+    value: object, indent: int = 1, *, ensure_ascii: bool = False, sort_keys: bool = False
+) -> str:
+    """What `json.dumps` gives with these options, in about a quarter of its time.
+
+    With `indent` the standard library encodes every value in Python; here that is done for containers of containers.
+    """
+    encode = json.JSONEncoder(ensure_ascii=ensure_ascii, sort_keys=sort_keys).encode
+
+    def text(value: object, margin: str) -> str:
+        if not isinstance(value, (dict, list, tuple)) or not value:
+            return encode(value)
+        inner = margin + " " * indent
+        values = value.values() if isinstance(value, dict) else value
+        if any(isinstance(one, (dict, list, tuple)) for one in values):
+            if isinstance(value, dict):
+                items = sorted(value.items()) if sort_keys else value.items()
+                # Encoded as a key: numbers, true and null become texts.
+                parts = [f"{encode({key: 0})[1:-4]}: {text(one, inner)}" for key, one in items]
+            else:
+                parts = [text(one, inner) for one in value]
+            body = f",{inner}".join(parts)
+        else:
+            flat = json.JSONEncoder(
+                ensure_ascii=ensure_ascii, sort_keys=sort_keys, separators=(f",{inner}", ": ")
+            )
+            body = flat.encode(value)[1:-1]
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        return f"{opening}{inner}{body}{margin}{closing}"
+
+    return text(value, "\n")
 
 
 # Any: what JSON holds; the caller says by an annotation what it expects.
@@ -102,13 +170,48 @@ def read_json(uri: Uri) -> Any | None:
     return json.loads(fs.cat_file(path)) if fs.isfile(path) else None
 
 
-def write_parquet(uri: Uri, table: pa.Table, *, compression: str = "zstd") -> None:
-    """Write an Arrow table as a Parquet file; it is built in memory first."""
+def write_parquet(uri: Uri, table: pa.Table, *, compression: str | None = None, lasting: bool = True) -> None:
+    """Write an Arrow table as a Parquet file; it is built in memory first. `lasting`: see `write_bytes`."""
+    write_bytes(uri, parquet_bytes(table, compression), lasting=lasting)
+
+
+def parquet_bytes(table: pa.Table, compression: str | None = None) -> memoryview:
+    """An Arrow table as the bytes of a Parquet file, compressed with zstd unless said otherwise.
+
+    A table below SMALL_TABLE is then written as it is: statistics, dictionaries and compression would take more time
+    than all the rest and save few blocks of the disk.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression=compression)
-    write_bytes(uri, buffer.getvalue())
+    out = pa.BufferOutputStream()
+    if compression is None and table.nbytes < SMALL_TABLE:
+        pq.write_table(table, out, compression="none", use_dictionary=False, write_statistics=False)
+    else:
+        pq.write_table(table, out, compression=compression or "zstd")
+    return memoryview(out.getvalue())
+
+
+def read_parquet(uri: Uri, columns: Sequence[str] | None = None) -> pa.Table | None:
+    """Read a Parquet file, or some of its columns; None where there is no file.
+
+    Raises ArrowException or OSError for a damaged file. In one thread and without `pyarrow.dataset`, through which
+    `pyarrow.parquet.read_table` goes and which takes 0.4 ms a file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fs, path = filesystem(uri)
+    try:
+        if isinstance(fs, LocalFileSystem):
+            with open(path, "rb", buffering=0) as file:
+                data = file.readall()
+        else:
+            data = fs.cat_file(path)
+    except FileNotFoundError:
+        return None
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as parquet:
+        return parquet.read(columns=None if columns is None else list(columns), use_threads=False)
 
 
 def sync_file(path: Uri) -> None:
@@ -152,28 +255,11 @@ def remove_partials(folder: Uri, *names: str) -> None:
     fs, path = filesystem(folder)
     if not fs.isdir(path):
         return
-    for file in fs.ls(path, detail=False):
+    if isinstance(fs, LocalFileSystem):  # nothing is asked about files that stay
+        files = [posixpath.join(path, name) for name in os.listdir(path) if name.endswith(PARTIAL_SUFFIX)]
+    else:
+        files = fs.ls(path, detail=False)
+    for file in files:
         partial = _PARTIAL.fullmatch(posixpath.basename(file))
         if partial and (not names or partial[1] in names):
             remove_file(fs.unstrip_protocol(file))
-
-
-@contextlib.contextmanager
-def _renamed_at_the_end(fs: AbstractFileSystem, path: str) -> Iterator[str]:
-    """A temporary name to write under: renamed to `path` on success, deleted on an error."""
-    fs.makedirs(posixpath.dirname(path), exist_ok=True)
-    temporary = partial_name(path)
-    try:
-        yield temporary
-        if isinstance(fs, LocalFileSystem):
-            # Without the first, a power cut after the rename may leave an empty file under the final name.
-            sync_file(temporary)
-            os.replace(temporary, path)
-            sync_folder(os.path.dirname(path))
-        else:
-            fs.mv(temporary, path)
-    except BaseException as error:
-        name_file(error, path)
-        with contextlib.suppress(FileNotFoundError):
-            fs.rm_file(temporary)
-        raise

@@ -67,7 +67,8 @@ def describe(model_class: type[BaseModel]) -> list[OptionDescription]:
     """Every key that `model_class` takes, in the order of its fields; a section stands before the keys below it.
 
     A section that may be null, and one below a free key (`rows.NAME.title`) or in a list (`evaluations.N.name`), is
-    described like any other; of a section that is one of several, the keys are left out. Defaults of keys in a section are those that the section above gives it.
+    described like any other; of a section that is one of several, the keys are left out. Defaults of keys in a section
+    are those that the section above gives it.
     """
     return list(_describe(model_class, None, "", ()))
 

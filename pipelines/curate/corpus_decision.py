@@ -18,8 +18,10 @@ import pyarrow as pa
 from pipelines.common.config import hash_of
 from pipelines.common.files import join, read_json, write_json
 from pipelines.curate.config import CurateConfig
+from pipelines.curate.corpus.corpus import Corpus
 from pipelines.curate.corpus.drop_files import DropFiles, remove_folder, write_drops
 from pipelines.curate.corpus.drops import of_shard
+from pipelines.curate.corpus.engine import Decide
 from pipelines.curate.corpus.in_process import InProcess
 from pipelines.curate.corpus.on_ray import OnRay
 from pipelines.curate.corpus.partitions import Group, fits_in_process, group_rows, group_shards
@@ -34,7 +36,7 @@ from pipelines.curate.scores.facts import FACTS_VERSION
 DECIDE = "decide"
 DECISION = "decision.json"
 Run = Callable[
-    [ShardSource, Sequence[CorpusRule], str, int, ShardSource | None],
+    [ShardSource, Sequence[Decide], str, int, ShardSource | None],
     tuple[Sequence[Group], Sequence[DropFiles]],
 ]
 MIB = 1024 * 1024
@@ -65,6 +67,10 @@ class CorpusDecision:
         """The places of these rules in the plan."""
         return _about(self.folder).steps
 
+    def no_verdict(self) -> dict[str, dict[str, int]]:
+        """The pairs that rules cannot judge, by the rule's name and the cause."""
+        return _about(self.folder).no_verdict
+
     def shard_names(self) -> Mapping[int, str]:
         """The shards' names by number; those of earlier outputs by negative number (`EarlierOutputs`)."""
         return _about(self.folder).names
@@ -79,6 +85,7 @@ class _About:
     starts: list[int]
     steps: list[int]
     files: list[DropFiles]
+    no_verdict: dict[str, dict[str, int]]
 
 
 @lru_cache(maxsize=1)
@@ -89,7 +96,9 @@ def _about(folder: str) -> _About:
     earlier = {number - NUMBERS: name for number, name in enumerate(stored["earlier"])}
     files = [DropFiles(join(folder, rule["folder"]), bytes(rule["groups"])) for rule in stored["rules"]]
     numbers = {name: number for number, name in names.items()}
-    return _About({**names, **earlier}, numbers, stored["starts"], stored["steps"], files)
+    return _About(
+        {**names, **earlier}, numbers, stored["starts"], stored["steps"], files, stored.get("no_verdict", {})
+    )
 
 
 @lru_cache(maxsize=16)
@@ -138,13 +147,55 @@ def decide_corpus(
     remove_folder(join(store, DECIDE, phase))  # what lies there is of other rules or other shards
     source = ScoreFiles(store, shards.names, shards.rows, plan, earlier)
     rules = plan.corpus_steps(first)
-    memory = config.decide.memory * MIB
-    fits = fits_in_process(sum(source.row_counts), memory)
+    counts: dict[str, dict[str, int]] = {}
+    return run_rules(source, counted(rules, plan, counts), folder, config, against, counts)
+
+
+def counted(
+    rules: Mapping[int, CorpusRule], plan: Plan, counts: dict[str, dict[str, int]]
+) -> dict[int, Decide]:
+    """The `decide` of each rule; one that leaves pairs without a verdict counts them into `counts`, by its name."""
+    return {number: Counted(plan.steps[number].name, rule, counts) for number, rule in rules.items()}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A rule that counts the pairs that it cannot judge before it decides."""
+
+    name: str
+    rule: CorpusRule
+    counts: dict[str, dict[str, int]]
+
+    def __call__(self, corpus: Corpus) -> None:
+        no_verdict = getattr(self.rule, "no_verdict", None)
+        if no_verdict is not None:
+            self.counts[self.name] = dict(no_verdict(corpus))
+        self.rule.decide(corpus)
+
+
+def runs_in_process(rows: int, config: CurateConfig) -> bool:
+    """Whether rules over so many rows run in this process."""
     engine = config.decide.engine
-    run: Run = _in_process if engine == "in_process" or (engine == "auto" and fits) else _on_ray
-    groups, files = run(source, list(rules.values()), folder, memory, against)
+    return engine == "in_process" or (engine == "auto" and fits_in_process(rows, config.decide.memory * MIB))
+
+
+def run_rules(
+    source: ShardSource,
+    rules: Mapping[int, Decide],
+    folder: str,
+    config: CurateConfig,
+    against: ShardSource | None,
+    no_verdict: Mapping[str, Mapping[str, int]] | None = None,
+) -> CorpusDecision:
+    """Run rules, by the step under which their drops are kept, one after the other; the decision lies in `folder`.
+
+    `no_verdict`: filled while they run (`counted`).
+    """
+    rows = [source.rows(shard) for shard in range(source.count)]
+    run: Run = _in_process if runs_in_process(sum(rows), config) else _on_ray
+    groups, files = run(source, list(rules.values()), folder, config.decide.memory * MIB, against)
     about = {
-        "names": list(shards.names),
+        "names": [source.name(shard) for shard in range(source.count)],
         "earlier": [] if against is None else list(map(against.name, range(against.count))),
         "starts": [group.first for group in groups if not group.is_earlier],
         "steps": list(rules),
@@ -152,6 +203,7 @@ def decide_corpus(
             {"folder": found.folder.removeprefix(folder + "/"), "groups": list(found.groups)}
             for found in files
         ],
+        "no_verdict": no_verdict or {},
     }
     write_json(join(folder, DECISION), about, indent=None)
     return CorpusDecision(folder)
@@ -159,7 +211,7 @@ def decide_corpus(
 
 def _in_process(
     source: ShardSource,
-    rules: Sequence[CorpusRule],
+    rules: Sequence[Decide],
     folder: str,
     memory: int,
     against: ShardSource | None,
@@ -169,7 +221,7 @@ def _in_process(
     groups = group_shards(rows, group_rows(sum(rows), memory))
     files = []
     for one in rules:
-        rule = engine.run(one.decide)
+        rule = engine.run(one)
         of_rule = DropFiles(join(folder, f"rule-{rule:03}-0"), b"\1" * len(groups))
         for number, group in enumerate(groups):
             tables = [engine.drops(rule, shard) for shard in range(group.first, group.end)]
@@ -180,14 +232,14 @@ def _in_process(
 
 def _on_ray(
     source: ShardSource,
-    rules: Sequence[CorpusRule],
+    rules: Sequence[Decide],
     folder: str,
     memory: int,
     against: ShardSource | None,
 ) -> tuple[Sequence[Group], Sequence[DropFiles]]:
     engine = OnRay(source, folder, memory, against)
     for rule in rules:
-        engine.run(rule.decide)
+        engine.run(rule)
     return engine.groups, engine.population.rules
 
 

@@ -93,20 +93,30 @@ def decide(scores: Scores, plan: Plan, drops: Mapping[int, pa.Table] | None = No
     set aside.
     """
     drops = dict(drops or {})
-    early = plan.before_look
-    bits = pair_bits(scores.columns(pair_columns(early)), early)
-    faults: list[str | None] = [None] * len(bits)
-    _add_drops(bits, {number: table for number, table in drops.items() if number < len(early.steps)})
-    if len(early.steps) < len(plan.steps):
-        standing = bits == 0
-        faults = faults_of(scores, plan)
-        faulty = standing & np.array([fault is not None for fault in faults], np.bool_)
-        late = pair_bits(scores.columns(pair_columns(plan)), plan) & ~_below(len(early.steps))
-        bits = np.where(standing & ~faulty, bits | late, bits)
-        bits[faulty] = SET_ASIDE
-        _add_drops(bits, {number: table for number, table in drops.items() if number >= len(early.steps)})
+    pair = pair_bits(scores.columns(pair_columns(plan)), plan)
+    faults = faults_of(scores, plan)
+    faulty = np.zeros(len(pair), np.bool_)
+    if plan.looks:
+        faulty = np.array([fault is not None for fault in faults], np.bool_)
+    bits = all_bits(pair, faulty, drops, plan)
     reasons = [faults[row] or "" for row in np.flatnonzero(bits == SET_ASIDE)]
-    return Decision(bits, drops, _funnel(bits, scores.quarantine, reasons, plan))
+    return Decision(bits, drops, funnel_of(bits, scores.quarantine, reasons, plan))
+
+
+def all_bits(pair: Bits, faulty: npt.NDArray[np.bool_], drops: Mapping[int, pa.Table], plan: Plan) -> Bits:
+    """The bits of all rules, from those that look at one pair (`pair_bits`) and the drops of those over the corpus.
+
+    `faulty`: whether the image of each pair does not decode. Rules that look judge pairs that pass those that do not.
+    """
+    first_late = len(plan.before_look.steps)
+    bits = pair & _below(first_late)
+    _add_drops(bits, {number: table for number, table in drops.items() if number < first_late})
+    if first_late < len(plan.steps):
+        standing = bits == 0
+        bits = np.where(standing & ~faulty, pair & ~_below(first_late), bits)
+        bits[standing & faulty] = SET_ASIDE
+        _add_drops(bits, {number: table for number, table in drops.items() if number >= first_late})
+    return bits
 
 
 def faults_of(scores: Scores, plan: Plan) -> list[str | None]:
@@ -128,7 +138,8 @@ def _add_drops(bits: Bits, drops: Mapping[int, pa.Table]) -> None:
         bits[places(table)] |= np.int64(1) << np.int64(number)
 
 
-def _funnel(bits: Bits, quarantine: pa.Table, faults: list[str], plan: Plan) -> Funnel:
+def funnel_of(bits: Bits, quarantine: pa.Table, faults: list[str], plan: Plan) -> Funnel:
+    """Count a shard's pairs by the rules that they fail; `faults` are those of the pairs that were set aside."""
     funnel = empty_funnel(plan)
     standing = bits != SET_ASIDE
     funnel.pairs = int(standing.sum())

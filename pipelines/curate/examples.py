@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from data_filters.decode import decode
-from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.common.files import join, remove_file, write_json
-from pipelines.curate.decide import Decision, Rows, values_of
+from pipelines.curate.corpus.dropped import NO_OTHER
+from pipelines.curate.decide import Decision, Rows, others_of, values_of
+from pipelines.curate.other_pairs import OtherPairs, hides
+from pipelines.curate.pair_picture import CAPTION_SHOWN, THUMBNAIL, caption_and_picture
 from pipelines.curate.plan import Plan, Step
 from pipelines.curate.scores.facts import members_at
 from pipelines.curate.scores.storage import Scores
 from pipelines.shards.batches import parts_of
-from pipelines.shards.reader import read_members
-from pipelines.shards.tar_format import BrokenShard, Member
-from pipelines.shards.unit import Unit
+
+__all__ = ["CAPTION_SHOWN", "EXAMPLES", "THUMBNAIL", "write_examples"]
 
 EXAMPLES = "examples"
-THUMBNAIL = 128  # pixels, the longer side of an example's picture
-CAPTION_SHOWN = 300  # characters of an example's caption
 
 
-def write_examples(scores: Scores, decision: Decision, plan: Plan, output: str, count: int) -> None:
+def write_examples(
+    scores: Scores,
+    decision: Decision,
+    plan: Plan,
+    output: str,
+    count: int,
+    shard_names: Mapping[int, str] | None = None,
+) -> None:
     """Write the first `count` rejected pairs of every rule, by key; no file where there are none.
 
-    Of a pair that a rule with `hides_content` rejects there is neither picture nor caption.
+    A pair that goes on account of another stands beside it; `shard_names` are those of `CorpusDecision`. Of a pair that
+    a rule with `hides_content` rejects there is neither picture nor caption, and no other pair.
     """
-    unit = scores.unit
-    uri = join(output, EXAMPLES, f"{unit.name}.json")
-    hidden = sum(1 << n for n, step in enumerate(plan.steps) if getattr(step.rule, "hides_content", False))
+    uri = join(output, EXAMPLES, f"{scores.unit.name}.json")
+    others = OtherPairs(plan, output, shard_names or {})
+    hidden = sum(1 << number for number, step in enumerate(plan.steps) if hides(step))
     examples: list[dict[str, object]] = []
     keys = np.array(scores.facts.column("key").to_pylist(), dtype=object)
     first = decision.first
@@ -45,7 +50,12 @@ def write_examples(scores: Scores, decision: Decision, plan: Plan, output: str, 
         if len(rows):
             values = values_of(scores, decision, number, step, rows)
             shown = [not int(decision.bits[row]) & hidden for row in rows]
-            examples += _examples(scores, step, rows, values, shown)
+            ranks = others_of(decision, number, rows)
+            for example, rank, is_shown in zip(
+                _examples(scores, step, rows, values, shown), ranks, shown, strict=True
+            ):
+                other = None if rank is None or rank == NO_OTHER or not is_shown else others.at(rank)
+                examples.append({**example, "other": None if other is None else asdict(other)})
     if examples:
         write_json(uri, examples, ensure_ascii=True, end="")
     else:
@@ -60,7 +70,7 @@ def _examples(
     facts = scores.facts.select(["key", "width", "height"]).take(pa.array(rows)).to_pylist()
     places = members_at(scores.facts, rows)
     for row, members, value, is_shown in zip(facts, places, values, shown, strict=True):
-        caption, picture = _shown(scores.unit, parts_of(members)) if is_shown else ("", "")
+        caption, picture = caption_and_picture(scores.unit, parts_of(members)) if is_shown else ("", "")
         yield {
             "filter": step.name,
             "shard": scores.unit.shard,
@@ -72,29 +82,3 @@ def _examples(
             "caption": caption,
             "picture": picture,
         }
-
-
-def _shown(unit: Unit, members: list[Member]) -> tuple[str, str]:
-    """Caption and picture of a pair, empty where its members cannot be read any more.
-
-    An example is no reason to end a run; a shard that has changed is noticed before the commit.
-    """
-    names = [member.extension for member in members]
-    try:
-        contents = dict(zip(names, read_members(unit.uri, members), strict=True))
-        sample = sample_from_members(members[0].key, contents)
-    except (BrokenSample, BrokenShard):
-        return "", ""
-    return (sample.caption or "")[:CAPTION_SHOWN], _thumbnail(sample.image or b"")
-
-
-def _thumbnail(data: bytes) -> str:
-    """A small JPEG as base64; empty when the image does not decode, which its header cannot tell."""
-    try:
-        small = decode(data, at_least=THUMBNAIL)
-    except BrokenSample:
-        return ""
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=70)
-    return base64.b64encode(out.getvalue()).decode("ascii")

@@ -55,7 +55,11 @@ def empty_funnel(plan: Plan) -> Funnel:
 
 def add_funnels(funnels: Iterable[Funnel], plan: Plan) -> Funnel:
     """Sum the funnels of several shards. Raises ValueError when they are of other rules than the plan's."""
-    total = empty_funnel(plan)
+    return add_onto(empty_funnel(plan), funnels)
+
+
+def add_onto(total: Funnel, funnels: Iterable[Funnel]) -> Funnel:
+    """Add funnels to `total`, which has their rules; return it. Raises ValueError when they are of other rules."""
     for funnel in funnels:
         for name in ("samples", "quarantined", "estimated", "pairs", "kept"):
             setattr(total, name, getattr(total, name) + getattr(funnel, name))

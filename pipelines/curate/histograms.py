@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from pipelines.curate.plan import Plan
-from pipelines.curate.rules import CorpusRule
 from pipelines.curate.scores.storage import Scores
 
 SHIFT = 52 - 3  # 3 bits of the mantissa: a bin is at most an eighth wider than its lower edge
@@ -22,9 +21,7 @@ Histograms = dict[str, dict[str, int]]
 
 def histograms(scores: Scores, plan: Plan) -> Histograms:
     """Count the pairs of a shard by the scores that rules compare, as far as these are numbers."""
-    names = dict.fromkeys(
-        name for step in plan.steps if not isinstance(step.rule, CorpusRule) for name in step.rule.columns()
-    )
+    names = dict.fromkeys(name for step in plan.steps for name in step.rule.columns())
     table = scores.columns(names)
     found: Histograms = {}
     for name in names:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NotRequired, TypedDict
 
 from markupsafe import Markup
 
@@ -14,10 +15,17 @@ from pipelines.common.html.environment import render as render_template
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import bar, cards, preformatted, quiet, table
 from pipelines.curate.config import CurateConfig
+from pipelines.curate.cost import Cost, cost_section
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
+from pipelines.curate.histograms import NAN, Histograms, add_histograms
+from pipelines.curate.no_verdict import read_no_verdict
+from pipelines.curate.plan import Plan
+from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
+from pipelines.curate.score_charts import bins_of, score_section
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
+from pipelines.shards.manifest import Manifest
 
 SHOWN = 12  # pictures per filter in the HTML
 TITLE = "Curation report"
@@ -31,8 +39,19 @@ _HINTS = {
 }
 
 
+class Other(TypedDict):
+    """The pair on whose account another is rejected; see `Example`."""
+
+    shard: str
+    key: str
+    width: int
+    height: int
+    caption: str
+    picture: str
+
+
 class Example(TypedDict):
-    """A rejected pair; `picture` is a JPEG in base64, empty where the image does not decode."""
+    """A rejected pair; `picture` is a JPEG in base64, empty where the image does not decode or may not be shown."""
 
     filter: str
     shard: str
@@ -43,15 +62,52 @@ class Example(TypedDict):
     height: int
     caption: str
     picture: str
+    other: NotRequired[Other | None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a report shows beside the funnel and the examples.
+
+    `no_verdict`: the pairs that rules cannot judge, by rule and cause. `costs`: those of the last run, which stand in
+    the HTML alone, since `report.json` is equal for equal runs.
+    """
+
+    plan: Plan | None = None
+    histograms: Histograms = field(default_factory=dict)
+    quarantine: Sequence[QuarantineExample] = ()
+    no_verdict: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    costs: Sequence[Cost] = ()
+
+
+def found_in(
+    output: str, manifests: Mapping[str, Manifest], plan: Plan, funnel: Funnel, costs: Sequence[Cost] = ()
+) -> Found:
+    """Gather it from an output and its manifests."""
+    ordered = [manifests[name] for name in sorted(manifests)]
+    files = [part["quarantine"] for manifest in ordered for part in manifest["inputs"] if part["quarantine"]]
+    return Found(
+        plan,
+        add_histograms(manifest.get("histograms", {}) for manifest in ordered),
+        quarantine_examples(output, files, funnel.quarantine),
+        read_no_verdict(output),
+        costs,
+    )
 
 
 def write_report(
-    output: str, input: str, config: CurateConfig, funnel: Funnel, recipe: str | None = None
+    output: str,
+    input: str,
+    config: CurateConfig,
+    funnel: Funnel,
+    recipe: str | None = None,
+    found: Found | None = None,
 ) -> str:
     """Write both files from the funnel and the examples in `output`; return the URI of the HTML.
 
     `recipe`: the hash that names the recipe, by default that of its settings.
     """
+    found = found or Found()
     examples = _examples(output)
     report = {
         "version": 1,
@@ -59,15 +115,27 @@ def write_report(
         "config_hash": recipe or config_hash(config),
         "config": output_settings(config),
         "funnel": asdict(funnel),
-        "examples": {
-            name: [{key: value for key, value in example.items() if key != "picture"} for example in chosen]
-            for name, chosen in examples.items()
+        "histograms": {
+            name: {"bins": bins_of(bins), "missing": bins.get(NAN, 0)}
+            for name, bins in found.histograms.items()
         },
+        "no_verdict": found.no_verdict,
+        "quarantine": list(found.quarantine),
+        "examples": {name: [_without_pictures(one) for one in chosen] for name, chosen in examples.items()},
     }
     write_json(join(output, "report.json"), report, errors="replace")
-    content = render(input, output, config, funnel, examples)
+    content = render(input, output, config, funnel, examples, found)
     write_text(join(output, "report.html"), content, errors="replace")
     return join(output, "report.html")
+
+
+# Any: what JSON holds.
+def _without_pictures(example: Example) -> dict[str, Any]:
+    kept: dict[str, Any] = {key: value for key, value in example.items() if key != "picture"}
+    other = example.get("other")
+    if other is not None:
+        kept["other"] = {key: value for key, value in other.items() if key != "picture"}
+    return kept
 
 
 def _examples(output: str) -> dict[str, list[Example]]:
@@ -93,9 +161,15 @@ def _examples(output: str) -> dict[str, list[Example]]:
 
 
 def render(
-    input: str, output: str, config: CurateConfig, funnel: Funnel, examples: dict[str, list[Example]]
+    input: str,
+    output: str,
+    config: CurateConfig,
+    funnel: Funnel,
+    examples: dict[str, list[Example]],
+    found: Found | None = None,
 ) -> str:
-    """Render the page: headline counts, the filters in order, the quarantine, examples by filter, the recipe."""
+    """Render the page: counts, filters in order, scores, quarantine, cost, examples by filter, recipe."""
+    found = found or Found()
     headline = [
         (f"{funnel.samples:,}", "samples found", ""),
         (f"{funnel.quarantined:,}", "not readable", _share(funnel.quarantined, funnel.samples)),
@@ -103,13 +177,38 @@ def render(
         (f"{funnel.kept:,}", "kept", _share(funnel.kept, funnel.pairs)),
     ]
     sections = [
-        ("Filters, in order", _filters(funnel)),
-        ("Not readable", _quarantine(funnel)),
+        ("Filters, in order", _filters(funnel) + _no_verdict(found.no_verdict)),
+        ("Scores", score_section(found.histograms, found.plan) if found.plan else Markup("")),
+        ("Not readable", _quarantine(funnel) + _quarantine_examples(found.quarantine)),
+        ("Cost", cost_section(found.costs)),
         ("Phrases", _phrases() if config.phrases else Markup("")),
         *((counts.name, _rejected(counts, examples.get(counts.name, []))) for counts in funnel.filters),
         ("Recipe", preformatted(json.dumps(output_settings(config), indent=1))),
     ]
     return page(TITLE, f"{input} → {output}, config {config_hash(config)}", cards(headline), sections)
+
+
+def _no_verdict(counts: Mapping[str, Mapping[str, int]]) -> Markup:
+    """A row for each rule and cause by which pairs reached it that it could not judge, and so did not drop."""
+    rows = [
+        [rule, cause, f"{count:,}"]
+        for rule, causes in counts.items()
+        for cause, count in causes.items()
+        if count
+    ]
+    if not rows:
+        return Markup("")
+    return quiet("Pairs that a rule could not judge, and did not drop:") + table(
+        ["filter", "pairs without a verdict", "count"], rows, numbers_from=2
+    )
+
+
+def _quarantine_examples(examples: Sequence[QuarantineExample]) -> Markup:
+    """The first samples of each reason."""
+    if not examples:
+        return Markup("")
+    rows = [[one["reason"], one["shard"], one["key"], one["exception"]] for one in examples]
+    return table(["reason", "shard", "key", "first samples"], rows, numbers_from=4)
 
 
 def _phrases() -> Markup:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from data_filters.errors import InputError
 from pipelines.common.causes import RunFailed
@@ -24,16 +24,21 @@ from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.drop_files import remove_folder
 from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus, decision_keys
+from pipelines.curate.cost import DECIDED, sum_costs
 from pipelines.curate.dataset_page import write_dataset
+from pipelines.curate.dry_run import estimate_run
 from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
 from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.look.group import is_derived
+from pipelines.curate.no_verdict import write_no_verdict
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
+from pipelines.curate.pilot import PILOT, PilotShard, pilot_units
 from pipelines.curate.plan import Plan, make_plan
-from pipelines.curate.report import write_report
+from pipelines.curate.plan_words import plan_words
+from pipelines.curate.report import found_in, write_report
 from pipelines.curate.scores.storage import QUARANTINE, SCORES, first_quarantined, stored_groups
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.status import DECISIONS, STATUS
@@ -64,6 +69,7 @@ class Options:
     drop_withdrawn: bool = False
     update: bool = False
     scores: str | None = None
+    pilot: int = PILOT
 
 
 def curate(
@@ -76,6 +82,7 @@ def curate(
     drop_withdrawn: bool = False,
     update: bool = False,
     scores: str | None = None,
+    pilot: int = PILOT,
     progress: Progress | None = None,
     say: Say = print,
 ) -> CurateSummary:
@@ -86,13 +93,17 @@ def curate(
     and of committed tars are read and compared, where otherwise size and time are. `drop_withdrawn`: what the output
     holds of shards that the input has no more is removed. `update`: an output of another recipe is brought to this one;
     scores that it holds are not computed anew, and curated shards whose kept pairs stay the same are not written.
-    `scores`: an output whose scores are taken over. `say` is given sentences for people while the run goes on.
+    `scores`: an output whose scores are taken over. `pilot`: the raw shards at which a dry run looks, drawn with a
+    fixed seed where there are more; it then estimates what all would give. `say` is given sentences for people while
+    the run goes on.
 
     Raises InputError before anything is written when the input or the output will not do, and TooManyBadSamples
     after the scan, with the quarantine written and nothing committed. While another process writes into `output`,
     it is refused (`pipelines.common.ownership`).
     """
-    options = Options(dry_run, verify, drop_withdrawn, update, None if scores is None else absolute(scores))
+    options = Options(
+        dry_run, verify, drop_withdrawn, update, None if scores is None else absolute(scores), pilot
+    )
     with contextlib.nullcontext() if dry_run else owned(output):
         return _curate(config, input, absolute(output), options, progress, say)
 
@@ -119,6 +130,9 @@ def _curate(
             remove_partials(join(output, folder))
         if options.drop_withdrawn:
             _drop_withdrawn(standing, manifests, output)
+    all_units = units
+    if options.dry_run and len(units) > options.pilot:
+        units, standing = pilot_units(units, options.pilot), Standing()
     run = _Run(config, plan, units, standing, output, options, progress, say)
     new = run.phases(is_other)
     seconds = time.monotonic() - started
@@ -134,12 +148,13 @@ def _curate(
         if config.phrases:
             write_phrases_page(output)
         write_dataset(output, manifests, plan, config)
-        report = write_report(output, input, config, funnel, recipe_hash(config, plan))
+        found = found_in(output, manifests, plan, funnel, sum_costs(run.timed))
+        report = write_report(output, input, config, funnel, recipe_hash(config, plan), found)
     return CurateSummary(
         output=output,
         config_hash=recipe_hash(config, plan),
         dry_run=options.dry_run,
-        shards=len(units),
+        shards=len(all_units),
         shards_skipped=len(units) - run.worked_on,
         funnel=funnel,
         shards_changed=standing.changed,
@@ -150,6 +165,11 @@ def _curate(
         seconds=seconds,
         pairs_per_second=sum(shard.pairs for shard in new) / seconds if seconds > 0 else 0.0,
         report=report,
+        costs=[asdict(cost) for cost in sum_costs(run.timed)],
+        plan=plan_words(plan) if options.dry_run else None,
+        estimate=estimate_run(all_units, units, run.pilot, run.untouched(is_other), run.timed, plan)
+        if options.dry_run
+        else None,
     )
 
 
@@ -182,6 +202,8 @@ class _Run:
         self.against = earlier_outputs(config.against, plan)
         self.worked_on = 0  # raw shards
         self.tars_written = 0
+        self.pilot: list[PilotShard] = []
+        self.timed: list[Result] = []  # what tasks say of their cost
 
     def untouched(self, is_other: bool) -> list[Manifest]:
         """The commits that this run need not look at."""
@@ -229,6 +251,7 @@ class _Run:
             return []
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
+            self.timed += scanned.values()
             self._check_bad_fraction(self._total(scanned.values(), is_other), todo)
             decisions: list[CorpusDecision] = []
             early = self.plan.before_look
@@ -236,12 +259,14 @@ class _Run:
                 decisions.append(self._decide(early, scanned, store))
             if self.plan.looks:
                 looked = self._look(todo, decisions[0] if decisions else None, store)
+                self.timed += looked
                 self._check_bad_fraction(self._total(looked, is_other), todo)
                 if self.plan.corpus_steps(len(early.steps)):
                     earlier = decisions[0] if decisions else None
                     decisions.append(self._decide(self.plan, scanned, store, earlier))
             funnels = self._write(todo, scanned, decisions, store)
         if not self.options.dry_run:
+            write_no_verdict(self.output, self.plan, decisions)
             remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
         return funnels
 
@@ -249,9 +274,12 @@ class _Run:
         self, plan: Plan, scanned: Mapping[str, Result], store: str, earlier: CorpusDecision | None = None
     ) -> CorpusDecision:
         """Phase B for the rules over the corpus that have not run yet."""
-        return decide_corpus(
-            plan, self.config, _shards(scanned), store, earlier=earlier, against=self.against
-        )
+        started = time.perf_counter()
+        shards = _shards(scanned)
+        decision = decide_corpus(plan, self.config, shards, store, earlier=earlier, against=self.against)
+        seconds = {DECIDED: time.perf_counter() - started}
+        self.timed.append({"seconds": seconds, "timed_pairs": sum(shards.rows)})
+        return decision
 
     def _total(self, results: Iterable[Result], is_other: bool) -> Funnel:
         """The funnel of what was worked on and of the commits that need no look."""
@@ -300,7 +328,8 @@ class _Run:
     def _write(
         self, todo: list[Unit], scanned: Mapping[str, Result], decisions: list[CorpusDecision], store: str
     ) -> list[Funnel]:
-        target = None if self.config.shard_size is None else self.config.shard_size * MIB
+        size = None if self.options.dry_run else self.config.shard_size  # a dry run counts each raw shard
+        target = None if size is None else size * MIB
         fixed = [] if target is None else read_groups(self.output)
         kept_bytes = {name: int(result["kept_bytes"]) for name, result in scanned.items()}
         shards = output_shards(self.units, kept_bytes, target, fixed)
@@ -323,6 +352,12 @@ class _Run:
             self.config.workers,
             self._teller("write", len(shards)),
         )
+        self.timed += results
+        self.pilot = [
+            PilotShard(result["size"], result["funnel"]["pairs"], result["funnel"]["kept"], result["bytes"])
+            for result in results
+            if self.options.dry_run
+        ]
         self.tars_written = sum(bool(result["written"]) for result in results)
         return [funnel_from_json(result["funnel"]) for result in results]
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import posixpath
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from data_filters.sample import (
     what_is_missing,
 )
 from pipelines.common.files import filesystem
+from pipelines.common.garbage import rare_collections
 from pipelines.curate.quarantine import WITHOUT_SPARSE, Row, damage_rows, quarantined, sparse_rows
 from pipelines.curate.scores.facts import FACTS, FactsColumns, members_at
 from pipelines.curate.scores.group import Group
@@ -49,14 +51,22 @@ def scan(unit: Unit, groups: Sequence[Group] = ()) -> Scores:
     Members of one key belong together wherever they stand in the shard. Of a member that nothing needs only the place
     is taken down. Raises ShardChanged when somebody changes the shard meanwhile.
     """
+    started = time.perf_counter()
     before = witness(unit.uri)
     try:
-        scores = _scan(unit, groups, before)
+        with rare_collections():
+            scores = _scan(unit, groups, before)
     except BrokenShard:  # it was longer when its headers were read
         check_unchanged(unit.uri, before)
         raise
     check_unchanged(unit.uri, before)
-    return scores
+    return _timed(scores, started)
+
+
+def _timed(scores: Scores, started: float) -> Scores:
+    """The scores with what the scan took beside its groups: reading, headers, hashes."""
+    rest = time.perf_counter() - started - sum(scores.seconds.values())
+    return replace(scores, seconds={FACTS: rest, **scores.seconds})
 
 
 def _scan(unit: Unit, groups: Sequence[Group], before: Witness) -> Scores:
@@ -68,10 +78,10 @@ def _scan(unit: Unit, groups: Sequence[Group], before: Witness) -> Scores:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         contents = sort_out(survey(path))
         keys: set[str] = set()
-        for batch in batches(contents.samples, lambda members: length_of(_needed(members))):
-            needed = [_needed(members) for members in batch]
-            data = iter(read_members(path, [member for members in needed for member in members]))
-            for members, used in zip(batch, needed, strict=True):
+        both = ((members, _needed(members)) for members in contents.samples)
+        for batch in batches(both, lambda pair: length_of(pair[1])):
+            data = iter(read_members(path, [member for _, needed in batch for member in needed]))
+            for members, used in batch:
                 key = members[0].key
                 parts = {member.extension: next(data) for member in used}
                 try:
@@ -89,7 +99,9 @@ def _scan(unit: Unit, groups: Sequence[Group], before: Witness) -> Scores:
         quarantine += sparse_rows(unit, contents)
         quarantine += damage_rows(unit, contents, os.path.getsize(path))
     tables = {FACTS: facts.table(), **measured.tables()}
-    return Scores(unit, sha256, tables, pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), before)
+    return Scores(
+        unit, sha256, tables, pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), before, measured.seconds
+    )
 
 
 def rescan(scores: Scores, groups: Sequence[Group]) -> Scores:
@@ -97,6 +109,7 @@ def rescan(scores: Scores, groups: Sequence[Group]) -> Scores:
 
     Raises ShardChanged when the shard is no longer the file whose facts these are.
     """
+    started = time.perf_counter()
     unit, measured = scores.unit, Measured(groups)
     with_images = any(getattr(group, "reads_image", False) for group in groups)
     headers = zip(
@@ -116,7 +129,8 @@ def rescan(scores: Scores, groups: Sequence[Group]) -> Scores:
         measured.end_batch()
     if scores.witness is not None:
         check_unchanged(unit.uri, scores.witness)
-    return replace(scores, tables={**scores.tables, **measured.tables()})
+    tables = {**scores.tables, **measured.tables()}
+    return _timed(replace(scores, tables=tables, seconds=measured.seconds), started)
 
 
 def _read_again(members: list[Member], with_image: bool) -> list[Member]:
@@ -128,23 +142,19 @@ def _read_again(members: list[Member], with_image: bool) -> list[Member]:
 def _needed(members: list[Member]) -> list[Member]:
     """The members whose content makes the pair; none when one is too large."""
     needed = parts_of(members)
-    return needed if all(member.length <= MAX_PART for member in needed) else []
+    for member in needed:
+        if member.length > MAX_PART:
+            return []
+    return needed
 
 
 def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: Sequence[Sparse]) -> Facts:
     """Read a pair from its parts. Raises BrokenSample."""
     names = [member.extension for member in members]
-    for name in names:
-        fault = fault_of_name(f"{key}.{name}")
-        if fault is not None:
-            raise BrokenSample("unsafe_name", f"{key}.{name} has {fault}; rename it")
-    read = members_read(names)
-    for member in members:
-        if member.extension in read and member.length > MAX_PART:
-            raise BrokenSample("too_large", f"{key}.{member.extension} has {member.length} bytes")
-    sparse_names = members_read([*names, *(member.extension for member in sparse)]) - read
-    if sparse_names:
-        raise BrokenSample("sparse_member", f"{key}.{min(sparse_names)} is stored sparse; {WITHOUT_SPARSE}")
+    if fault_of_name(f"{key}.{'.'.join(names)}") is not None:
+        _raise_fault(key, names)
+    if len(parts) < len(members) or sparse:
+        _check_parts(key, members, sparse)
     sample = sample_from_members(key, parts)
     if sample.image is None:
         raise BrokenSample("no_image", what_is_missing(key, names, sample.metadata))
@@ -152,6 +162,26 @@ def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: Sequ
         raise BrokenSample("no_caption", what_is_missing(key, names, sample.metadata))
     header = read_header(sample.image)
     return Facts(header, sample.caption, sample.image, sample.metadata or {}, len(sample.image))
+
+
+def _raise_fault(key: str, names: Sequence[str]) -> None:
+    """Raise BrokenSample for the first name that is unsafe."""
+    for name in names:
+        fault = fault_of_name(f"{key}.{name}")
+        if fault is not None:
+            raise BrokenSample("unsafe_name", f"{key}.{name} has {fault}; rename it")
+
+
+def _check_parts(key: str, members: Sequence[Member], sparse: Sequence[Sparse]) -> None:
+    """Raise BrokenSample where a part is too large, or stored sparse."""
+    names = [member.extension for member in members]
+    read = members_read(names)
+    for member in members:
+        if member.extension in read and member.length > MAX_PART:
+            raise BrokenSample("too_large", f"{key}.{member.extension} has {member.length} bytes")
+    sparse_names = members_read([*names, *(member.extension for member in sparse)]) - read
+    if sparse_names:
+        raise BrokenSample("sparse_member", f"{key}.{min(sparse_names)} is stored sparse; {WITHOUT_SPARSE}")
 
 
 @contextlib.contextmanager

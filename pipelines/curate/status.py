@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from pipelines.common.files import filesystem, join, write_parquet
+from pipelines.common.files import join, read_parquet, write_parquet
 from pipelines.curate.corpus.drops import ROW_BITS, ROW_MASK
 from pipelines.curate.decide import Decision, faults_of, others_of, values_of
 from pipelines.curate.plan import Plan
@@ -61,8 +59,11 @@ def write_decisions(scores: Scores, decision: Decision, plan: Plan, output: str)
 
 def read_decisions(output: str, name: str) -> npt.NDArray[np.int64]:
     """Read the bits of a unit's pairs, 0 where one is kept."""
-    fs, path = filesystem(decisions_uri(output, name))
-    bits: npt.NDArray[np.int64] = pq.read_table(io.BytesIO(fs.cat_file(path))).column("bits").to_numpy()
+    uri = decisions_uri(output, name)
+    table = read_parquet(uri, ["bits"])
+    if table is None:
+        raise FileNotFoundError(uri)
+    bits: npt.NDArray[np.int64] = table.column("bits").to_numpy()
     return bits
 
 

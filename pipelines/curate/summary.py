@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipelines.curate.estimate import Estimate
 from pipelines.curate.funnel import Funnel, funnel_table
+from pipelines.curate.plan_words import PlanWords
 from pipelines.curate.standing import Standing
 
 
@@ -43,6 +45,10 @@ class CurateSummary:
     shards_withdrawn: list[str] = field(default_factory=list)  # in the output, no longer in the input
     tars_written: int = 0  # by this run
     notes: list[str] = field(default_factory=list)  # sentences that a person must not miss
+    # Any: the values are those of JSON.
+    costs: list[dict[str, Any]] = field(default_factory=list)  # of this run, see `pipelines.curate.cost.Cost`
+    plan: PlanWords | None = None  # of a dry run
+    estimate: Estimate | None = None  # of a dry run
 
     @property
     def pairs(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -13,11 +14,13 @@ from data_filters.sample import BrokenSample
 from pipelines.common.files import read_json
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import CorpusDecision
+from pipelines.curate.cost import LOOK, WRITE
 from pipelines.curate.decide import Decision, decide
 from pipelines.curate.funnel import add_funnels
 from pipelines.curate.kept_samples import Part
 from pipelines.curate.look.look import lacking, look, stored_looks
 from pipelines.curate.output_shards import OutputShard
+from pipelines.curate.pilot import probe
 from pipelines.curate.plan import Plan
 from pipelines.curate.scored import stored_scores, up_to_date
 from pipelines.curate.scores.storage import Scores, load_group, save_scores, with_table
@@ -43,6 +46,8 @@ class ScanShard:
             "sha256": scores.sha256,
             "rows": scores.facts.num_rows,
             "kept_bytes": _bytes_of(scores.facts, decision.kept),
+            "seconds": dict(scores.seconds),
+            "timed_pairs": scores.facts.num_rows,
         }
 
 
@@ -86,14 +91,22 @@ class LookShard:
     def __call__(self, unit: Unit) -> Result:
         scores, decision = before_look(unit, self.plan, self.store, self.decision)
         tables = stored_looks(scores, self.plan.looks, self.store, self.elsewhere)
-        new = look(scores, tables, self.plan.looks, decision.kept, self.batch_size)
+        seconds: dict[str, float] = {}
+        started = time.perf_counter()
+        new = look(scores, tables, self.plan.looks, decision.kept, self.batch_size, seconds)
+        if seconds:
+            seconds[LOOK] = time.perf_counter() - started - sum(seconds.values())
         for group in self.plan.looks:
             if group.name in new or load_group(scores, group, self.store) is None:
                 scores = with_table(scores, group, new.get(group.name, tables[group.name]))
                 save_scores(scores, [group], self.store)
             else:
                 scores = with_table(scores, group, tables[group.name])
-        return {"funnel": asdict(decide(scores, self.plan, self._drops(unit)).funnel)}
+        return {
+            "funnel": asdict(decide(scores, self.plan, self._drops(unit)).funnel),
+            "seconds": seconds,
+            "timed_pairs": len(decision.kept),
+        }
 
     def _drops(self, unit: Unit) -> Mapping[int, pa.Table]:
         return {} if self.decision is None else self.decision.drops(unit.name)
@@ -136,9 +149,9 @@ class WriteShard:
         units = self.together[shard.name].units if shard.name in self.together else (shard,)
         parts = [self._part(unit) for unit in units]
         if self.dry_run:
-            funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
-            return {"funnel": asdict(funnel), "written": False}
+            return self._probed(parts)
         earlier = self._earlier(shard.name)
+        started = time.perf_counter()
         try:
             manifest = write_unit(
                 shard.name, parts, self.store, self.config, self.plan, earlier, self.decisions
@@ -149,7 +162,25 @@ class WriteShard:
                     check_unchanged(part.scores.unit.uri, part.scores.witness)
             raise
         written = earlier is None or earlier["kept"] != manifest["kept"]
-        return {"funnel": manifest["funnel"], "written": written and bool(manifest["outputs"])}
+        return {
+            "funnel": manifest["funnel"],
+            "written": written and bool(manifest["outputs"]),
+            "seconds": {WRITE: time.perf_counter() - started} if written else {},
+            "timed_pairs": manifest["funnel"]["kept"],
+        }
+
+    def _probed(self, parts: Sequence[Part]) -> Result:
+        """What a dry run returns: the funnel, and what writing would take."""
+        funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
+        probes = [probe(part, self.config) for part in parts]
+        return {
+            "funnel": asdict(funnel),
+            "written": False,
+            "size": sum(part.scores.unit.size for part in parts),
+            "bytes": sum(size for size, _ in probes),
+            "seconds": {WRITE: sum(seconds for _, seconds in probes)},
+            "timed_pairs": funnel.kept,
+        }
 
     def _part(self, unit: Unit) -> Part:
         early = self.decisions[0] if self.decisions else None

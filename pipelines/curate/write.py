@@ -7,17 +7,18 @@ shard without a manifest does not exist; running it again gives the same bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import join, remove_file, remove_partials
+from pipelines.common.garbage import rare_collections
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import CorpusDecision
 from pipelines.curate.examples import write_examples
 from pipelines.curate.funnel import Funnel, add_funnels
 from pipelines.curate.histograms import add_histograms, histograms
-from pipelines.curate.identity import recipe_hash, recipe_settings
+from pipelines.curate.identity import recipe_settings
 from pipelines.curate.kept_samples import Part, Phrases, Written, kept_samples, phrases_in
 from pipelines.curate.plan import Plan
 from pipelines.curate.scores.storage import QUARANTINE
@@ -26,11 +27,15 @@ from pipelines.curate.update import FORMAT
 from pipelines.shards.manifest import Manifest, manifest_uri, output_entry, write_manifest
 from pipelines.shards.reader import read_index
 from pipelines.shards.storage import index_name
+from pipelines.shards.tar_format import Member
 from pipelines.shards.witness import check_unchanged
 from pipelines.shards.writer import write_shard
 
 RECORD_VERSION = 1
 """Raise it when the same pair gets other bytes: every shard is then written anew."""
+
+Places = dict[str, tuple[str, str, int]]
+"""Of each key in the output: its tar, its key, and the offset of its first member."""
 
 
 def write_unit(
@@ -51,17 +56,19 @@ def write_unit(
     """
     parts = list(parts)
     digest = kept_digest(parts, config)
+    settings = recipe_settings(config, plan)
+    config_hash = hash_of(settings)
     keys = [decision.key for decision in decisions]
     if earlier is not None and earlier.get("kept") == digest:
-        if earlier["config_hash"] == recipe_hash(config, plan) and earlier.get("decisions") == keys:
+        if earlier["config_hash"] == config_hash and earlier.get("decisions") == keys:
             return earlier  # committed by a run that was killed later
         # Whoever kills this run leaves status and decisions of two recipes: the commit says so until they are written.
         write_manifest(output, name, {**earlier, "decisions": None})
         outputs, contents = earlier["outputs"], earlier["contents"]
         renamed = _renamed(earlier)
+        places = _places_in(outputs, output)
     else:
-        outputs, contents, renamed = _write_tar(name, parts, output, config, earlier)
-    places = _places(outputs, output)
+        outputs, contents, renamed, places = _write_tar(name, parts, output, config, earlier)
     shard_names = decisions[0].shard_names() if decisions else {}
     for part in parts:
         of_part = {
@@ -71,11 +78,11 @@ def write_unit(
         }
         write_decisions(part.scores, part.decision, plan, output)
         write_status(part.scores, part.decision, plan, output, of_part, shard_names)
-        write_examples(part.scores, part.decision, plan, output, config.examples)
+        write_examples(part.scores, part.decision, plan, output, config.examples, shard_names)
     manifest = {
         "format": FORMAT,
-        "config_hash": recipe_hash(config, plan),
-        "config": recipe_settings(config, plan),
+        "config_hash": config_hash,
+        "config": settings,
         "rules": [step.name for step in plan.steps],
         "decisions": keys,
         "inputs": [_input(part) for part in parts],
@@ -85,7 +92,7 @@ def write_unit(
         "contents": contents,
         "funnel": asdict(_funnel(parts, plan)),
         "histograms": add_histograms([histograms(part.scores, plan) for part in parts]),
-        "history": _history(earlier, recipe_hash(config, plan)),
+        "history": _history(earlier, config_hash),
     }
     for part in parts:
         if part.scores.witness is not None:
@@ -106,16 +113,20 @@ def kept_digest(parts: Sequence[Part], config: CurateConfig) -> str:
 
 def _write_tar(
     name: str, parts: list[Part], output: str, config: CurateConfig, earlier: Manifest | None
-) -> tuple[list[dict[str, object]], dict[str, dict[str, int]], dict[tuple[str, str], str]]:
+) -> tuple[list[dict[str, object]], dict[str, dict[str, int]], dict[tuple[str, str], str], Places]:
     tar = f"{name}.tar"
     known = phrases_in(join(output, tar)) if _same_phrases(earlier, config) else {}
     remove_file(manifest_uri(output, name))  # an older commit names files that are replaced now
     remove_partials(output, tar, index_name(tar))
     written = Written()
-    outputs = []
+    outputs: list[dict[str, object]] = []
+    places: Places = {}
     if any(len(part.decision.kept) for part in parts):
         samples = kept_samples(parts, Phrases(config.phrases, known), written)
-        outputs.append(output_entry(write_shard(join(output, tar), samples)))
+        with rare_collections():
+            shard = write_shard(join(output, tar), samples)
+        outputs.append(output_entry(shard))
+        places = _places(tar, shard.members)
     else:
         for file in (tar, index_name(tar)):
             remove_file(join(output, file))
@@ -123,7 +134,7 @@ def _write_tar(
         "licences": dict(sorted(written.licences.items())),
         "domains": dict(sorted(written.domains.items())),
     }
-    return outputs, contents, written.renamed
+    return outputs, contents, written.renamed, places
 
 
 def _same_phrases(earlier: Manifest | None, config: CurateConfig) -> bool:
@@ -138,13 +149,19 @@ def _renamed(manifest: Manifest) -> dict[tuple[str, str], str]:
     return {(shard, key): new for shard, key, new in manifest["renamed"]}
 
 
-def _places(outputs: Sequence[Mapping[str, object]], output: str) -> dict[str, tuple[str, str, int]]:
-    """Of each key in the output: its tar, its key, and the offset of its first member."""
-    places: dict[str, tuple[str, str, int]] = {}
+def _places_in(outputs: Sequence[Mapping[str, object]], output: str) -> Places:
+    """The places of the samples of tars that are written."""
+    found: Places = {}
     for entry in outputs:
         tar = str(entry["tar"])
-        for member in read_index(join(output, tar)):
-            places.setdefault(member.key, (tar, member.key, member.offset))
+        found.update(_places(tar, read_index(join(output, tar))))
+    return found
+
+
+def _places(tar: str, members: Iterable[Member]) -> Places:
+    places: Places = {}
+    for member in members:
+        places.setdefault(member.key, (tar, member.key, member.offset))
     return places
 
 

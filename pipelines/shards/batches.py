@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from data_filters.sample import members_read
+from data_filters.sample import members_read, parts_named
+from pipelines.shards import stored
 from pipelines.shards.reader import read_members
 from pipelines.shards.stored import Content, stored_apart
 from pipelines.shards.tar_format import Member
@@ -55,16 +56,18 @@ def held_in_memory(contents: Mapping[str, Content]) -> dict[str, bytes]:
 def parts_of(members: Iterable[Member]) -> list[Member]:
     """The members of a sample whose contents make its image, caption and metadata, in their order."""
     members = list(members)
-    names = members_read(member.extension for member in members)
+    names = parts_named(tuple([member.extension for member in members]))
     return [member for member in members if member.extension in names]
 
 
 def length_of(members: Iterable[Member]) -> int:
     """The bytes of the contents of members."""
-    return sum(member.length for member in members)
+    return sum([member.length for member in members])
 
 
 def _split(uri: str, members: list[Member]) -> tuple[list[Member], dict[str, Content]]:
     """The members of a sample that are held in memory, and the others."""
+    if all([member.length <= stored.LARGE for member in members]):
+        return members, {}
     apart = stored_apart(uri, members, members_read(member.extension for member in members))
     return [member for member in members if member.extension not in apart], dict(apart)

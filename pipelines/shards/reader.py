@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.common.files import Uri, filesystem
+from pipelines.common.files import Uri, filesystem, read_parquet
 from pipelines.shards.damage.recovery import Entry, survey_members
 from pipelines.shards.storage import coalesce, index_name, open_at_random, read_range
 from pipelines.shards.tar_format import BrokenShard, Member, Read, parse_members
@@ -92,17 +91,27 @@ def join(members: list[Member]) -> list[list[int]]:
     samples: list[list[int]] = []
     extensions: list[set[str]] = []
     last_of: dict[str, int] = {}
-    position = 0
-    for key, run in group(members):
-        names = {member.extension for member in run}
+
+    def end_run(key: str, positions: range, names: set[str]) -> None:
         number = last_of.get(key)
         if number is None or not extensions[number].isdisjoint(names):
-            number = last_of[key] = len(samples)
-            samples.append([])
-            extensions.append(set())
-        samples[number] += range(position, position + len(run))
-        extensions[number] |= names
-        position += len(run)
+            last_of[key] = len(samples)
+            samples.append(list(positions))
+            extensions.append(names)
+        else:
+            samples[number] += positions
+            extensions[number] |= names
+
+    start, run_key, seen = 0, "", set[str]()  # the neighbours of one key that are looked at
+    for position, (key, extension, _, _) in enumerate(members):
+        if key != run_key or extension in seen:
+            if seen:
+                end_run(run_key, range(start, position), seen)
+            start, run_key, seen = position, key, {extension}
+        else:
+            seen.add(extension)
+    if seen:
+        end_run(run_key, range(start, len(members)), seen)
     return samples
 
 
@@ -123,20 +132,17 @@ def read_members(uri: Uri, members: list[Member]) -> list[bytes]:
         blocks = fs.cat_ranges([path] * len(ranges), [r[0] for r in ranges], [r[1] for r in ranges])
     for (start, _, positions), block in zip(ranges, blocks, strict=True):
         for position in positions:
-            member = members[position]
-            data = block[member.offset - start : member.offset - start + member.length]
-            if len(data) != member.length:
-                raise BrokenShard(os.fspath(uri), member.offset, "the tar ends inside a member", member.key)
+            key, _, offset, length = members[position]
+            data = block[offset - start : offset - start + length]
+            if len(data) != length:
+                raise BrokenShard(os.fspath(uri), offset, "the tar ends inside a member", key)
             contents[position] = bytes(data)
     return contents
 
 
 def read_index(tar_uri: Uri) -> list[Member]:
     """List all members of a shard, from `NAME.index.parquet` beside the tar, else from the tar's headers."""
-    fs, path = filesystem(tar_uri)
-    index = index_name(path)
-    if not fs.exists(index):
+    table = read_parquet(index_name(os.fspath(tar_uri)))
+    if table is None:
         return list(walk(tar_uri))
-    with fs.open(index, "rb") as file:
-        table = pq.read_table(file, schema=INDEX_SCHEMA)
     return list(map(Member, *(table.column(name).to_pylist() for name in INDEX_SCHEMA.names)))

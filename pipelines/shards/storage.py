@@ -63,14 +63,20 @@ def coalesce(members: list[Member]) -> list[tuple[int, int, list[int]]]:
     Returns (start, stop, positions in `members`) of each request, in bytes, in the order of the tar.
     """
     ranges: list[tuple[int, int, list[int]]] = []
-    for position in sorted(range(len(members)), key=lambda i: members[i].offset):
-        start, stop = members[position].offset, members[position].offset + members[position].length
-        if ranges and start - ranges[-1][1] <= MAX_GAP and stop - ranges[-1][0] <= MAX_RANGE:
-            first, last, positions = ranges[-1]
+    first = last = 0
+    positions: list[int] = []
+    for position in sorted(range(len(members)), key=[member.offset for member in members].__getitem__):
+        _, _, start, length = members[position]
+        stop = start + length
+        if positions and start - last <= MAX_GAP and stop - first <= MAX_RANGE:
             positions.append(position)
-            ranges[-1] = (first, max(last, stop), positions)
+            last = max(last, stop)
         else:
-            ranges.append((start, stop, [position]))
+            if positions:
+                ranges.append((first, last, positions))
+            first, last, positions = start, stop, [position]
+    if positions:
+        ranges.append((first, last, positions))
     return ranges
 
 

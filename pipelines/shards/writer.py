@@ -11,15 +11,22 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.common.causes import name_file
-from pipelines.common.files import Uri, filesystem, partial_name, sync_file, sync_folder
+from pipelines.common.files import (
+    Uri,
+    filesystem,
+    parquet_bytes,
+    partial_name,
+    remove_file,
+    sync_file,
+    sync_folder,
+)
 from pipelines.shards.names import fault_of_name, split_name
 from pipelines.shards.storage import index_name
 from pipelines.shards.stored import Content
@@ -33,12 +40,13 @@ INDEX_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """A written shard: the tar's URI, the number of samples, the tar's size in bytes and its sha256."""
+    """A written shard: the tar's URI, the number of samples, the tar's size in bytes, its sha256, and its members."""
 
     uri: str
     samples: int
     size: int
     sha256: str
+    members: list[Member] = field(default_factory=list, compare=False, repr=False)
 
 
 def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) -> ShardInfo:
@@ -55,8 +63,9 @@ def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) 
     tar_partial, index_partial = partial_name(path), partial_name(index)
     members: list[Member] = []
     keys: set[str] = set()
+    is_local = isinstance(fs, LocalFileSystem)
     try:
-        with fs.open(tar_partial, "wb") as file:
+        with open(tar_partial, "wb") if is_local else fs.open(tar_partial, "wb") as file:
             out = _HashingWriter(file)
             for key, parts in samples:
                 if key in keys:
@@ -66,29 +75,33 @@ def write_shard(uri: Uri, samples: Iterable[tuple[str, Mapping[str, Content]]]) 
                     members.append(_append(out, key, extension, parts[extension]))
             out.write(bytes(2 * BLOCK))
             out.write(bytes(-out.size % RECORD))
-        with fs.open(index_partial, "wb") as file:
-            columns = list(zip(*members, strict=True)) or [()] * len(INDEX_SCHEMA)
-            arrays = [
-                pa.array(column, field.type) for column, field in zip(columns, INDEX_SCHEMA, strict=True)
-            ]
-            pq.write_table(pa.table(arrays, schema=INDEX_SCHEMA), file, compression="zstd")
-        if isinstance(fs, LocalFileSystem):  # without this a power cut may leave a committed shard empty
+        with open(index_partial, "wb") if is_local else fs.open(index_partial, "wb") as file:
+            file.write(parquet_bytes(_index(members)))
+        if is_local:  # without this a power cut may leave a committed shard empty
             sync_file(tar_partial)
             sync_file(index_partial)
         # The old index is removed first, so that no index ever lies beside a tar that it does not describe.
-        if fs.exists(index):
-            fs.rm_file(index)
-        fs.mv(tar_partial, path)
-        fs.mv(index_partial, index)
-        if isinstance(fs, LocalFileSystem):
+        remove_file(index_name(os.fspath(uri)))
+        if is_local:
+            os.replace(tar_partial, path)
+            os.replace(index_partial, index)
             sync_folder(posixpath.dirname(path))
+        else:
+            fs.mv(tar_partial, path)
+            fs.mv(index_partial, index)
     except BaseException as error:
         name_file(error, path)
         for leftover in (tar_partial, index_partial):
             with contextlib.suppress(FileNotFoundError):
                 fs.rm_file(leftover)
         raise
-    return ShardInfo(os.fspath(uri), len(keys), out.size, out.sha256.hexdigest())
+    return ShardInfo(os.fspath(uri), len(keys), out.size, out.sha256.hexdigest(), members)
+
+
+def _index(members: list[Member]) -> pa.Table:
+    columns = list(zip(*members, strict=True)) or [()] * len(INDEX_SCHEMA)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, INDEX_SCHEMA, strict=True)]
+    return pa.table(arrays, schema=INDEX_SCHEMA)
 
 
 class _HashingWriter:

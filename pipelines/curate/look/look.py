@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,7 @@ from pipelines.shards.tar_format import Member
 from pipelines.shards.witness import check_unchanged
 
 READ_AHEAD = 32 * 1024 * 1024  # bytes of encoded images that are held at a time
+DECODED_AHEAD = 256 * 1024 * 1024  # bytes of pixels that they have at most when decoded
 FAULT_LENGTH = 500  # characters of an error's text that are kept
 
 Rows = npt.NDArray[np.int64]
@@ -48,18 +51,24 @@ def look(
     groups: Sequence[AnyLook],
     wanted: Rows,
     batch_size: int,
+    seconds: dict[str, float] | None = None,
 ) -> dict[str, pa.Table]:
     """Look at the wanted rows of a shard; return the tables of the groups that lacked some of them.
 
     `tables`: what is stored of each group, by name. A batch holds at most `batch_size` pairs, and is halved where
-    memory does not suffice. Raises ShardChanged when the shard is no longer the file whose facts these are.
+    memory does not suffice. What each group took, decoding included, is added to `seconds`, by
+    name. Raises ShardChanged when the shard is no longer the file whose facts these are.
     """
-    seen = _seen(scores, tables, [group for group in groups if not is_derived(group)], wanted, batch_size)
+    looking = [group for group in groups if not is_derived(group)]
+    seen = _seen(scores, tables, looking, wanted, batch_size, {} if seconds is None else seconds)
     for group in groups:
         if is_derived(group):
             rows = _with_sources(lacking(tables[group.name], group, wanted), {**tables, **seen}, group)
             if len(rows):
+                started = time.perf_counter()
                 seen[group.name] = _derived(scores, {**tables, **seen}, group, rows)
+                if seconds is not None:
+                    seconds[group.name] = time.perf_counter() - started
     return seen
 
 
@@ -69,6 +78,7 @@ def _seen(
     groups: Sequence[LookGroup],
     wanted: Rows,
     batch_size: int,
+    seconds: dict[str, float],
 ) -> dict[str, pa.Table]:
     """`look` for the groups that need pixels."""
     missing = {group.name: lacking(tables[group.name], group, wanted) for group in groups}
@@ -81,7 +91,9 @@ def _seen(
         for group in todo:
             lacks = np.isin(batch_rows, missing[group.name])
             chosen = [picture for picture, is_lacking in zip(pictures, lacks, strict=True) if is_lacking]
+            started = time.perf_counter()
             _measure(group, batch_rows[lacks], chosen, found[group.name])
+            seconds[group.name] = seconds.get(group.name, 0.0) + time.perf_counter() - started
     if scores.witness is not None:
         check_unchanged(scores.unit.uri, scores.witness)
     return {group.name: _joined(tables[group.name], group, found[group.name]) for group in todo}
@@ -113,16 +125,16 @@ def _pictures(scores: Scores, rows: Rows, batch_size: int) -> Iterator[tuple[Row
     members = members_at(scores.facts, rows)
     columns = ["width", "height", "format", "image_bytes"]
     facts = scores.facts.select(columns).take(pa.array(rows)).to_pylist()
-    numbers = iter(range(len(rows)))
 
-    def size(parts: list[Member]) -> int:
-        return max(length_of(parts), READ_AHEAD // batch_size)
+    def size(pair: tuple[int, list[Member]]) -> int:
+        number, parts = pair
+        decoded = 3 * facts[number]["width"] * facts[number]["height"]
+        return max(length_of(parts), ceil(READ_AHEAD / batch_size), decoded * READ_AHEAD // DECODED_AHEAD)
 
-    for batch in batches((parts_of(of_pair) for of_pair in members), size, READ_AHEAD):
-        at = [next(numbers) for _ in batch]
-        data = iter(read_members(scores.unit.uri, [member for parts in batch for member in parts]))
+    for batch in batches(enumerate(parts_of(of_pair) for of_pair in members), size, READ_AHEAD):
+        data = iter(read_members(scores.unit.uri, [member for _, parts in batch for member in parts]))
         pictures = []
-        for number, parts in zip(at, batch, strict=True):
+        for number, parts in batch:
             sample = sample_from_members(parts[0].key, {member.extension: next(data) for member in parts})
             about = facts[number]
             header = ImageHeader(about["width"], about["height"], about["format"])
@@ -130,7 +142,7 @@ def _pictures(scores: Scores, rows: Rows, batch_size: int) -> Iterator[tuple[Row
                 header, sample.caption or "", sample.image or b"", sample.metadata or {}, about["image_bytes"]
             )
             pictures.append(Picture(pair))
-        yield rows[at], pictures
+        yield rows[[number for number, _ in batch]], pictures
 
 
 def _measure(group: LookGroup, rows: Rows, pictures: list[Picture], found: _Found) -> None:

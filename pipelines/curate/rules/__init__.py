@@ -14,15 +14,18 @@ from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, WrapVa
 from pipelines.curate.rules.balance import Balance
 from pipelines.curate.rules.boilerplate import BoilerplateRule
 from pipelines.curate.rules.deny_list import DenyListRule
+from pipelines.curate.rules.dual_encoder import DualEncoderRule
 from pipelines.curate.rules.duplicates import Duplicates
 from pipelines.curate.rules.field import FieldRule
 from pipelines.curate.rules.formats import FormatsRule
 from pipelines.curate.rules.language import LanguageRule
 from pipelines.curate.rules.leaks import Leaks
 from pipelines.curate.rules.near_captions import NearCaptions
+from pipelines.curate.rules.near_embeddings import NearEmbeddings
 from pipelines.curate.rules.near_images import NearImages
 from pipelines.curate.rules.rare_ngrams import RareNgrams
 from pipelines.curate.rules.rule import CorpusRule, PairRule, Rule
+from pipelines.curate.rules.safety import SafetyRule
 from pipelines.curate.rules.top_fraction import TopFraction
 
 __all__ = ["RULES", "AnyRule", "CorpusRule", "PairRule", "Rule"]
@@ -36,10 +39,13 @@ RULES: dict[str, type[Rule]] = {
     "deny_list": DenyListRule,
     # of one pair, from its pixels
     "leaks": Leaks,
+    "safety": SafetyRule,
+    "dual_encoder": DualEncoderRule,
     # over the corpus
     "duplicates": Duplicates,
     "near_captions": NearCaptions,
     "near_images": NearImages,
+    "near_embeddings": NearEmbeddings,
     "rare_ngrams": RareNgrams,
     "balance": Balance,
     "top_fraction": TopFraction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,10 @@ class NearEmbeddings(CorpusRule):
         20_000, ge=1, description="embeddings of a cell, the earliest, that each later one is compared with"
     )
     seed: int = Field(0, ge=0, lt=2**31, description="decides the sample")
+
+    def columns(self) -> Sequence[str]:
+        """The embedding, which a rule dual_encoder keeps."""
+        return (EMBEDDING,)
 
     def words(self) -> str:
         """For the funnel."""

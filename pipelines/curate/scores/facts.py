@@ -32,6 +32,7 @@ FACTS_SCHEMA = pa.schema(
         ("caption_key", _HASH),
     ]
 )
+_PLAIN = [name for name in FACTS_SCHEMA.names if name != "members"]
 
 
 class FactsColumns:
@@ -42,23 +43,16 @@ class FactsColumns:
         self._clear()
 
     def _clear(self) -> None:
-        self._columns: dict[str, list[object]] = {
-            name: [] for name in FACTS_SCHEMA.names if name != "members"
-        }
+        self._rows: list[tuple[object, ...]] = []  # as _PLAIN names them
         self._members: list[Member] = []
         self._ends: list[int] = [0]
 
     def add(self, members: Sequence[Member], header: ImageHeader, image: bytes, caption: str) -> None:
         """Append a pair."""
-        columns = self._columns
-        columns["key"].append(members[0].key)
-        columns["width"].append(header.width)
-        columns["height"].append(header.height)
-        columns["format"].append(header.format)
-        columns["image_bytes"].append(len(image))
-        columns["image_hash"].append(xxh3(image))
-        columns["caption_hash"].append(xxh3(caption.encode("utf-8")))
-        columns["caption_key"].append(caption_key(caption))
+        text = caption.encode("utf-8")
+        width, height, kind = header.width, header.height, header.format
+        hashes = xxh3(image), xxh3(text), caption_key(caption)
+        self._rows.append((members[0].key, width, height, kind, len(image), *hashes))
         self._members += members
         self._ends.append(len(self._members))
         if len(self._ends) > BATCH:
@@ -72,10 +66,11 @@ class FactsColumns:
             [pa.array(names, pa.string()), pa.array(offsets, pa.int64()), pa.array(lengths, pa.int64())],
             fields=list(_MEMBER),
         )
+        columns = dict(zip(_PLAIN, zip(*self._rows, strict=True), strict=True))
         arrays = [
             pa.ListArray.from_arrays(pa.array(self._ends, pa.int32()), flat)
             if field.name == "members"
-            else pa.array(self._columns[field.name], field.type)
+            else pa.array(columns[field.name], field.type)
             for field in FACTS_SCHEMA
         ]
         self._batches.append(pa.record_batch(arrays, schema=FACTS_SCHEMA))

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.common.files import filesystem, join, remove_file, write_parquet
+from pipelines.common.files import filesystem, join, read_parquet, remove_file, write_parquet
 from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
 from pipelines.curate.scores.group import Group
@@ -47,7 +47,8 @@ About = Mapping[str, Any]
 class Scores:
     """What is known of a raw shard: a table for each group of scores, and the samples that could not be read.
 
-    `witness`: that of the shard's file while it was read.
+    `witness`: that of the shard's file while it was read. `seconds`: what computing each group has just taken, by name;
+    empty where all was read from files.
     """
 
     unit: Unit
@@ -55,6 +56,7 @@ class Scores:
     tables: dict[str, pa.Table]
     quarantine: pa.Table = field(default_factory=QUARANTINE_SCHEMA.empty_table)
     witness: Witness | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def facts(self) -> pa.Table:
@@ -85,16 +87,18 @@ def stored_groups(output: str) -> list[str]:
 
 
 def save_scores(scores: Scores, groups: Sequence[Group | AnyLook], output: str) -> None:
-    """Write the tables of these groups."""
+    """Write the tables of these groups. One that a power cut takes away is computed anew."""
     for group in groups:
-        about = _about_group(scores, group)
-        write_parquet(
-            scores_uri(output, group.name, scores.unit.name), _with(scores.tables[group.name], about)
-        )
+        table = _with(scores.tables[group.name], _about_group(scores, group))
+        write_parquet(scores_uri(output, group.name, scores.unit.name), table, lasting=False)
 
 
 def save_facts(scores: Scores, output: str) -> None:
-    """Write the quarantine (when there is any), then the facts; facts that exist mean that both are done."""
+    """Write the quarantine (when there is any), then the facts; facts that exist mean that both are done.
+
+    The facts say how many rows the quarantine has, so that facts whose quarantine a power cut has taken away count as
+    none.
+    """
     quarantine = join(output, QUARANTINE, f"{scores.unit.name}.parquet")
     if scores.quarantine.num_rows:
         write_parquet(quarantine, scores.quarantine)
@@ -104,7 +108,7 @@ def save_facts(scores: Scores, output: str) -> None:
     about["quarantined"] = scores.quarantine.num_rows
     if scores.witness is not None:
         about["witness"] = scores.witness.as_json()
-    write_parquet(scores_uri(output, FACTS, scores.unit.name), _with(scores.facts, about))
+    write_parquet(scores_uri(output, FACTS, scores.unit.name), _with(scores.facts, about), lasting=False)
 
 
 def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | None:
@@ -133,7 +137,7 @@ def load_group(scores: Scores, group: Group | AnyLook, output: str) -> pa.Table 
     schema = stored_schema(group) if is_look_group(group) else group.schema()
     if table is None or not table.schema.equals(schema):
         return None
-    if _about(table.schema) != json.loads(json.dumps(_about_group(scores, group))):
+    if (table.schema.metadata or {}).get(b"loupe") != _encoded(_about_group(scores, group)):
         return None
     return table.replace_schema_metadata()
 
@@ -180,6 +184,21 @@ def read_identity(name: str, output: str) -> dict[str, Any]:
             return {}
 
 
+def facts_identity(name: str, output: str) -> tuple[dict[str, Any], int]:
+    """What the facts of a unit say of its raw shard, and the number of its pairs; empty where they cannot be used."""
+    fs, path = filesystem(scores_uri(output, FACTS, name))
+    with fs.open(path, "rb") as file:
+        try:
+            footer = pq.read_metadata(file)
+        except _DAMAGED:
+            return {}, 0
+    schema = footer.schema.to_arrow_schema()
+    about = _about(schema)
+    if about.get("version") != FACTS_VERSION or not schema.equals(FACTS_SCHEMA):
+        return {}, 0
+    return about, footer.num_rows
+
+
 def renew_identity(unit: Unit, output: str, now: Witness) -> None:
     """Note with the facts that these bytes lie at the unit's URI under another witness; nothing where they say so."""
     about = read_identity(unit.name, output)
@@ -204,19 +223,28 @@ def with_table(scores: Scores, group: Group | AnyLook, table: pa.Table) -> Score
     return replace(scores, tables={**scores.tables, group.name: table})
 
 
-def _about_group(scores: Scores, group: Group | AnyLook) -> dict[str, object]:
+def about_group(group: Group | AnyLook, name: str, sha256: str, rows: int) -> dict[str, object]:
+    """What the metadata of a group's file say of the raw shard `name` with these bytes and so many pairs."""
     return {
         "facts": FACTS_VERSION,
         "version": group.version,
         "settings": dict(group.settings()),
-        "name": scores.unit.name,
-        "sha256": scores.sha256,
-        "rows": scores.facts.num_rows,
+        "name": name,
+        "sha256": sha256,
+        "rows": rows,
     }
 
 
+def _about_group(scores: Scores, group: Group | AnyLook) -> dict[str, object]:
+    return about_group(group, scores.unit.name, scores.sha256, scores.facts.num_rows)
+
+
 def _with(table: pa.Table, about: Mapping[str, object]) -> pa.Table:
-    return table.replace_schema_metadata({b"loupe": json.dumps(about, sort_keys=True).encode()})
+    return table.replace_schema_metadata({b"loupe": _encoded(about)})
+
+
+def _encoded(about: Mapping[str, object]) -> bytes:
+    return json.dumps(about, sort_keys=True).encode()
 
 
 def _about(schema: pa.Schema) -> dict[str, Any]:
@@ -225,11 +253,7 @@ def _about(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _read(uri: str) -> pa.Table | None:
-    fs, path = filesystem(uri)
-    if not fs.exists(path):
+    try:
+        return read_parquet(uri)
+    except _DAMAGED:  # by a crash of the machine: computed anew
         return None
-    with fs.open(path, "rb") as file:
-        try:
-            return pq.read_table(file)
-        except _DAMAGED:  # by a crash of the machine: computed anew
-            return None

@@ -74,3 +74,12 @@ def test_sums_are_those_of_the_whole():
     parts = [{"words": counted(values[:2])}, {"words": counted(values[2:])}, {}]
     assert add_histograms(parts) == {"words": counted(values)}
     assert add_histograms([]) == {}
+
+
+def test_a_score_of_which_a_rule_takes_the_highest_is_counted_too():
+    config = CurateConfig(
+        filters=["few_words", "top"],
+        rules={"top": {"kind": "top_fraction", "score": "width", "fraction": 0.5}},
+    )
+    rows = [{"key": str(number), "words": 4.0} for number in range(3)]
+    assert list(histograms(scores_of(rows, config=config), make_plan(config))) == ["words", "width"]

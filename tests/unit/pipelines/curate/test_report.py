@@ -3,11 +3,19 @@
 import html.parser
 import json
 import re
+from dataclasses import replace
 
+import pyarrow as pa
 from curation import judged, scores_of
+from page_reader import PageReader
 
+from pipelines.common.files import write_parquet
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.report import SHOWN, render, write_report
+from pipelines.curate.cost import Cost
+from pipelines.curate.histograms import histograms
+from pipelines.curate.plan import make_plan
+from pipelines.curate.report import SHOWN, found_in, render, write_report
+from pipelines.curate.scores.storage import QUARANTINE_SCHEMA
 
 CONFIG = CurateConfig()
 ROWS = [
@@ -104,3 +112,29 @@ def test_the_page_says_which_numbers_are_estimated():
     funnel = judged(scores_of(ROWS, [lost, {"reason": "no_image"}]), CONFIG).funnel
     assert "1,200 of them are estimated" in Page(render("in", "out", CONFIG, funnel, {})).text
     assert "estimated" not in Page(render("in", "out", CONFIG, FUNNEL, {})).text
+
+
+def test_scores_quarantine_and_cost_stand_on_the_page_and_the_cost_alone_is_not_in_the_json(tmp_path):
+    plan = make_plan(CONFIG)
+    manifests = {
+        name: {
+            "inputs": [{"quarantine": f"quarantine/{name}.parquet" if name == "0" else None}],
+            "histograms": histograms(scores_of(ROWS), plan),
+        }
+        for name in "01"
+    }
+    bad = {"shard": "0.tar", "key": "x", "reason": "no_image", "exception": "x has no image", "count": 1}
+    write_parquet(str(tmp_path / "quarantine" / "0.parquet"), pa.Table.from_pylist([bad], QUARANTINE_SCHEMA))
+    found = found_in(str(tmp_path), manifests, plan, FUNNEL, [Cost("facts", 2, 0.5)])
+    write_report(str(tmp_path), "in", CONFIG, FUNNEL, found=found)
+    page = PageReader((tmp_path / "report.html").read_text())
+    assert page.open == []
+    assert page.tags.count("svg") == 3  # shorter side, aspect ratio, words
+    for text in ("small_image 200", "x has no image", "250,000", "4 pairs"):
+        assert text in page.text
+    report = json.loads((tmp_path / "report.json").read_text())
+    # By hand: two shards, each with sides of 64 and 300 px; bins of an eighth of an octave.
+    assert report["histograms"]["shorter_side"] == {"bins": [[64, 72, 2], [288, 320, 2]], "missing": 0}
+    assert report["quarantine"][0]["exception"] == "x has no image"
+    write_report(str(tmp_path / "again"), "in", CONFIG, FUNNEL, found=replace(found, costs=()))
+    assert (tmp_path / "again" / "report.json").read_bytes() == (tmp_path / "report.json").read_bytes()

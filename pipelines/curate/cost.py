@@ -1,0 +1,63 @@
+"""What the parts of a run cost: seconds of a core, and the pairs that they were spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pipelines.common.html.numbers import short
+from pipelines.common.html.parts import quiet, table
+from pipelines.curate.scores.facts import FACTS
+from pipelines.ray_tasks import Result
+
+LOOK = "look"
+DECIDED = "decide"
+WRITE = "write"
+WORDS = {
+    FACTS: "scan: reading, image headers, hashes",
+    LOOK: "look: reading the pairs",
+    DECIDED: "decide: rules over the corpus, seconds of the run",
+    WRITE: "write: kept pairs, phrases, status, examples",
+}
+HEAD = ("part", "pairs", "core-seconds", "microseconds per pair")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`seconds` that tasks took for a group of scores or a phase, and the `pairs` of these tasks."""
+
+    part: str
+    pairs: int
+    seconds: float
+
+    @property
+    def per_pair(self) -> float:
+        """Seconds per pair; 0 without pairs."""
+        return self.seconds / self.pairs if self.pairs else 0.0
+
+    def cells(self) -> list[str]:
+        """A row under HEAD."""
+        words = WORDS.get(self.part, f"scores {self.part}")
+        return [words, f"{self.pairs:,}", short(self.seconds), short(1e6 * self.per_pair)]
+
+
+def sum_costs(results: Iterable[Result]) -> list[Cost]:
+    """Sum what tasks say of their cost: `seconds` by part, and the `timed_pairs` that they were spent on."""
+    seconds: dict[str, float] = {}
+    pairs: dict[str, int] = {}
+    for result in results:
+        taken: Mapping[str, float] = result.get("seconds", {})
+        for part, value in taken.items():
+            seconds[part] = seconds.get(part, 0.0) + value
+            pairs[part] = pairs.get(part, 0) + int(result["timed_pairs"])
+    return [Cost(part, pairs[part], value) for part, value in seconds.items()]
+
+
+def cost_section(costs: Sequence[Cost]) -> Markup:
+    """A table for the report; empty where nothing was computed."""
+    if not costs:
+        return Markup("")
+    text = "Of the last run alone; scores that were stored before cost it nothing. Time spent waiting counts."
+    return quiet(text) + table(HEAD, [cost.cells() for cost in costs])

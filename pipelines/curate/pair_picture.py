@@ -1,0 +1,41 @@
+"""Caption and picture of a pair of a raw shard, as the report shows them."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+from data_filters.decode import decode
+from data_filters.sample import BrokenSample, sample_from_members
+from pipelines.shards.reader import read_members
+from pipelines.shards.tar_format import BrokenShard, Member
+from pipelines.shards.unit import Unit
+
+THUMBNAIL = 128  # pixels, the longer side of an example's picture
+CAPTION_SHOWN = 300  # characters of an example's caption
+
+
+def caption_and_picture(unit: Unit, members: list[Member]) -> tuple[str, str]:
+    """Caption and picture of a pair, empty where its members cannot be read any more.
+
+    An example is no reason to end a run; a shard that has changed is noticed before the commit.
+    """
+    names = [member.extension for member in members]
+    try:
+        contents = dict(zip(names, read_members(unit.uri, members), strict=True))
+        sample = sample_from_members(members[0].key, contents)
+    except (BrokenSample, BrokenShard):
+        return "", ""
+    return (sample.caption or "")[:CAPTION_SHOWN], _thumbnail(sample.image or b"")
+
+
+def _thumbnail(data: bytes) -> str:
+    """A small JPEG as base64; empty when the image does not decode, which its header cannot tell."""
+    try:
+        small = decode(data, at_least=THUMBNAIL)
+    except BrokenSample:
+        return ""
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=70)
+    return base64.b64encode(out.getvalue()).decode("ascii")

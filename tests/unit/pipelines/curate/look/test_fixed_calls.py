@@ -1,0 +1,44 @@
+"""A model sees calls of one size, halved where memory does not suffice."""
+
+import pytest
+import torch
+
+from pipelines.curate.look.fixed_calls import ROWS_ON_CPU, FixedCalls, inference
+
+
+def test_calls_have_one_size_and_rows_come_back_in_their_order():
+    sizes = []
+
+    def compute(chunk):
+        sizes.append(len(chunk["x"]))
+        assert not torch.is_grad_enabled()
+        return chunk["x"].sum(1) + chunk["y"]
+
+    x, y = torch.arange(38.0).reshape(19, 2), torch.arange(19.0)
+    found = FixedCalls(torch.device("cpu"))(compute, {"x": x, "y": y})
+    assert torch.equal(found, x.sum(1) + y)
+    assert sizes == [ROWS_ON_CPU] * 3
+
+
+def test_calls_are_halved_for_good_and_one_row_too_many_is_an_error():
+    sizes = []
+
+    def compute(chunk, most=3):
+        sizes.append(len(chunk["x"]))
+        if sizes[-1] > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return chunk["x"] * 2
+
+    calls = FixedCalls(torch.device("cpu"))
+    x = torch.arange(5.0)
+    assert torch.equal(calls(compute, {"x": x}), x * 2)
+    assert sizes == [8, 4, 2, 2, 2]
+    with pytest.raises(torch.OutOfMemoryError):
+        calls(lambda chunk: compute(chunk, most=0), {"x": x})
+
+
+def test_threads_are_set_back():
+    before = torch.get_num_threads()
+    with inference():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
