@@ -161,7 +161,7 @@ def _curate(
         shards_rewritten=standing.damaged,
         shards_withdrawn=standing.withdrawn,
         tars_written=run.tars_written,
-        notes=notes(funnel, standing, options.drop_withdrawn, options.dry_run),
+        notes=notes(funnel, standing, options.drop_withdrawn, options.dry_run, run.damaged_scores()),
         seconds=seconds,
         pairs_per_second=sum(shard.pairs for shard in new) / seconds if seconds > 0 else 0.0,
         report=report,
@@ -204,6 +204,10 @@ class _Run:
         self.tars_written = 0
         self.pilot: list[PilotShard] = []
         self.timed: list[Result] = []  # what tasks say of their cost
+
+    def damaged_scores(self) -> list[str]:
+        """The files of scores that could not be read and were written anew."""
+        return [name for result in self.timed for name in result.get("damaged", ())]
 
     def untouched(self, is_other: bool) -> list[Manifest]:
         """The commits that this run need not look at."""
