@@ -219,7 +219,9 @@ def test_a_run_killed_in_each_phase_ends_as_an_undisturbed_one(
     expected = files(whole)
     assert sum(name.endswith(".tar") for name in expected) == SHARDS
     rejected = json.loads(expected["report.json"])["funnel"]["filters"]
-    assert all(one["rejected_in_order"] for one in rejected if one["name"] in ("same_image", "same_caption", "rare"))
+    assert all(
+        one["rejected_in_order"] for one in rejected if one["name"] in ("same_image", "same_caption", "rare")
+    )
 
     strikes = (STRIKES if engine == "ray" else IN_PROCESS) if is_long else FEW
     strikes = sorted(strikes, key=lambda one: ("scan", "decide", "write").index(one[0]))
@@ -227,7 +229,9 @@ def test_a_run_killed_in_each_phase_ends_as_an_undisturbed_one(
     found = files(output)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
-    after = {path: (stat.st_ino, stat.st_mtime_ns) for path in seen if path.exists() for stat in [path.stat()]}
+    after = {
+        path: (stat.st_ino, stat.st_mtime_ns) for path in seen if path.exists() for stat in [path.stat()]
+    }
     again = [str(path.relative_to(output)) for path in seen if "decide" not in path.parts]
     again = [name for name in again if after.get(output / name) != seen[output / name]]
     assert again == [], "written again after their commit"
