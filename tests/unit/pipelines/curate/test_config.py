@@ -15,7 +15,6 @@ from pipelines.common.config import config_hash, output_settings
 from pipelines.curate.config import ActiveFilters, CurateConfig, limit_fields
 from pipelines.phrases.config import PhrasesConfig
 
-
 DEFAULTS = ("small_image", "extreme_aspect", "few_words", "many_words")
 
 
