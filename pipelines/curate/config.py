@@ -78,9 +78,10 @@ class ActiveFilters(Section):
     @classmethod
     def _known_filters(cls, names: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
         """Refuse names that are unknown or come twice; `rules` is checked before."""
+        is_told = "rules" not in info.data  # what is wrong with the rules themselves
         known = [*FILTERS, *info.data.get("rules", {})]
         for name in names or ():
-            if name not in known:
+            if name not in known and not is_told:
                 raise ValueError(f"unknown filter {name!r}; known are {', '.join(known)}")
         if names is not None and len(set(names)) != len(names):
             raise ValueError("a filter comes twice; name each once")

@@ -37,7 +37,7 @@ DECIDE = "decide"
 DECISION = "decision.json"
 Run = Callable[
     [ShardSource, Sequence[Decide], str, int, ShardSource | None],
-    tuple[Sequence[Group], Sequence[DropFiles]],
+    tuple[Sequence[Group], Sequence[DropFiles], Sequence[Mapping[str, int]]],
 ]
 MIB = 1024 * 1024
 
@@ -71,6 +71,11 @@ class CorpusDecision:
         """The pairs that rules cannot judge, by the rule's name and the cause."""
         return _about(self.folder).no_verdict
 
+    def counts(self) -> dict[int, dict[str, int]]:
+        """What each rule over the corpus counted beside its drops, by the rule's step."""
+        about = _about(self.folder)
+        return dict(zip(about.steps, about.counts, strict=True))
+
     def shard_names(self) -> Mapping[int, str]:
         """The shards' names by number; those of earlier outputs by negative number (`EarlierOutputs`)."""
         return _about(self.folder).names
@@ -86,6 +91,7 @@ class _About:
     steps: list[int]
     files: list[DropFiles]
     no_verdict: dict[str, dict[str, int]]
+    counts: list[dict[str, int]]
 
 
 @lru_cache(maxsize=1)
@@ -96,8 +102,15 @@ def _about(folder: str) -> _About:
     earlier = {number - NUMBERS: name for number, name in enumerate(stored["earlier"])}
     files = [DropFiles(join(folder, rule["folder"]), bytes(rule["groups"])) for rule in stored["rules"]]
     numbers = {name: number for number, name in names.items()}
+    counts = [dict(rule["counts"]) for rule in stored["rules"]]
     return _About(
-        {**names, **earlier}, numbers, stored["starts"], stored["steps"], files, stored.get("no_verdict", {})
+        {**names, **earlier},
+        numbers,
+        stored["starts"],
+        stored["steps"],
+        files,
+        stored.get("no_verdict", {}),
+        counts,
     )
 
 
@@ -193,15 +206,19 @@ def run_rules(
     """
     rows = [source.rows(shard) for shard in range(source.count)]
     run: Run = _in_process if runs_in_process(sum(rows), config) else _on_ray
-    groups, files = run(source, list(rules.values()), folder, config.decide.memory * MIB, against)
+    groups, files, counts = run(source, list(rules.values()), folder, config.decide.memory * MIB, against)
     about = {
         "names": [source.name(shard) for shard in range(source.count)],
         "earlier": [] if against is None else list(map(against.name, range(against.count))),
         "starts": [group.first for group in groups if not group.is_earlier],
         "steps": list(rules),
         "rules": [
-            {"folder": found.folder.removeprefix(folder + "/"), "groups": list(found.groups)}
-            for found in files
+            {
+                "folder": found.folder.removeprefix(folder + "/"),
+                "groups": list(found.groups),
+                "counts": dict(of_rule),
+            }
+            for found, of_rule in zip(files, counts, strict=True)
         ],
         "no_verdict": no_verdict or {},
     }
@@ -215,7 +232,7 @@ def _in_process(
     folder: str,
     memory: int,
     against: ShardSource | None,
-) -> tuple[Sequence[Group], Sequence[DropFiles]]:
+) -> tuple[Sequence[Group], Sequence[DropFiles], Sequence[Mapping[str, int]]]:
     engine = InProcess(source, against)
     rows = [source.rows(shard) for shard in range(source.count)]
     groups = group_shards(rows, group_rows(sum(rows), memory))
@@ -227,7 +244,7 @@ def _in_process(
             tables = [engine.drops(rule, shard) for shard in range(group.first, group.end)]
             write_drops(of_rule.folder, number, pa.concat_tables(tables))
         files.append(of_rule)
-    return groups, files
+    return groups, files, [engine.counts(rule) for rule in range(len(rules))]
 
 
 def _on_ray(
@@ -236,11 +253,11 @@ def _on_ray(
     folder: str,
     memory: int,
     against: ShardSource | None,
-) -> tuple[Sequence[Group], Sequence[DropFiles]]:
+) -> tuple[Sequence[Group], Sequence[DropFiles], Sequence[Mapping[str, int]]]:
     engine = OnRay(source, folder, memory, against)
     for rule in rules:
         engine.run(rule)
-    return engine.groups, engine.population.rules
+    return engine.groups, engine.population.rules, [engine.counts(rule) for rule in range(len(rules))]
 
 
 def _key(plan: Plan, config: CurateConfig, shards: Shards, against: EarlierOutputs | None) -> str:

@@ -81,6 +81,7 @@ def earlier_outputs(uris: Sequence[str], plan: Plan) -> EarlierOutputs | None:
     shards: list[tuple[str, str]] = []
     rows: list[int] = []
     kept: list[str] = []
+    firsts: list[int] = []  # a shard of each output
     for uri in uris:
         output = absolute(uri)
         manifests = read_manifests(output)
@@ -90,6 +91,7 @@ def earlier_outputs(uris: Sequence[str], plan: Plan) -> EarlierOutputs | None:
                 f"against: {uri} is no output of `loupe curate` with scores; give the folder of one, or take it "
                 "off the list"
             )
+        firsts.append(len(shards))
         for part, manifest in sorted(found, key=lambda one: str(one[0]["name"])):
             shards.append((output, part["name"]))
             rows.append(int(part["rows"]))
@@ -97,5 +99,16 @@ def earlier_outputs(uris: Sequence[str], plan: Plan) -> EarlierOutputs | None:
     if not shards:
         return None
     outputs = EarlierOutputs(tuple(shards), tuple(rows), tuple(kept), plan)
-    outputs.load(0, [])
+    for shard in firsts:
+        outputs.load(shard, _read_by_rules(plan))
     return outputs
+
+
+def _read_by_rules(plan: Plan) -> list[str]:
+    """The columns that the rules over the corpus read, as far as they say."""
+    names = ["key"]
+    for rule in plan.corpus_steps().values():
+        names += rule.columns()
+        for group in rule.groups():
+            names += group.schema().names
+    return list(dict.fromkeys(names))

@@ -22,6 +22,7 @@ from pipelines.curate.histograms import NAN, Histograms, add_histograms
 from pipelines.curate.no_verdict import read_no_verdict
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
+from pipelines.curate.rule_notes import read_rule_notes
 from pipelines.curate.score_charts import bins_of, score_section
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
@@ -78,6 +79,7 @@ class Found:
     quarantine: Sequence[QuarantineExample] = ()
     no_verdict: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     costs: Sequence[Cost] = ()
+    rule_notes: Sequence[str] = ()  # what a person must know of how rules over the corpus went
 
 
 def found_in(
@@ -92,6 +94,7 @@ def found_in(
         quarantine_examples(output, files, funnel.quarantine),
         read_no_verdict(output),
         costs,
+        read_rule_notes(output),
     )
 
 
@@ -120,6 +123,7 @@ def write_report(
             for name, bins in found.histograms.items()
         },
         "no_verdict": found.no_verdict,
+        "rule_notes": list(found.rule_notes),
         "quarantine": list(found.quarantine),
         "examples": {name: [_without_pictures(one) for one in chosen] for name, chosen in examples.items()},
     }
@@ -177,7 +181,10 @@ def render(
         (f"{funnel.kept:,}", "kept", _share(funnel.kept, funnel.pairs)),
     ]
     sections = [
-        ("Filters, in order", _filters(funnel) + _no_verdict(found.no_verdict)),
+        (
+            "Filters, in order",
+            _filters(funnel) + _no_verdict(found.no_verdict) + _rule_notes(found.rule_notes),
+        ),
         ("Scores", score_section(found.histograms, found.plan) if found.plan else Markup("")),
         ("Not readable", _quarantine(funnel) + _quarantine_examples(found.quarantine)),
         ("Cost", cost_section(found.costs)),
@@ -201,6 +208,11 @@ def _no_verdict(counts: Mapping[str, Mapping[str, int]]) -> Markup:
     return quiet("Pairs that a rule could not judge, and did not drop:") + table(
         ["filter", "pairs without a verdict", "count"], rows, numbers_from=2
     )
+
+
+def _rule_notes(notes: Sequence[str]) -> Markup:
+    """A line for each sentence."""
+    return Markup("").join(quiet(sentence) for sentence in notes)
 
 
 def _quarantine_examples(examples: Sequence[QuarantineExample]) -> Markup:

@@ -39,6 +39,7 @@ from pipelines.curate.pilot import PILOT, PilotShard, pilot_units
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.plan_words import plan_words
 from pipelines.curate.report import found_in, write_report
+from pipelines.curate.rule_notes import read_rule_notes, rule_notes, write_rule_notes
 from pipelines.curate.scores.storage import QUARANTINE, SCORES, first_quarantined, stored_groups
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.status import DECISIONS, STATUS
@@ -161,7 +162,10 @@ def _curate(
         shards_rewritten=standing.damaged,
         shards_withdrawn=standing.withdrawn,
         tars_written=run.tars_written,
-        notes=notes(funnel, standing, options.drop_withdrawn, options.dry_run, run.damaged_scores()),
+        notes=[
+            *notes(funnel, standing, options.drop_withdrawn, options.dry_run, run.damaged_scores()),
+            *run.rule_notes,
+        ],
         seconds=seconds,
         pairs_per_second=sum(shard.pairs for shard in new) / seconds if seconds > 0 else 0.0,
         report=report,
@@ -202,6 +206,7 @@ class _Run:
         self.against = earlier_outputs(config.against, plan)
         self.worked_on = 0  # raw shards
         self.tars_written = 0
+        self.rule_notes = read_rule_notes(output)
         self.pilot: list[PilotShard] = []
         self.timed: list[Result] = []  # what tasks say of their cost
 
@@ -269,7 +274,9 @@ class _Run:
                     earlier = decisions[0] if decisions else None
                     decisions.append(self._decide(self.plan, scanned, store, earlier))
             funnels = self._write(todo, scanned, decisions, store)
+        self.rule_notes = rule_notes(self.plan, decisions)
         if not self.options.dry_run:
+            write_rule_notes(self.output, self.rule_notes)
             write_no_verdict(self.output, self.plan, decisions)
             remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
         return funnels

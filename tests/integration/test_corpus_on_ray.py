@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from corpus_rules import (
+    Counting,
     all_but_first,
     as_dict,
     captions,
@@ -95,3 +96,11 @@ def test_an_error_of_a_rule_on_a_worker_is_not_tried_again(ray_cluster, tmp_path
         engine.run(lambda corpus: corpus.choose(["width"], Refuses()))
     with pytest.raises(InputError, match="^least is 0"):
         engine.run(lambda corpus: corpus.shuffle(["width"], Refuses(), all_but_first))
+
+
+def test_what_reduces_count_is_summed_over_partitions(ray_cluster, tmp_path):
+    engine = OnRay(SOURCE, str(tmp_path), MEMORY)
+    engine.run(lambda corpus: corpus.shuffle(["caption"], captions, Counting("rows")))
+    engine.run(lambda corpus: corpus.choose(["width"], corpus_rules.narrow))
+    assert [engine.counts(rule) for rule in range(2)] == [{"rows": len(rows_of(SOURCE))}, {}]
+    assert drops_of(engine, 0, SOURCE.count) == dropped_again(rows_of(SOURCE))

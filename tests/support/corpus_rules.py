@@ -48,6 +48,19 @@ def all_but_first(table: pa.Table) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(DROPS.names, drop, strict=True)) for drop in drops], DROPS)
 
 
+@dataclass(frozen=True)
+class Counting:
+    """Reduce: `all_but_first` that counts its rows under a name, or 0 where there are fewer than `least`."""
+
+    name: str
+    least: int = 0
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        drops = all_but_first(table)
+        count = table.num_rows if table.num_rows >= self.least else 0
+        return drops.replace_schema_metadata({b"counts": f'{{"{self.name}": {count}}}'})
+
+
 def narrow(rows: Rows) -> pa.Table:
     """Fails: rows of width 0, worst first."""
     width = rows.table.column("width").to_numpy()

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.curate.corpus.corpus import Partitions, Reduce, Rows, Select, Shared
-from pipelines.curate.corpus.near.buckets import counts_of
+from pipelines.curate.corpus.counts import counts_of
 
 T = TypeVar("T")
 

@@ -23,6 +23,10 @@ class Engine(Protocol):
         """
         ...
 
+    def counts(self, rule: int) -> dict[str, int]:
+        """What the `reduce` of a rule that has run counted, by name, summed over its calls."""
+        ...
+
     def drops(self, rule: int, shard: int) -> pa.Table:
         """What a rule that has run drops of a shard (DROPS), sorted by rank."""
         ...

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.curate.corpus.corpus import DROPS, Partitions, Reduce, Rows, Select
+from pipelines.curate.corpus.counts import counts_of, summed
 from pipelines.curate.corpus.drops import first_drops, of_shard, places
 from pipelines.curate.corpus.engine import Decide
 from pipelines.curate.corpus.source import ShardSource, standing_rows
@@ -24,13 +25,19 @@ class InProcess:
         self.source = source
         self.earlier = earlier
         self._rules: list[pa.Table] = []
+        self._counts: list[dict[str, int]] = []
 
     def run(self, decide: Decide) -> int:
         """Run the next rule and return its number, from 0."""
         corpus = _Corpus(self)
         decide(corpus)
         self._rules.append(corpus.dropped if corpus.dropped is not None else DROPS.empty_table())
+        self._counts.append(corpus.counts)
         return len(self._rules) - 1
+
+    def counts(self, rule: int) -> dict[str, int]:
+        """What the `reduce` of a rule that has run counted, by name, summed over its calls."""
+        return self._counts[rule]
 
     def drops(self, rule: int, shard: int) -> pa.Table:
         """What a rule that has run drops of a shard (DROPS), sorted by rank."""
@@ -55,6 +62,7 @@ class _Corpus:
     def __init__(self, engine: InProcess) -> None:
         self.engine = engine
         self.dropped: pa.Table | None = None
+        self.counts: dict[str, int] = {}
 
     def choose(self, columns: Sequence[str], fails: Select) -> None:
         """Drop what `fails` returns (DROPS) for each shard."""
@@ -62,7 +70,9 @@ class _Corpus:
 
     def shuffle(self, columns: Sequence[str], select: Select, reduce: Reduce) -> None:
         """Drop what `reduce` returns (DROPS) for the rows that `select` makes of all shards."""
-        self._drop(self._reduced(columns, select, reduce))
+        tables = self._reduced(columns, select, reduce)
+        self._drop(tables)
+        self.counts = summed(map(counts_of, tables))
 
     def fold(self, columns: Sequence[str], measure: Callable[[Rows], T], add: Callable[[T, T], T]) -> T:
         """Sum small results over the shards."""

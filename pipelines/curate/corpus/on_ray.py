@@ -8,6 +8,7 @@ tried again by Ray, lost objects computed again; where Ray gives up, the rule st
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from pipelines.common.files import join
 from pipelines.curate.corpus.corpus import Partitions, Reduce, Rows, Select
+from pipelines.curate.corpus.counts import summed
 from pipelines.curate.corpus.drop_files import DropFiles, remove_folder
 from pipelines.curate.corpus.drops import of_shard
 from pipelines.curate.corpus.engine import Decide
@@ -25,6 +27,7 @@ from pipelines.curate.corpus.partitions import Group, group_rows, group_shards, 
 from pipelines.curate.corpus.population import Population
 from pipelines.curate.corpus.ray_settings import WHOLE, data_context
 from pipelines.curate.corpus.ray_stages import (
+    COUNTS,
     GROUP,
     ChooseDrops,
     FoldRows,
@@ -39,7 +42,7 @@ from pipelines.curate.corpus.tries import ray_gave_up, try_again
 T = TypeVar("T")
 
 PILOT_GROUPS = 16  # of which a shard each is measured beforehand
-DROP_BYTES = 36  # of a drop on its way to its group: rank, other, value, group, and a bit each
+DROP_BYTES = 40  # of a drop on its way to its group: rank, other, value, group, no counts, and a bit each
 
 
 class OnRay:
@@ -60,6 +63,7 @@ class OnRay:
         full = group_rows(self.rows, memory)
         groups = [*group_shards(rows, full), *group_shards(old, full, is_earlier=True)]
         self.population = Population(source, earlier, tuple(groups))
+        self._counts: list[dict[str, int]] = []
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -70,22 +74,28 @@ class OnRay:
         """Run the next rule and return its number, from 0."""
         rule = len(self.population.rules)
 
-        def attempt(number: int) -> DropFiles:
+        def attempt(number: int) -> tuple[DropFiles, dict[str, int]]:
             corpus = _Corpus(self, self._folder(rule, number))
             try:
                 decide(corpus)
             except Exception as error:
                 raise_own_failure(error)
                 raise
-            return corpus.dropped or DropFiles(corpus.folder, bytes(len(self.groups)))
+            files = corpus.dropped or DropFiles(corpus.folder, bytes(len(self.groups)))
+            return files, corpus.counts
 
-        files = try_again(
+        files, counts = try_again(
             attempt,
             lambda number: remove_folder(self._folder(rule, number)),
             lambda error: ray_gave_up(error) or lost_in_stage(error),
         )
         self.population = replace(self.population, rules=(*self.population.rules, files))
+        self._counts.append(counts)
         return rule
+
+    def counts(self, rule: int) -> dict[str, int]:
+        """What the `reduce` of a rule that has run counted, by name, summed over its calls."""
+        return self._counts[rule]
 
     def drops(self, rule: int, shard: int) -> pa.Table:
         """What a rule that has run drops of a shard (DROPS), sorted by rank. Reads the file of its whole group."""
@@ -104,6 +114,7 @@ class _Corpus:
         self.folder = folder
         self.population = engine.population
         self.dropped: DropFiles | None = None
+        self.counts: dict[str, int] = {}
 
     def choose(self, columns: Sequence[str], fails: Select) -> None:
         """Drop what `fails` returns (DROPS) for each shard."""
@@ -167,12 +178,17 @@ class _Corpus:
         groups = self.engine.groups
         return [number for number, group in enumerate(groups) if with_earlier or not group.is_earlier]
 
-    def _dropped(self, counts: Any) -> None:
+    def _dropped(self, written: Any) -> None:
         assert self.dropped is None, "a rule drops by one call of choose or shuffle"
         has_file = bytearray(len(self.engine.groups))
-        for block in counts.iter_batches(batch_size=None, batch_format="pyarrow"):
+        counts: list[dict[str, int]] = []
+        for block in written.iter_batches(batch_size=None, batch_format="pyarrow"):
             for row in block.to_pylist():
-                has_file[row[GROUP]] = row["drops"] > 0
+                if row[COUNTS] is not None:
+                    counts.append(json.loads(row[COUNTS]))
+                else:
+                    has_file[row[GROUP]] = row["drops"] > 0
+        self.counts = summed(counts)
         self.dropped = DropFiles(self.folder, bytes(has_file))
 
 

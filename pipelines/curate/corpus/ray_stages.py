@@ -5,7 +5,8 @@ A block that starts a stage has the column `group`: numbers of groups of shards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from pipelines.common.causes import TaskFailed
 from pipelines.curate.corpus.corpus import Reduce, Rows, Select
+from pipelines.curate.corpus.counts import counts_of, summed
 from pipelines.curate.corpus.drop_files import write_drops
 from pipelines.curate.corpus.drops import ROW_BITS, column_values, first_drops
 from pipelines.curate.corpus.population import Population
@@ -23,7 +25,9 @@ from pipelines.ray_tasks import RETRIES, _attempt
 T = TypeVar("T")
 
 GROUP = "group"
-COUNTS = pa.schema([(GROUP, pa.int64()), ("drops", pa.int64())])
+COUNTS = "counts"
+"""A column with what `reduce` counted, as JSON: in a row of its own, which names no pair; null in all others."""
+WRITTEN = pa.schema([(GROUP, pa.int64()), ("drops", pa.int64()), (COUNTS, pa.string())])
 
 
 @dataclass(frozen=True)
@@ -42,35 +46,48 @@ class SelectRows:
 
 @dataclass(frozen=True)
 class ReduceToDrops:
-    """All rows of some keys → the drops, with the group of each; `firsts` are the groups' first shards."""
+    """All rows of some keys → the drops, with the group of each; `firsts` are the groups' first shards.
+
+    What `reduce` counted is a row of its own in the group behind the last one.
+    """
 
     firsts: npt.NDArray[np.int64]
     reduce: Reduce
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         check_attempt()
-        drops = first_drops([self.reduce(rows.combine_chunks())] if rows.num_rows else [])
+        found = [self.reduce(rows.combine_chunks())] if rows.num_rows else []
+        drops = first_drops(found)
         shards = column_values(drops, "rank") >> np.int64(ROW_BITS)
         groups = np.searchsorted(self.firsts, shards, side="right") - 1
-        return drops.append_column(GROUP, pa.array(groups, pa.int64()))
+        drops = drops.append_column(GROUP, pa.array(groups, pa.int64()))
+        drops = drops.append_column(COUNTS, pa.nulls(drops.num_rows, pa.string()))
+        counts = summed(map(counts_of, found))
+        if not any(counts.values()):
+            return drops
+        row = {"rank": 0, "other": 0, "value": 0.0, GROUP: len(self.firsts), COUNTS: json.dumps(counts)}
+        return pa.concat_tables([drops, pa.Table.from_pylist([row], drops.schema)])
 
 
 @dataclass(frozen=True)
 class WriteDrops:
-    """All drops of some groups → a file for each group, and how many it holds."""
+    """All drops of some groups → a file for each group, and how many it holds; and the sums of the counts."""
 
     folder: str
 
     def __call__(self, drops: pa.Table) -> pa.Table:
         check_attempt()
-        drops = drops.sort_by(GROUP)
+        counted = drops.column(COUNTS).drop_null().to_pylist()
+        drops = drops.filter(drops.column(COUNTS).is_null()).sort_by(GROUP)
         groups, firsts = np.unique(column_values(drops, GROUP), return_index=True)
         ends = [*firsts[1:], drops.num_rows]
-        counts = [
+        rows: list[Mapping[str, object]] = [
             written(self.folder, int(group), drops.slice(first, end - first))
             for group, first, end in zip(groups, firsts, ends, strict=False)
         ]
-        return pa.Table.from_pylist(counts, COUNTS)
+        if counted:
+            rows.append({COUNTS: json.dumps(summed(map(json.loads, counted)))})
+        return pa.Table.from_pylist(rows, WRITTEN)
 
 
 @dataclass(frozen=True)
@@ -87,7 +104,7 @@ class ChooseDrops:
         for group in numbers(groups):
             drops = [self.fails(rows) for rows in self.population.standing(group, self.columns)]
             counts.append(written(self.folder, group, *drops))
-        return pa.Table.from_pylist(counts, COUNTS)
+        return pa.Table.from_pylist(counts, WRITTEN)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, inf, log, log1p
 from typing import Literal, Self
 
@@ -17,6 +17,7 @@ from pipelines.curate.corpus.near.caption_bands import (
 )
 from pipelines.curate.corpus.near.minhash_bands import MinHashBands
 from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
+from pipelines.curate.corpus.near.oversized import oversized_notes
 from pipelines.curate.corpus.near.repeated_keys import repeated_keys
 from pipelines.curate.rules.rule import CorpusRule
 from pipelines.curate.scores import word_sets
@@ -94,6 +95,10 @@ class NearCaptions(CorpusRule):
     def no_verdict(self, corpus: Corpus) -> Counts:
         """The pairs of the population that are not judged."""
         return corpus.fold([WORD_SET], _without_words, add_counts)
+
+    def notes(self, counts: Mapping[str, int]) -> Sequence[str]:
+        """That large buckets were not compared in full."""
+        return oversized_notes(counts, self.cap, "captions")
 
     def decide(self, corpus: Corpus) -> None:
         """Drop the later of two near captions."""

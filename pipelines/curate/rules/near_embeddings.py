@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from pipelines.curate.corpus.near.cosine import similar_in_cells
 from pipelines.curate.corpus.near.embeddings import embeddings_of
 from pipelines.curate.corpus.near.mixing import mix
 from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
+from pipelines.curate.corpus.near.oversized import oversized_notes
 from pipelines.curate.rules.rule import CorpusRule
 
 EMBEDDING = "embedding"
@@ -62,6 +63,10 @@ class NearEmbeddings(CorpusRule):
     def no_verdict(self, corpus: Corpus) -> Counts:
         """The pairs of the population that are not judged."""
         return corpus.fold([EMBEDDING], _without_direction, add_counts)
+
+    def notes(self, counts: Mapping[str, int]) -> Sequence[str]:
+        """That large cells were not compared in full."""
+        return oversized_notes(counts, self.cap, "embeddings", "cell")
 
     def decide(self, corpus: Corpus) -> None:
         """Train the cells on a sample, then drop the later of two similar pairs of a cell."""

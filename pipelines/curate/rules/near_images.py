@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -18,6 +18,7 @@ from pipelines.curate.corpus.near.bit_bands import BitBands, bands_for
 from pipelines.curate.corpus.near.buckets import Bucketed, nearest_earlier, shared
 from pipelines.curate.corpus.near.hamming import SimilarHashes, hashes_of, items_of
 from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
+from pipelines.curate.corpus.near.oversized import oversized_notes
 from pipelines.curate.look.group import AnyLook
 from pipelines.curate.look.perceptual import PdqScores
 from pipelines.curate.rules.rule import CorpusRule
@@ -92,6 +93,10 @@ class NearImages(CorpusRule):
     def no_verdict(self, corpus: Corpus) -> Counts:
         """The pairs of the population that are not judged, by cause."""
         return corpus.fold([PDQ, QUALITY], NotJudged(self.min_quality), add_counts)
+
+    def notes(self, counts: Mapping[str, int]) -> Sequence[str]:
+        """That large buckets were not compared in full."""
+        return oversized_notes(counts, self.cap, "images")
 
     def decide(self, corpus: Corpus) -> None:
         """Drop the later of two near images."""

@@ -62,6 +62,10 @@ class CorpusRule(Rule):
         """The score columns that a recipe names, which have to exist; those of its own groups need not be listed."""
         return ()
 
+    def notes(self, counts: Mapping[str, int]) -> Sequence[str]:
+        """What a person must know of the counts that its `reduce` returned (`corpus.counts`), in sentences."""
+        return ()
+
     def decide(self, corpus: Corpus) -> None:
         """Drop what fails, by one call of `corpus.shuffle` or `corpus.choose` at the end."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ import pytest
 
 from data_filters.errors import InputError
 from pipelines.common.causes import TaskFailed
-from pipelines.ray_tasks import GroupTask, for_each, raise_failure
+from pipelines.ray_tasks import Actors, GroupTask, for_each, raise_failure
 from pipelines.shards.unit import Unit
 
 
@@ -68,3 +68,11 @@ def test_an_error_of_a_worker_comes_back_as_data_with_its_traceback(function, ki
         raise_failure(row["error"])
     assert "test_ray_tasks.py" in raised.value.__notes__[0]
     raise_failure("")
+
+
+def test_a_pool_has_a_size_and_no_gpus_unless_asked(no_ray):
+    assert (Actors(3).size, Actors(3).gpus) == (3, 0)
+    assert Actors(2, 0.5) == Actors(size=2, gpus=0.5)
+    assert for_each(double, [], 3, lambda unit, result: None, actors=Actors(2)) == []
+    with pytest.raises(AttributeError):
+        Actors(1).size = 2  # type: ignore[misc]

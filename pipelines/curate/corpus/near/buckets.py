@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.curate.corpus.corpus import DROPS
+from pipelines.curate.corpus.counts import drops_with_counts
 from pipelines.curate.corpus.near.mixing import Bits
 
 Places = npt.NDArray[np.int64]
 Near = Callable[[Places, Places], tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]]
 """Places of later and of earlier rows → whether each pair lies within the distance, and the value to report."""
 
-COUNTS = b"counts"
-"""Key of a result's schema metadata: a JSON object of counts, to be added up over the partitions."""
 BEYOND = "rows of oversized buckets that were not compared with all before them"
 OVERSIZED = "oversized buckets"
 
@@ -70,12 +67,7 @@ def nearest_earlier(rows: Bucketed, near: Near, cap: int) -> pa.Table:
     counts = {OVERSIZED: len(np.unique(starts[beyond])), BEYOND: int(beyond.sum())}
     later, earlier, value = (np.concatenate(parts) for parts in zip(*found, strict=True))
     columns = [pa.array(rows.rank[later]), pa.array(rows.rank[earlier]), pa.array(value)]
-    return pa.Table.from_arrays(columns, schema=DROPS.with_metadata({COUNTS: json.dumps(counts)}))
-
-
-def counts_of(drops: pa.Table) -> Mapping[str, int]:
-    """What `nearest_earlier` counted."""
-    return json.loads((drops.schema.metadata or {}).get(COUNTS, b"{}"))
+    return drops_with_counts(columns, counts)
 
 
 Found = tuple[Places, Places, npt.NDArray[np.float64]]

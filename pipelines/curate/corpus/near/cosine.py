@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.curate.corpus.corpus import DROPS
-from pipelines.curate.corpus.near.buckets import BEYOND, COUNTS, OVERSIZED
+from pipelines.curate.corpus.counts import drops_with_counts
+from pipelines.curate.corpus.near.buckets import BEYOND, OVERSIZED
 from pipelines.curate.corpus.near.embeddings import Half, cosines, unit
 from pipelines.curate.corpus.near.mixing import Bits
 
@@ -41,7 +39,7 @@ def similar_in_cells(key: Bits, rank: Places, embeddings: Half, min_similarity: 
         counts[BEYOND] += beyond
     one, other = np.concatenate(later), np.concatenate(earlier)
     columns = [pa.array(rank[one]), pa.array(rank[other]), pa.array(_exact(embeddings, one, other))]
-    return pa.Table.from_arrays(columns, schema=DROPS.with_metadata({COUNTS: json.dumps(counts)}))
+    return drops_with_counts(columns, counts)
 
 
 def _first_similar(cell: Half, kept: int, limit: float, cap: int) -> Places:

@@ -1,6 +1,7 @@
 """Assignments land where they belong, and each mistake is one line that names the mend."""
 
 import re
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, ValidationError
@@ -22,6 +23,59 @@ class Settings(Section):
     weights: dict[str, float] = Field(default_factory=dict)
     stages: tuple[Engine, ...] = ()
     needed: int = 1
+
+
+class Circle(Section):
+    kind: Literal["circle"]
+    radius: float = Field(1.0, gt=0)
+
+
+class Square(Section):
+    kind: Literal["square"]
+    side: int = 1
+    engine: Engine = Engine()
+
+
+class Shapes(Section):
+    shapes: dict[str, Annotated[Circle | Square, Field(discriminator="kind")] | None] = Field(
+        default_factory=dict
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (
+            {"kind": "oval"},
+            "here: shapes.a.kind is 'oval'; known are circle, square; set shapes.a.kind=value",
+        ),
+        ({"radius": 2}, "here: shapes.a.kind is missing; set shapes.a.kind=value"),
+        (
+            {"kind": "circle", "radious": 2},
+            "here: unknown key shapes.a.radious; did you mean shapes.a.radius?",
+        ),
+        ({"kind": "square", "radius": 2}, "here: unknown key shapes.a.radius; known are kind, side, engine"),
+        (
+            {"kind": "circle", "radius": 0},
+            "here: shapes.a.radius is 0; input should be greater than 0; set shapes.a.radius=value",
+        ),
+        (
+            {"kind": "square", "engine": {"zero_stag": 1}},
+            "here: unknown key shapes.a.engine.zero_stag; did you mean shapes.a.engine.zero_stage?",
+        ),
+    ],
+)
+def test_a_mistake_in_one_of_several_sections_is_named_by_the_user_s_keys(shape, expected):
+    with pytest.raises(InputError) as raised:
+        validate(Shapes, {"shapes": {"a": shape}}, "here")
+    assert str(raised.value) == expected
+
+
+def test_one_of_several_sections_may_be_chosen_by_assignments():
+    chosen = from_assignments(
+        Shapes, ["shapes.a.kind=square", "shapes.a.engine.zero_stage=2", "shapes.b=null"]
+    )
+    assert chosen == Shapes(shapes={"a": Square(kind="square", engine=Engine(zero_stage=2)), "b": None})
 
 
 def test_values_are_yaml_and_land_at_their_dotted_key():

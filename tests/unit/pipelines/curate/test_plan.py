@@ -44,6 +44,34 @@ def test_a_limit_of_null_does_not_judge():
     assert (plan.steps, plan.groups) == ((), ())
 
 
+def test_a_rule_of_null_does_not_judge_and_the_others_keep_their_order():
+    rules = {"same": None, "e": FewLetters(), "also": None, "last": FewLetters(least=2)}
+    config = CurateConfig(rules=rules)
+    assert names(config) == [*DEFAULTS, "e", "last"]
+    assert config.filters == (*DEFAULTS, "e", "last")
+    assert config.switched_off() == ("same", "also")
+    assert names(CurateConfig(rules=rules, filters=["last", "same", "e"])) == ["last", "e"]
+    assert make_plan(CurateConfig(rules={"same": None}, filters=["same"])).steps == ()
+    assert CurateConfig(**config.model_dump(mode="json") | {"rules": rules}) == config
+    switched_on = {**rules, "same": SameCaption()}
+    assert config_hash(CurateConfig(rules=switched_on)) != config_hash(config)
+
+
+def test_rules_that_look_judge_last_and_those_over_the_corpus_behind_them_too():
+    near = {"kind": "near_images"}
+    plan = make_plan(
+        CurateConfig(rules={"before": SameCaption(), "near": near, "after": SameCaption(), **RULES})
+    )
+    assert [step.name for step in plan.steps] == [*DEFAULTS, "e", "before", "near", "after", "same"]
+    assert [step.looks for step in plan.steps] == [False] * 6 + [True] * 3
+    early = plan.before_look
+    assert [step.name for step in early.steps] == [*DEFAULTS, "e", "before"]
+    assert (early.looks, early.groups) == ((), plan.groups)
+    assert [group.name for group in plan.looks] == ["pdq"]
+    assert list(early.corpus_steps()) == [5]
+    assert list(plan.corpus_steps(len(early.steps))) == [6, 7, 8]
+
+
 def test_the_order_of_rules_changes_the_hash():
     one, other = (CurateConfig(rules=rules) for rules in (RULES, dict(reversed(RULES.items()))))
     assert config_hash(one) != config_hash(other)

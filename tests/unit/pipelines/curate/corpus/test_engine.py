@@ -10,6 +10,6 @@ from pipelines.curate.corpus.on_ray import OnRay
 
 
 @pytest.mark.parametrize("engine", [InProcess, OnRay])
-@pytest.mark.parametrize("name", ["run", "drops"])
+@pytest.mark.parametrize("name", ["run", "drops", "counts"])
 def test_an_engine_has_the_methods_of_the_protocol(engine, name):
     assert inspect.signature(getattr(engine, name)) == inspect.signature(getattr(Engine, name))

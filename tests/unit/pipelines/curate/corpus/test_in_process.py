@@ -1,7 +1,16 @@
 """The engine of one process against loops over rows."""
 
 import pytest
-from corpus_rules import check_rules, drop_narrow, small_corpus
+from corpus_rules import (
+    Counting,
+    all_but_first,
+    captions,
+    check_rules,
+    drop_narrow,
+    key_counts,
+    rows_of,
+    small_corpus,
+)
 
 from pipelines.curate.corpus.in_process import InProcess
 
@@ -32,3 +41,17 @@ def test_a_rule_that_drops_twice_is_refused():
 
     with pytest.raises(AssertionError, match="one call"):
         InProcess(small_corpus(3, 0)).run(twice)
+
+
+def test_counts_are_those_of_the_shuffle_by_rule():
+    source = small_corpus(7, 1)
+    engine = InProcess(source)
+    rules = [
+        engine.run(drop_narrow),
+        engine.run(lambda corpus: corpus.shuffle(["caption"], captions, all_but_first)),
+        engine.run(lambda corpus: corpus.collect(["caption"], captions, key_counts)),
+    ]
+    assert [engine.counts(rule) for rule in rules] == [{}, {}, {}]
+    whole = InProcess(source)
+    rule = whole.run(lambda corpus: corpus.shuffle(["caption"], captions, Counting("rows")))
+    assert whole.counts(rule) == {"rows": len(rows_of(source))}

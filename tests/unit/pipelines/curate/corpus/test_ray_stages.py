@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
-from corpus_rules import added, all_but_first, captions, small_corpus, widths
+from corpus_rules import Counting, added, all_but_first, captions, small_corpus, widths
 
 from pipelines.common.causes import TaskFailed
 from pipelines.curate.corpus import ray_stages
@@ -33,7 +33,8 @@ def block(*groups: int) -> pa.Table:
 def test_drops_go_to_the_file_of_their_group(tmp_path):
     rows = pa.concat_tables(SelectRows(POPULATION, ("caption",), captions)(block(0, 1, 2)))
     drops = ReduceToDrops(POPULATION.firsts(), all_but_first)(rows)
-    assert drops.column_names == [*DROPS.names, "group"]
+    assert drops.column_names == [*DROPS.names, "group", "counts"]
+    assert drops.column("counts").null_count == drops.num_rows
     shuffled = drops.take(pa.array(np.random.default_rng(0).permutation(drops.num_rows)))
     counts = {row["group"]: row["drops"] for row in WriteDrops(str(tmp_path))(shuffled).to_pylist()}
     engine = InProcess(SOURCE)
@@ -67,3 +68,33 @@ def test_a_task_whose_workers_died_at_every_attempt_fails_and_says_what_to_set(m
     monkeypatch.setattr(ray_stages, "_attempt", lambda: 4)
     with pytest.raises(TaskFailed, match=r"^workers died at every attempt .*set decide\.memory lower"):
         next(SelectRows(POPULATION, ("caption",), captions)(block(0)))
+
+
+def test_what_a_reduce_counts_travels_with_the_drops_and_is_no_drop(tmp_path):
+    rows = pa.concat_tables(SelectRows(POPULATION, ("caption",), captions)(block(0, 1, 2)))
+    reduce = ReduceToDrops(POPULATION.firsts(), Counting("keys"))
+    halves = [reduce(rows.slice(0, 50)), reduce(rows.slice(50)), reduce(rows.slice(0, 0))]
+    assert [half.column("counts").drop_null().to_pylist() for half in halves] == [
+        ['{"keys": 50}'],
+        [f'{{"keys": {rows.num_rows - 50}}}'],
+        [],
+    ]
+    assert all(half.schema == halves[0].schema for half in halves)
+    written = WriteDrops(str(tmp_path))(pa.concat_tables(halves))
+    assert written.column("counts").drop_null().to_pylist() == [f'{{"keys": {rows.num_rows}}}']
+    plain = WriteDrops(str(tmp_path / "plain"))(
+        pa.concat_tables(
+            ReduceToDrops(POPULATION.firsts(), all_but_first)(part)
+            for part in (rows.slice(0, 50), rows.slice(50))
+        )
+    )
+    assert written.filter(written.column("counts").is_null()) == plain
+    assert sorted(path.name for path in tmp_path.glob("*.parquet")) == sorted(
+        path.name for path in (tmp_path / "plain").glob("*.parquet")
+    )
+
+
+def test_counts_of_nought_are_not_sent(tmp_path):
+    rows = pa.concat_tables(SelectRows(POPULATION, ("caption",), captions)(block(0, 1, 2)))
+    drops = ReduceToDrops(POPULATION.firsts(), Counting("keys", least=10**6))(rows)
+    assert drops.column("counts").null_count == drops.num_rows > 0

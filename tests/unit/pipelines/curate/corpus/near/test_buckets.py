@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipelines.curate.corpus.counts import counts_of
 from pipelines.curate.corpus.near import buckets
 from pipelines.curate.corpus.near.buckets import (
     BEYOND,
     OVERSIZED,
     Bucketed,
-    counts_of,
     nearest_earlier,
     shared,
 )

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from pipelines.curate.corpus.counts import counts_of
 from pipelines.curate.corpus.near import cosine
-from pipelines.curate.corpus.near.buckets import BEYOND, OVERSIZED, counts_of
+from pipelines.curate.corpus.near.buckets import BEYOND, OVERSIZED
 from pipelines.curate.corpus.near.cosine import similar_in_cells
 
 
