@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def write_examples(scores: Scores, decision: Decision, plan: Plan, output: str, 
     unit = scores.unit
     uri = join(output, EXAMPLES, f"{unit.name}.json")
     hidden = sum(1 << n for n, step in enumerate(plan.steps) if getattr(step.rule, "hides_content", False))
-    examples: list[dict[str, object]] = []
+    chosen: list[tuple[Step, int, Any, bool]] = []
     keys = np.array(scores.facts.column("key").to_pylist(), dtype=object)
     first = decision.first
     by_name = sorted(enumerate(plan.steps), key=lambda numbered: numbered[1].name)
@@ -45,21 +45,22 @@ def write_examples(scores: Scores, decision: Decision, plan: Plan, output: str, 
         if len(rows):
             values = values_of(scores, decision, number, step, rows)
             shown = [not int(decision.bits[row]) & hidden for row in rows]
-            examples += _examples(scores, step, rows, values, shown)
-    if examples:
-        write_json(uri, examples, ensure_ascii=True, end="")
+            chosen += zip([step] * len(rows), rows.tolist(), values, shown, strict=True)
+    if chosen:
+        write_json(uri, list(_examples(scores, chosen)), ensure_ascii=True, end="")
     else:
         remove_file(uri)
 
 
 # Any: numbers or texts.
 def _examples(
-    scores: Scores, step: Step, rows: Rows, values: list[Any], shown: list[bool]
+    scores: Scores, chosen: Sequence[tuple[Step, int, Any, bool]]
 ) -> Iterator[dict[str, object]]:
-    """The entries of some pairs; their members are read from the raw shard."""
+    """The entries of some pairs: rule, row, value, and whether it is shown; members are read from the raw shard."""
+    rows: Rows = np.array([row for _, row, _, _ in chosen], np.int64)
     facts = scores.facts.select(["key", "width", "height"]).take(pa.array(rows)).to_pylist()
     places = members_at(scores.facts, rows)
-    for row, members, value, is_shown in zip(facts, places, values, shown, strict=True):
+    for (step, _, value, is_shown), row, members in zip(chosen, facts, places, strict=True):
         caption, picture = _shown(scores.unit, parts_of(members)) if is_shown else ("", "")
         yield {
             "filter": step.name,
