@@ -170,9 +170,7 @@ def read_json(uri: Uri) -> Any | None:
     return json.loads(fs.cat_file(path)) if fs.isfile(path) else None
 
 
-def write_parquet(
-    uri: Uri, table: pa.Table, *, compression: str | None = None, lasting: bool = True
-) -> None:
+def write_parquet(uri: Uri, table: pa.Table, *, compression: str | None = None, lasting: bool = True) -> None:
     """Write an Arrow table as a Parquet file; it is built in memory first. `lasting`: see `write_bytes`."""
     write_bytes(uri, parquet_bytes(table, compression), lasting=lasting)
 

@@ -18,7 +18,15 @@ import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.common.causes import name_file
-from pipelines.common.files import Uri, filesystem, parquet_bytes, partial_name, remove_file, sync_file, sync_folder
+from pipelines.common.files import (
+    Uri,
+    filesystem,
+    parquet_bytes,
+    partial_name,
+    remove_file,
+    sync_file,
+    sync_folder,
+)
 from pipelines.shards.names import fault_of_name, split_name
 from pipelines.shards.storage import index_name
 from pipelines.shards.stored import Content

@@ -248,6 +248,7 @@ class Usage:
     def __init__(self, root: int) -> None:
         self.root = root
         self.cpu: dict[int, float] = {}
+        self.names: dict[int, str] = {}
         self.driver = self.worker = 0
         self._parents: dict[int, int] = {}
 
@@ -269,6 +270,11 @@ class Usage:
             if above == self.root:
                 mine.add(pid)
         for pid in mine & stats.keys():
+            with contextlib.suppress(OSError):
+                if name := Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode():
+                    self.names[pid] = (
+                        "driver" if pid == self.root else name.rpartition("/")[2].partition("(")[0]
+                    )
             self.cpu[pid] = stats[pid][1] / os.sysconf("SC_CLK_TCK")
             with contextlib.suppress(OSError, IndexError):  # it has ended, and may be a zombie
                 self._look_at_memory(pid)
@@ -328,6 +334,12 @@ def measure_runs(folders: list[str], rounds: int, workers: int) -> None:
                     flush=True,
                 )
                 counts = pairs
+                by_name: dict[str, float] = {}
+                for pid, each in usage.cpu.items():
+                    name = usage.names.get(pid, "?")
+                    by_name[name] = by_name.get(name, 0) + each
+                most = sorted(by_name.items(), key=lambda one: -one[1])[:6]
+                print("    " + ", ".join(f"{name} {each:.1f} s" for name, each in most), flush=True)
         start = statistics.median(seconds.pop(f"{work}/one"))
         medians = {data: statistics.median(each) for data, each in seconds.items()}
         for data, each in medians.items():
@@ -379,7 +391,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser_.add_argument("what", choices=("build", "scan", "write", "phrases", "runs"))
-    parser_.add_argument("--data", nargs="+", required=True, help="folders with raw shards; runs: large ones first")
+    parser_.add_argument(
+        "--data", nargs="+", required=True, help="folders with raw shards; runs: large ones first"
+    )
     parser_.add_argument("--to", help="build: the folder that takes large/ and small/, or wide/")
     parser_.add_argument("--gib", type=float, help="build: one shard of this size in place of many")
     parser_.add_argument("--rounds", type=int, default=5)
