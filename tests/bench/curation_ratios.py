@@ -344,7 +344,7 @@ def measure_runs(folders: list[str], rounds: int, workers: int) -> None:
         medians = {data: statistics.median(each) for data, each in seconds.items()}
         for data, each in medians.items():
             without = each - start / counts
-            line = f"{data}: {each * 1e6:.0f} µs of CPU a pair, {without * 1e6:.0f} without the {start:.1f} s of Ray's start"
+            line = f"{data}: {each * 1e6:.0f} µs of CPU a pair, {without * 1e6:.0f} without Ray's start ({start:.1f} s)"
             least = medians[folders[0]]
             print(f"{line}; ratio {each / least:.2f}, {without / (least - start / counts):.2f} (at most 1.5)")
 
@@ -366,7 +366,7 @@ def build(data: str, to: str, gib: float | None) -> None:
 
 
 def enlarged(pairs: list[tuple[str, dict[str, bytes]]], size: int) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The pairs with pictures of 1024 x 1024 pixels of noise (about 200 KB) of their own, until there are `size` bytes."""
+    """The pairs with pictures of 1024 x 1024 pixels of noise, until there are `size` bytes."""
     import numpy as np
     from PIL import Image
 
