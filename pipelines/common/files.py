@@ -95,12 +95,13 @@ def _write_local(path: str, data: bytes | memoryview) -> None:
 
     Without the wait, a power cut after a rename may leave an empty file under the final name.
     """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
-        file = open(path, "wb", buffering=0)
+        descriptor = os.open(path, flags, 0o666)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = open(path, "wb", buffering=0)
-    with file:
+        descriptor = os.open(path, flags, 0o666)
+    with open(descriptor, "wb", buffering=0) as file:
         rest = memoryview(data)
         while rest:  # a system call writes at most 2 GiB
             rest = rest[file.write(rest) :]

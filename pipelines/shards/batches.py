@@ -67,7 +67,7 @@ def length_of(members: Iterable[Member]) -> int:
 
 def _split(uri: str, members: list[Member]) -> tuple[list[Member], dict[str, Content]]:
     """The members of a sample that are held in memory, and the others."""
-    if all([member.length <= stored.LARGE for member in members]):
+    if all(member.length <= stored.LARGE for member in members):
         return members, {}
     apart = stored_apart(uri, members, members_read(member.extension for member in members))
     return [member for member in members if member.extension not in apart], dict(apart)

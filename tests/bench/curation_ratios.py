@@ -248,6 +248,7 @@ class Usage:
     def __init__(self, root: int) -> None:
         self.root = root
         self.cpu: dict[int, float] = {}
+        self.names: dict[int, str] = {}
         self.driver = self.worker = 0
         self._parents: dict[int, int] = {}
 
@@ -269,6 +270,11 @@ class Usage:
             if above == self.root:
                 mine.add(pid)
         for pid in mine & stats.keys():
+            with contextlib.suppress(OSError):
+                if name := Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode():
+                    self.names[pid] = (
+                        "driver" if pid == self.root else name.rpartition("/")[2].partition("(")[0]
+                    )
             self.cpu[pid] = stats[pid][1] / os.sysconf("SC_CLK_TCK")
             with contextlib.suppress(OSError, IndexError):  # it has ended, and may be a zombie
                 self._look_at_memory(pid)
@@ -328,11 +334,17 @@ def measure_runs(folders: list[str], rounds: int, workers: int) -> None:
                     flush=True,
                 )
                 counts = pairs
+                by_name: dict[str, float] = {}
+                for pid, each in usage.cpu.items():
+                    name = usage.names.get(pid, "?")
+                    by_name[name] = by_name.get(name, 0) + each
+                most = sorted(by_name.items(), key=lambda one: -one[1])[:6]
+                print("    " + ", ".join(f"{name} {each:.1f} s" for name, each in most), flush=True)
         start = statistics.median(seconds.pop(f"{work}/one"))
         medians = {data: statistics.median(each) for data, each in seconds.items()}
         for data, each in medians.items():
             without = each - start / counts
-            line = f"{data}: {each * 1e6:.0f} µs of CPU a pair, {without * 1e6:.0f} without the {start:.1f} s of Ray's start"
+            line = f"{data}: {each * 1e6:.0f} µs of CPU a pair, {without * 1e6:.0f} without Ray's start ({start:.1f} s)"
             least = medians[folders[0]]
             print(f"{line}; ratio {each / least:.2f}, {without / (least - start / counts):.2f} (at most 1.5)")
 
@@ -354,7 +366,7 @@ def build(data: str, to: str, gib: float | None) -> None:
 
 
 def enlarged(pairs: list[tuple[str, dict[str, bytes]]], size: int) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The pairs with pictures of 1024 x 1024 pixels of noise (about 200 KB) of their own, until there are `size` bytes."""
+    """The pairs with pictures of 1024 x 1024 pixels of noise, until there are `size` bytes."""
     import numpy as np
     from PIL import Image
 

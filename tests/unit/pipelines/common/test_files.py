@@ -17,9 +17,11 @@ from pipelines.common import files
 from pipelines.common.files import (
     absolute,
     filesystem,
+    indented_json,
     join,
     partial_name,
     read_json,
+    read_parquet,
     remove_file,
     remove_partials,
     write_bytes,
@@ -180,3 +182,29 @@ def test_paths_and_uris(tmp_path, monkeypatch):
     assert join("s3://bucket/", "a", "b.tar") == "s3://bucket/a/b.tar"
     assert join(Path("x"), "y") == "x/y"
     assert filesystem(tmp_path)[1] == str(tmp_path)
+
+
+@pytest.mark.parametrize("sort_keys", [False, True])
+@pytest.mark.parametrize("ensure_ascii", [False, True])
+def test_indented_json_is_that_of_the_standard_library(sort_keys, ensure_ascii):
+    flat = {"b": 1, "a": [1, 2.5, None], "ä\n": 'é"\\', "z": True}
+    for value in (
+        {}, [], 3, "ä", None, float("nan"), [[], {}], {"x": []}, {1: {"y": (1, 2)}, 0: "a"}, flat,
+        {"config": flat, "inputs": [flat, {}, [flat]], "histograms": {"s": {"3": 1, "12": 2}}, "t": ((), ((1,),))},
+    ):  # fmt: skip
+        options = {"ensure_ascii": ensure_ascii, "sort_keys": sort_keys}
+        assert indented_json(value, 1, **options) == json.dumps(value, indent=1, **options)
+
+
+def test_small_tables_are_written_as_they_are_and_large_ones_compressed(tmp_path):
+    for rows, compression in ((10, "UNCOMPRESSED"), (10_000, "ZSTD")):
+        table = pa.table({"key": ["a"] * rows, "size": range(rows)}).replace_schema_metadata({"x": "y"})
+        write_parquet(tmp_path / "deep" / "x.parquet", table)
+        found = pq.ParquetFile(tmp_path / "deep" / "x.parquet").metadata.row_group(0).column(0)
+        assert found.compression == compression
+        assert read_parquet(tmp_path / "deep" / "x.parquet").equals(table, check_metadata=True)
+        assert read_parquet(tmp_path / "deep" / "x.parquet", ["size"]) == table.select(["size"])
+    assert read_parquet(tmp_path / "absent.parquet") is None
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    with pytest.raises((pa.ArrowException, OSError)):
+        read_parquet(tmp_path / "cut.parquet")
