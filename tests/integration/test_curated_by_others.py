@@ -32,10 +32,16 @@ def curated(tmp_path_factory):
             caption = f"a brown dog runs, naïvely, {shard} {number}"
             members |= {f"{key}.{extension}": image, f"{key}.txt": caption}
             if number % 2:
-                members[f"{key}.json"] = json.dumps({"license": "CC-BY-4.0", "url": f"https://a.org/{number}"})
+                members[f"{key}.json"] = json.dumps(
+                    {"license": "CC-BY-4.0", "url": f"https://a.org/{number}"}
+                )
             expected[key] = (extension, image, caption)
         path = write_tar(folder / "raw" / f"{shard:05}.tar", members, tarfile.PAX_FORMAT)
-        curate_one(Unit(f"{shard:05}", str(path), path.stat().st_size), str(folder / "out"), CurateConfig(min_side=64))
+        curate_one(
+            Unit(f"{shard:05}", str(path), path.stat().st_size),
+            str(folder / "out"),
+            CurateConfig(min_side=64),
+        )
     return folder / "out", expected
 
 
@@ -77,11 +83,11 @@ def test_the_pipeline_of_open_clip_decodes_every_pair(curated):
 
 def test_ray_data_reads_every_pair(curated, ray_cluster):
     output, expected = curated
-    rows = ray.data.read_webdataset(urls(output), decoder=False).take_all()
+    rows = ray.data.read_webdataset(urls(output), decoder=None).take_all()
     found = {}
     for row in rows:
         (extension,) = [name for name in FORMATS if row.get(name) is not None]
-        found[row["__key__"]] = (extension, bytes(row[extension]), row["txt"])
+        found[row["__key__"]] = (extension, row[extension], row["txt"].decode())
     assert found == expected
 
 

@@ -142,7 +142,9 @@ def raw_shards(raw: Path, each: int) -> None:
             key = f"s{shard:02}_{number:03}"
             members[f"{key}.jpg"] = picture(200, 160, seed=number if number < 2 else 1000 * shard + number)
             marks = "." * number + "," * shard  # another text of the same words
-            members[f"{key}.txt"] = {2: CAPTION, 3: f"{CAPTION} rare{shard}"}.get(number, f"{CAPTION} {marks}")
+            members[f"{key}.txt"] = {2: CAPTION, 3: f"{CAPTION} rare{shard}"}.get(
+                number, f"{CAPTION} {marks}"
+            )
         members |= {f"s{shard:02}_bad.jpg": b"no picture", f"s{shard:02}_bad.txt": "without a picture"}
         write_tar(raw / f"{shard:02}.tar", members)
 
@@ -220,7 +222,9 @@ def test_a_run_killed_in_each_phase_ends_as_an_undisturbed_one(
     expected = files(whole)
     assert sum(name.endswith(".tar") for name in expected) == SHARDS
     rejected = json.loads(expected["report.json"])["funnel"]["filters"]
-    assert all(one["rejected_in_order"] for one in rejected if one["name"] in ("same_image", "same_caption", "rare"))
+    assert all(
+        one["rejected_in_order"] for one in rejected if one["name"] in ("same_image", "same_caption", "rare")
+    )
 
     strikes = (STRIKES if engine == "ray" else IN_PROCESS) if is_long else FEW
     strikes = sorted(strikes, key=lambda one: ("scan", "decide", "write").index(one[0]))
@@ -228,7 +232,9 @@ def test_a_run_killed_in_each_phase_ends_as_an_undisturbed_one(
     found = files(output)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
-    after = {path: (stat.st_ino, stat.st_mtime_ns) for path in seen if path.exists() for stat in [path.stat()]}
+    after = {
+        path: (stat.st_ino, stat.st_mtime_ns) for path in seen if path.exists() for stat in [path.stat()]
+    }
     again = [str(path.relative_to(output)) for path in seen if "decide" not in path.parts]
     again = [name for name in again if after.get(output / name) != seen[output / name]]
     assert again == [], "written again after their commit"

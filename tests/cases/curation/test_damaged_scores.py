@@ -17,7 +17,15 @@ def _without_ray(monkeypatch, no_ray):
 
 
 def files(output) -> dict[str, bytes]:
-    kinds = ("*.tar", "*.index.parquet", "scores/*/*", "decisions/*", "status/*", "quarantine/*", "dataset.json")
+    kinds = (
+        "*.tar",
+        "*.index.parquet",
+        "scores/*/*",
+        "decisions/*",
+        "status/*",
+        "quarantine/*",
+        "dataset.json",
+    )
     return {str(path.relative_to(output)): path.read_bytes() for kind in kinds for path in output.glob(kind)}
 
 
@@ -25,13 +33,21 @@ def files(output) -> dict[str, bytes]:
 @pytest.mark.parametrize("file", ["scores/facts", "scores/filters", "quarantine"])
 def test_computed_anew_and_said(tmp_path, file, damage):
     for name in "01":
-        members = pairs(2, prefix=f"s{name}_") | {f"bad{name}.jpg": b"no picture", f"bad{name}.txt": "a dog runs"}
+        members = pairs(2, prefix=f"s{name}_") | {
+            f"bad{name}.jpg": b"no picture",
+            f"bad{name}.txt": "a dog runs",
+        }
         write_tar(tmp_path / "in" / f"{name}.tar", members)
     assert curate(FIRST, str(tmp_path / "in"), str(tmp_path / "out")).notes == []
     curate(SECOND, str(tmp_path / "in"), str(tmp_path / "whole"))
     path = tmp_path / "out" / file / "1.parquet"
     data = path.read_bytes()
-    damaged = {"cut": data[:-20], "zeros": bytes(len(data)), "empty": b"", "text": b"PAR1" + b"x" * 400 + b"PAR1"}
+    damaged = {
+        "cut": data[:-20],
+        "zeros": bytes(len(data)),
+        "empty": b"",
+        "text": b"PAR1" + b"x" * 400 + b"PAR1",
+    }
     path.write_bytes(damaged[damage])
     summary = curate(SECOND, str(tmp_path / "in"), str(tmp_path / "out"), update=True)
     name = "/".join([file.split("/")[-1], "1.parquet"])

@@ -23,7 +23,7 @@ def recipe(**rule) -> CurateConfig:
 
 
 def test_repeated_images_and_captions_and_the_polish_book(shared_data, tmp_path):
-    """Pairs less distinct images, captions, or both, each counted by Counter over the bytes in the tars: 93, 118, 71."""
+    """Pairs less distinct images, captions, or both of them, as a Counter over the bytes in the tars says."""
     raw, output = shared_data / "openstax" / "raw", tmp_path / "out"
     language = curate(recipe(kind="language", allow=["en"]), str(raw), str(output))
     assert language.pairs == 2470
@@ -32,7 +32,9 @@ def test_repeated_images_and_captions_and_the_polish_book(shared_data, tmp_path)
     polish, english = set(), set()
     for path in sorted(raw.glob("*.tar")):
         with tarfile.open(path) as tar:
-            texts = {one: tar.extractfile(one).read() for one in tar.getnames() if one.endswith((".txt", ".json"))}
+            texts = {
+                one: tar.extractfile(one).read() for one in tar.getnames() if one.endswith((".txt", ".json"))
+            }
         for name in [name for name in texts if name.endswith(".json")]:
             key = name.removesuffix(".json")
             if "osbooks-psychologia" not in json.loads(texts[name])["source"]:

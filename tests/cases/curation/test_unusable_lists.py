@@ -28,7 +28,15 @@ def test_exit_2_in_one_line_and_nothing_is_written(tmp_path, monkeypatch, capsys
         file.write_bytes(DAMAGES[damage])
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"min_side: 64\nrules:\n  one: {RULES[rule].replace('FILE', str(file))}\n")
-    words = ["loupe", "curate", str(recipe), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    words = [
+        "loupe",
+        "curate",
+        str(recipe),
+        "--input",
+        str(tmp_path / "in"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as ended:
         cli.main()
