@@ -49,10 +49,10 @@ def write_unit(
 ) -> Manifest:
     """Write the curated shard `name` and commit it; return its manifest. Without kept pairs there is no tar.
 
-    `earlier`: the shard's manifest, where its tar stands as that says. The tar is left as it is where the same pairs
-    are kept, and otherwise the phrases of captions that it holds are not found anew; nothing is written where the
-    commit is of this recipe and these decisions. `decisions`: those of the rules over the corpus. Raises ShardChanged, with nothing committed, when a raw shard is no longer the file that was
-    scanned.
+    `earlier`: the shard's manifest, where its tar stands as that says. The tar is left as it is where the same
+    pairs are kept, and otherwise the phrases of captions that it holds are not found anew; nothing is written where
+    the commit is of this recipe and these decisions. `decisions`: those of the rules over the corpus. Raises
+    ShardChanged, with nothing committed, when a raw shard is no longer the file that was scanned.
     """
     parts = list(parts)
     digest = kept_digest(parts, config)
