@@ -21,7 +21,7 @@ from raw_shards import CAPTION, picture, write_tar
 pytestmark = [pytest.mark.long, pytest.mark.ray]
 
 SHARDS = 12
-ENDS = 180.0  # seconds that a run may take
+ENDS = 400.0  # seconds that a run may take
 RECIPE = """\
 min_side: 64
 workers: 2
@@ -212,7 +212,7 @@ def test_a_run_killed_in_each_phase_ends_as_an_undisturbed_one(
     if not is_long and engine == "in_process":
         pytest.skip("the short test kills a run on Ray's engine alone; --long kills both")
     raw, recipe = tmp_path / "raw", tmp_path / "recipe.yaml"
-    each = 150 if is_long else 12
+    each = 60 if is_long else 12
     recipe.write_text(RECIPE.replace("ENGINE", engine))
     raw_shards(raw, each)
     whole, output = tmp_path / "whole" / "out", tmp_path / "killed" / "out"

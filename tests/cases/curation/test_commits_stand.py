@@ -1,4 +1,4 @@
-"""What is committed is not written again by the run that goes on, and no commit stands beside files of another recipe."""
+"""What is committed is not written again by the run that goes on, and never stands beside files of another recipe."""
 
 import json
 

@@ -175,7 +175,7 @@ def test_the_best_pairs_by_a_dual_encoder_and_near_embeddings(shards):
     rules["images"] = {"kind": "near_images"}
     said: list[str] = []
     both = curated(shards, "out", rules, said, min_side=199, update=True)
-    assert said == ["dual-encoder-clip: looks at 0 pairs", "perceptual: looks at 22 pairs"]
+    assert said == ["dual-encoder-clip: looks at 0 pairs", "pdq: looks at 22 pairs"]
     assert both.kept <= 7
 
 

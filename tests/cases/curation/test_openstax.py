@@ -23,7 +23,7 @@ def recipe(**rule) -> CurateConfig:
 
 
 def test_repeated_images_and_captions_and_the_polish_book(shared_data, tmp_path):
-    """Pairs less distinct images, captions, or both, each counted by Counter over the bytes in the tars: 93, 118, 71."""
+    """Pairs less distinct images, captions, or both of them, as a Counter over the bytes in the tars says."""
     raw, output = shared_data / "openstax" / "raw", tmp_path / "out"
     language = curate(recipe(kind="language", allow=["en"]), str(raw), str(output))
     assert language.pairs == 2470
