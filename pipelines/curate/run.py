@@ -11,6 +11,7 @@ skips what is committed.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import tempfile
 import time
 from collections import Counter
@@ -23,16 +24,19 @@ from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.drop_files import remove_folder
-from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus
+from pipelines.curate.catalogue import Catalogue
+from pipelines.curate.commits import funnel_of, sum_commits
+from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, decide_corpus
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.examples import EXAMPLES
-from pipelines.curate.funnel import Funnel, add_funnels, funnel_from_json
+from pipelines.curate.funnel import Funnel, add_funnels, add_to, empty_funnel, funnel_from_json
 from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.report import write_report
+from pipelines.curate.scanned import Scanned
 from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
@@ -40,8 +44,8 @@ from pipelines.curate.tasks import CountLacking, LookShard, ScanShard, WriteShar
 from pipelines.curate.update import changed_settings
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Actors, Result, for_each, running_ray
-from pipelines.shards.manifest import MANIFESTS, Manifest, read_manifests
-from pipelines.shards.unit import Unit
+from pipelines.shards.manifest import MANIFESTS, Manifest, each_manifest
+from pipelines.shards.unit import JoinedUnit, Unit
 
 __all__ = ["CurateSummary", "InputError", "ShardProgress", "TooManyBadSamples", "curate"]
 
@@ -104,7 +108,10 @@ def _curate(
     units = find_units(input)
     manifests = check_output(units, input, output)
     is_other = changed_settings(output, manifests, recipe_settings(config, plan), options.update)
-    standing = take_stock(units, manifests, output, verify=options.verify, write=not options.dry_run)
+    catalogue = Catalogue(units, output)
+    standing = take_stock(
+        units, manifests, output, verify=options.verify, write=not options.dry_run, catalogue=catalogue
+    )
     if config.phrases:
         config.phrases.load()  # a parser that is not installed is reported here in one line, not from a worker
     if not standing.committed:
@@ -114,21 +121,20 @@ def _curate(
             remove_partials(join(output, folder))
         if options.drop_withdrawn:
             _drop_withdrawn(standing, manifests, plan, output)
-    run = _Run(config, plan, units, standing, output, options, progress, say)
+    del manifests  # of which `standing` holds what counts
+    run = _Run(config, plan, units, standing, output, options, progress, say, catalogue)
     new = run.phases(is_other)
     seconds = time.monotonic() - started
     if options.dry_run:
-        earlier = [funnel_from_json(manifest["funnel"]) for manifest in run.untouched(is_other)]
-        funnel, report = add_funnels([*earlier, *new], plan), None
+        earlier = (funnel_of(manifest) for manifest in run.untouched(is_other))
+        funnel, report = add_funnels(itertools.chain(earlier, [new]), plan), None
     else:
         # The report counts what is committed, not what this process has counted.
-        manifests = read_manifests(output, skip_damaged=True)
-        funnel = add_funnels(
-            (funnel_from_json(manifests[name]["funnel"]) for name in sorted(manifests)), plan
-        )
+        totals = sum_commits((manifest for _, manifest in each_manifest(output)), plan)
+        funnel = totals.funnel
         if config.phrases:
             write_phrases_page(output)
-        write_dataset(output, manifests, plan, config)
+        write_dataset(output, totals, plan, config)
         report = write_report(output, input, config, funnel, recipe_hash(config, plan))
     return CurateSummary(
         output=output,
@@ -143,7 +149,7 @@ def _curate(
         tars_written=run.tars_written,
         notes=notes(funnel, standing, options.drop_withdrawn, options.dry_run),
         seconds=seconds,
-        pairs_per_second=sum(shard.pairs for shard in new) / seconds if seconds > 0 else 0.0,
+        pairs_per_second=new.pairs / seconds if seconds > 0 else 0.0,
         report=report,
     )
 
@@ -171,8 +177,10 @@ class _Run:
         options: Options,
         progress: Progress | None,
         say: Say,
+        catalogue: Catalogue,
     ) -> None:
         self.config, self.plan, self.units, self.standing = config, plan, units, standing
+        self.catalogue = catalogue
         self.output, self.options, self.progress, self.say = output, options, progress, say
         self.against = earlier_outputs(config.against, plan)
         self.worked_on = 0  # raw shards
@@ -188,8 +196,8 @@ class _Run:
         is_changed = any(unit.name not in covered for unit in self.units)
         return is_other or (is_changed and bool(self.plan.corpus_steps()))
 
-    def phases(self, is_other: bool) -> list[Funnel]:
-        """Scan, decide and write; in a dry run nothing is written. Returns the funnels of what was worked on.
+    def phases(self, is_other: bool) -> Funnel:
+        """Scan, decide and write; in a dry run nothing is written. Returns the funnel of what was worked on.
 
         Raises TooManyBadSamples between the scan and the decision.
         """
@@ -198,10 +206,12 @@ class _Run:
         todo = [unit for unit in self.units if unit.name not in covered]
         self.worked_on = len(todo)
         if not todo:
-            return []
+            self._note(None)
+            return empty_funnel(self.plan)
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
-            self._check_bad_fraction(self._total(scanned.values(), is_other), todo)
+            self._check_bad_fraction(self._total(scanned.funnel, is_other), todo)
+            self._note(scanned)
             decisions: list[CorpusDecision] = []
             early = self.plan.before_look
             if early.corpus_steps():
@@ -212,36 +222,49 @@ class _Run:
                 if self.plan.corpus_steps(len(early.steps)):
                     earlier = decisions[0] if decisions else None
                     decisions.append(self._decide(self.plan, scanned, store, earlier))
-            funnels = self._write(todo, scanned, decisions, store)
+            funnel = self._write(todo, scanned, decisions, store)
         if not self.options.dry_run:
             remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
-        return funnels
+        return funnel
+
+    def _note(self, scanned: Scanned | None) -> None:
+        """Write the catalogue: of the raw shards that were scanned now, and of those whose commits stand."""
+        if self.options.dry_run:
+            return
+        known = {
+            part["name"]: part["sha256"]
+            for manifest in self.standing.committed.values()
+            for part in manifest["inputs"]
+        }
+        self.catalogue.write(
+            lambda name: scanned.sha256(name) if scanned is not None and name in scanned else known.get(name)
+        )
 
     def _decide(
-        self, plan: Plan, scanned: Mapping[str, Result], store: str, earlier: CorpusDecision | None = None
+        self, plan: Plan, scanned: Scanned, store: str, earlier: CorpusDecision | None = None
     ) -> CorpusDecision:
         """Phase B for the rules over the corpus that have not run yet."""
         return decide_corpus(
-            plan, self.config, _shards(scanned), store, earlier=earlier, against=self.against
+            plan, self.config, scanned.shards(), store, earlier=earlier, against=self.against
         )
 
-    def _total(self, results: Iterable[Result], is_other: bool) -> Funnel:
+    def _total(self, new: Funnel, is_other: bool) -> Funnel:
         """The funnel of what was worked on and of the commits that need no look."""
-        earlier = [funnel_from_json(manifest["funnel"]) for manifest in self.untouched(is_other)]
-        return add_funnels([*earlier, *(funnel_from_json(result["funnel"]) for result in results)], self.plan)
+        return add_funnels(itertools.chain(map(funnel_of, self.untouched(is_other)), [new]), self.plan)
 
-    def _look(self, todo: list[Unit], decision: CorpusDecision | None, store: str) -> list[Result]:
+    def _look(self, todo: list[Unit], decision: CorpusDecision | None, store: str) -> Funnel:
         """Phase L: says how many pairs each look group still has to look at, then looks."""
         count = CountLacking(self.plan, store, decision, self._elsewhere())
         lacking: Counter[str] = Counter()
-        for result in for_each(count, todo, self.config.workers, lambda unit, result: None):
-            lacking.update(result["lacking"])
+        add = lambda unit, result: lacking.update(result["lacking"])  # noqa: E731
+        for_each(count, todo, self.config.workers, add, keep_results=False)
         for group in self.plan.looks:
             self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
         look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
-        return for_each(
-            look_shard, todo, self.config.workers, self._teller("look", len(todo)), actors=self._actors()
-        )
+        looked = empty_funnel(self.plan)
+        tell = self._teller("look", len(todo), lambda _, result: _add_result(looked, result))
+        for_each(look_shard, todo, self.config.workers, tell, keep_results=False, actors=self._actors())
+        return looked
 
     def _actors(self) -> Actors:
         """The pool of phase L."""
@@ -263,18 +286,19 @@ class _Run:
         with tempfile.TemporaryDirectory(prefix="loupe-dry-run-") as folder:
             yield folder
 
-    def _scan(self, todo: list[Unit], store: str) -> dict[str, Result]:
+    def _scan(self, todo: list[Unit], store: str) -> Scanned:
         scan_shard = ScanShard(self.plan, store, self.options.verify, self._elsewhere())
-        results = for_each(scan_shard, todo, self.config.workers, self._teller("scan", len(todo)))
-        return {unit.name: result for unit, result in zip(todo, results, strict=True)}
+        scanned = Scanned(todo, self.plan)
+        tell = self._teller("scan", len(todo), scanned.add)
+        for_each(scan_shard, todo, self.config.workers, tell, keep_results=False)
+        return scanned
 
     def _write(
-        self, todo: list[Unit], scanned: Mapping[str, Result], decisions: list[CorpusDecision], store: str
-    ) -> list[Funnel]:
+        self, todo: list[Unit], scanned: Scanned, decisions: list[CorpusDecision], store: str
+    ) -> Funnel:
         target = None if self.config.shard_size is None else self.config.shard_size * MIB
         fixed = [] if target is None else read_groups(self.output)
-        kept_bytes = {name: int(result["kept_bytes"]) for name, result in scanned.items()}
-        shards = output_shards(self.units, kept_bytes, target, fixed)
+        shards = output_shards(self.units, scanned, target, fixed)
         if target is not None and not self.options.dry_run:
             write_groups(self.output, shards)
         names = {unit.name for unit in todo}
@@ -283,19 +307,20 @@ class _Run:
             self.config,
             self.plan,
             store,
-            {shard.name: shard for shard in shards if len(shard.units) > 1},
             decisions,
-            frozenset(self.standing.committed),
+            frozenset(self.standing.fallen) if self.standing.committed else None,
             self.options.dry_run,
         )
-        results = for_each(
-            write_shard,
-            [_as_unit(shard) for shard in shards],
-            self.config.workers,
-            self._teller("write", len(shards)),
-        )
-        self.tars_written = sum(bool(result["written"]) for result in results)
-        return [funnel_from_json(result["funnel"]) for result in results]
+        written = empty_funnel(self.plan)
+
+        def add(_: Unit, result: Result) -> None:
+            _add_result(written, result)
+            self.tars_written += bool(result["written"])
+
+        units = [_as_unit(shard) for shard in shards]
+        tell = self._teller("write", len(units), add)
+        for_each(write_shard, units, self.config.workers, tell, keep_results=False)
+        return written
 
     def _check_bad_fraction(self, funnel: Funnel, units: Sequence[Unit]) -> None:
         if funnel.quarantined > self.config.max_bad_fraction * funnel.samples:
@@ -310,13 +335,16 @@ class _Run:
                 f"max_bad_fraction {self.config.max_bad_fraction}{where}; mend the shards or raise max_bad_fraction"
             )
 
-    def _teller(self, phase: str, total: int) -> Callable[[Unit, Result], None]:
-        """What `for_each` calls for each shard that ends: passes its progress on."""
+    def _teller(
+        self, phase: str, total: int, add: Callable[[Unit, Result], None]
+    ) -> Callable[[Unit, Result], None]:
+        """What `for_each` calls for each shard that ends: adds its result to a sum, and passes its progress on."""
         done = 0
 
         def tell(unit: Unit, result: Result) -> None:
             nonlocal done
             done += 1
+            add(unit, result)
             if self.progress is not None:
                 funnel = result["funnel"]
                 self.progress(ShardProgress(phase, unit.shard, done, total, funnel["pairs"], funnel["kept"]))
@@ -324,15 +352,13 @@ class _Run:
         return tell
 
 
-def _shards(scanned: Mapping[str, Result]) -> Shards:
-    """What rules over the corpus need to know of the raw shards, in their order."""
-    return Shards(
-        tuple(scanned),
-        tuple(str(result["sha256"]) for result in scanned.values()),
-        tuple(int(result["rows"]) for result in scanned.values()),
-    )
+def _add_result(total: Funnel, result: Result) -> None:
+    add_to(total, funnel_from_json(result["funnel"]))
 
 
 def _as_unit(shard: OutputShard) -> Unit:
     """A curated shard as `for_each` passes it on: by its name; the bytes are those of its raw shards."""
-    return Unit(shard.name, shard.units[0].uri, sum(unit.size for unit in shard.units))
+    uri, size = shard.units[0].uri, sum(unit.size for unit in shard.units)
+    if len(shard.units) > 1:
+        return JoinedUnit(shard.name, uri, size, shard.units)
+    return Unit(shard.name, uri, size)
