@@ -25,7 +25,7 @@ Hashes = npt.NDArray[np.uint8]
 
 
 class NearHashes:
-    """Hashes [m, 32] that are searched; `owners` [m] says whose each is, the smallest owner of equal hashes counting."""
+    """Hashes [m, 32] that are searched; `owners` [m] says whose each is; of equal hashes the smallest counts."""
 
     def __init__(self, hashes: Hashes, owners: npt.NDArray[np.int32]) -> None:
         order = np.argsort(owners, kind="stable")

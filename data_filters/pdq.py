@@ -1,8 +1,8 @@
 """PDQ, a perceptual hash of 256 bits with a quality from 0 to 100, in numpy.
 
-Source: Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm" (2019), sections 4 and 5,
-and its reference implementation, `pdq/cpp` of ThreatExchange. Luma is filtered twice by a box (Jarosz), sampled at
-64 x 64 places and transformed (DCT); a bit says whether one of the 16 x 16 lowest frequencies, without the constant one,
+Source: Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm" (2019), and
+its reference implementation, `pdq/cpp` of ThreatExchange. Luma is filtered twice by a box (Jarosz), sampled at 64 x 64
+places and transformed (DCT); a bit says whether one of the 16 x 16 lowest frequencies, the constant one left out,
 exceeds their median. The two filters and the sampling are linear, so that each side of the picture needs one weighted
 sum of few rows.
 """
@@ -15,39 +15,59 @@ import numpy as np
 import numpy.typing as npt
 
 BYTES = 32
-ORIENTATIONS = 8
-"""As it is; turned counterclockwise by 90, 180, 270 degrees; mirrored top to bottom, left to right; at both diagonals."""
-SMALLEST_SIDE = 5
-"""Pixels; a smaller picture has the hash zero at quality 0, as in the reference."""
-
+ORIENTATIONS = (
+    "as it is",
+    "a quarter turn counterclockwise",
+    "half a turn",
+    "a quarter turn clockwise",
+    "top to bottom",
+    "left to right",
+    "at the diagonal",
+    "at the other diagonal",
+)
 _GRID, _KEPT, _PASSES = 64, 16, 2
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 Floats = npt.NDArray[np.float32]
+Coefficients = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint8]
 
 
-def grid(pixels: npt.NDArray[np.uint8]) -> Floats:
-    """Reduce RGB pixels [height, width, 3] to the 64 x 64 values of luma, 0 to 255, that are hashed."""
-    height, width = pixels.shape[:2]
-    rows = _weighted_rows(pixels.reshape(height, width * 3)).reshape(_GRID, width, 3) @ _LUMA
-    return rows @ _dense(width).T
+def luma(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """Luma, 0 to 255, of RGB pixels [height, width, 3]."""
+    return pixels.astype(np.float32) @ _LUMA
 
 
-def quality(grid: Floats) -> int:
-    """How much a grid has to be told apart by, 0 to 100: its gradients, in whole percents of 255, summed and scaled."""
-    steps = (np.diff(grid, axis=0).ravel(), np.diff(grid, axis=1).ravel())
-    total = sum(int(np.abs((step * 100 / 255).astype(np.int32)).sum()) for step in steps)
-    return min(100, int(np.float32(total) / np.float32(90)))
+def grid(luma: npt.NDArray[np.uint8] | Floats) -> Floats:
+    """Reduce luma [height, width] to the 64 x 64 values that are hashed; what has this size already is not filtered."""
+    height, width = luma.shape
+    if height == width == _GRID:
+        return luma.astype(np.float32)
+    values: Floats = _weighted_rows(luma) @ _weights(width).T
+    return values
 
 
-def coefficients(grids: Floats) -> Floats:
-    """The DCT of grids [..., 64, 64] at the frequencies 1 to 16 of each side: [..., 16, 16]."""
+def quality(grids: Floats) -> npt.NDArray[np.int16]:
+    """How much grids [..., 64, 64] have to be told by, 0 to 100: all steps, in whole percents of 255, over 90."""
+    total = np.zeros(grids.shape[:-2], np.int32)
+    for axis in (-2, -1):
+        steps = (np.diff(grids, axis=axis) * np.float32(100) / np.float32(255)).astype(np.int16)
+        total += np.abs(steps).sum(axis=(-2, -1), dtype=np.int32)
+    return np.minimum(100, total // 90).astype(np.int16)
+
+
+def coefficients(grids: Floats) -> Coefficients:
+    """The DCT of grids [..., 64, 64] at the frequencies 1 to 16 of each side: [..., 16, 16], in units of 2^-32.
+
+    Of a grid of whole numbers it is exact, since every sum is a whole number below 2^53: another processor, library or
+    number of threads gives the same hash.
+    """
     transform = _cosines()
-    return transform @ grids @ transform.T
+    values: Coefficients = transform @ grids.astype(np.float64) @ transform.T
+    return values
 
 
-def bits(coefficients: Floats) -> Hashes:
+def bits(coefficients: Coefficients) -> Hashes:
     """The hash of coefficients [..., 16, 16]: [..., 32] bytes, in the order of PDQ's hexadecimal text."""
     values = coefficients.reshape(*coefficients.shape[:-2], _KEPT * _KEPT)
     middle = _KEPT * _KEPT // 2 - 1  # of an even number the lower median
@@ -55,30 +75,29 @@ def bits(coefficients: Floats) -> Hashes:
     return np.packbits((values > median)[..., ::-1], axis=-1)
 
 
-def orientations(coefficients: Floats) -> Floats:
-    """The coefficients [16, 16] of the eight turned and mirrored pictures, [8, 16, 16], in the order of ORIENTATIONS.
+def orientations(coefficients: Coefficients) -> Coefficients:
+    """The coefficients [..., 16, 16] of pictures as the eight ORIENTATIONS of each: [..., 8, 16, 16].
 
     A mirrored picture changes the sign of its odd frequencies along that side; the reference derives them so, too.
     """
-    sign = np.where(np.arange(_KEPT) % 2 == 0, -1, 1).astype(np.float32)  # frequency 1 comes first
+    sign = np.where(np.arange(_KEPT) % 2 == 0, -1.0, 1.0)  # frequency 1 comes first
     across, down = coefficients * sign, coefficients * sign[:, None]
-    turned = across * sign[:, None]
-    return np.stack([coefficients, across.T, turned, down.T, down, across, coefficients.T, turned.T]).astype(
-        np.float32
-    )
+    half = across * sign[:, None]
+    turned = [np.swapaxes(each, -1, -2) for each in (coefficients, across, down, half)]
+    return np.stack([coefficients, turned[1], half, turned[2], down, across, turned[0], turned[3]], axis=-3)
 
 
-def _weighted_rows(values: npt.NDArray[np.uint8]) -> Floats:
+def _weighted_rows(values: npt.NDArray[np.uint8] | Floats) -> Floats:
     """Weighted sums of the rows [n, m], [64, m]."""
     taps, weights = _taps(len(values))
     if taps.shape[1] * _GRID > 2 * len(values):
-        return _dense(len(values)) @ values.astype(np.float32)
+        return _weights(len(values)) @ values.astype(np.float32)
     rows = values[taps.ravel()].reshape(*taps.shape, -1).astype(np.float32)
     return (weights[:, None, :] @ rows)[:, 0]
 
 
-@lru_cache(maxsize=256)
-def _dense(size: int) -> Floats:
+@lru_cache(maxsize=64)
+def _weights(size: int) -> Floats:
     """The filter and the sampling of one side of `size` pixels, as a matrix [64, size]."""
     window = (size + 2 * _GRID - 1) // (2 * _GRID)
     before, after = window - (window + 2) // 2, (window + 2) // 2 - 1
@@ -98,10 +117,10 @@ def _dense(size: int) -> Floats:
     return matrix.astype(np.float32)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _taps(size: int) -> tuple[npt.NDArray[np.int64], Floats]:
     """The rows that each row of the grid is made of, [64, k], and their weights."""
-    matrix = _dense(size)
+    matrix = _weights(size)
     width = int((matrix != 0).sum(axis=1).max())
     first = np.minimum((matrix != 0).argmax(axis=1), size - width)
     taps = first[:, None] + np.arange(width)
@@ -109,8 +128,8 @@ def _taps(size: int) -> tuple[npt.NDArray[np.int64], Floats]:
 
 
 @lru_cache(maxsize=1)
-def _cosines() -> Floats:
-    """Rows 1 to 16 of the orthonormal DCT of 64 values."""
+def _cosines() -> Coefficients:
+    """Rows 1 to 16 of the DCT of 64 values, without its scale, in whole units of 2^-16."""
     frequency, place = np.arange(1, _KEPT + 1)[:, None], np.arange(_GRID)
     wave = np.cos(np.pi / (2 * _GRID) * frequency * (2 * place + 1))
-    return (np.sqrt(2 / _GRID) * wave).astype(np.float32)
+    return np.rint(wave * 65536)

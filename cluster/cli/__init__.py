@@ -5,11 +5,12 @@ No module of this folder imports torch, ray or a filter's libraries before its c
 
 from __future__ import annotations
 
-from cluster.cli import curation, demo, evaluation, recipes, reports, training, world
+from cluster.cli import curation, demo, evaluation, leak_index, recipes, reports, training, world
 from cluster.cli.application import Command, build, run
 
 COMMANDS: dict[str, Command] = {
     "world": world.world,
+    "leak-index": leak_index.leak_index,
     "curate": curation.curate,
     "phrases": curation.phrases,
     "pretrain": training.pretrain,

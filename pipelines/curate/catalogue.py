@@ -1,4 +1,4 @@
-"""`OUTPUT/catalogue.parquet`: of which bytes each raw shard is, and the witness under which a folder's listing shows it.
+"""`OUTPUT/catalogue.parquet`: the sha256 of each raw shard, and the witness under which a listing shows it.
 
 So a run that starts again sees from one listing, without a request for each shard, that its raw shards are unchanged.
 The file is written before the first commit of a run. It may be missing or old: a shard is then looked at by itself.

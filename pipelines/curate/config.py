@@ -8,7 +8,15 @@ from __future__ import annotations
 from itertools import product
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from data_filters import FILTERS, get_filter
 from data_filters.filter import Limit
@@ -20,15 +28,15 @@ from pipelines.phrases.config import PhrasesConfig
 class ActiveFilters(Section):
     """Which filters and rules judge, and their limits; the fields of the limits are added below."""
 
-    filters: tuple[str, ...] | None = Field(
-        None,
-        description="names of the filters and rules, in the order in which they judge; null: every filter that has a "
-        "limit, then the rules in their order. Those that look at one pair always come before those over the corpus",
-    )
     rules: dict[str, AnyRule | None] = Field(
         {},
         description="rules with options of their own, by a name of your choice; `kind` says which rule it is; null "
         "switches one off",
+    )
+    filters: tuple[str, ...] | None = Field(
+        None,
+        description="names of the filters and rules, in the order in which they judge; null: every filter that has a "
+        "limit, then the rules in their order. Those that look at one pair always come before those over the corpus",
     )
 
     # Any: what the user gave, before it is checked.
@@ -40,6 +48,7 @@ class ActiveFilters(Section):
             isinstance(values, dict)
             and values.get("filters") is None
             and isinstance(values.get("rules"), dict)
+            and values["rules"]
         ):
             defaults = {chosen.limit_name: chosen.limit.default for chosen in FILTERS.values()}
             limits = {**defaults, **values}
@@ -55,19 +64,27 @@ class ActiveFilters(Section):
         unused = {one.limit_name for one in FILTERS.values() if one.limit.default is None}
         return {name: value for name, value in dumped.items() if value is not None or name not in unused}
 
-    @model_validator(mode="after")
-    def _known_filters(self) -> Self:
-        """Refuse names that are taken twice or unknown."""
-        for name in self.rules:
+    # Any: as in `rules`.
+    @field_validator("rules")
+    @classmethod
+    def _names_of_their_own(cls, rules: dict[str, Any]) -> dict[str, Any]:
+        """Refuse names that filters have."""
+        for name in rules:
             if name in FILTERS:
-                raise ValueError(f"rules.{name} has the name of a filter; choose another name")
-        known = [*FILTERS, *self.rules]
-        for name in self.filters or ():
+                raise ValueError(f"{name} is the name of a filter; choose another name")
+        return rules
+
+    @field_validator("filters")
+    @classmethod
+    def _known_filters(cls, names: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        """Refuse names that are unknown or come twice; `rules` is checked before."""
+        known = [*FILTERS, *info.data.get("rules", {})]
+        for name in names or ():
             if name not in known:
-                raise ValueError(f"unknown filter {name!r} in filters; known are {', '.join(known)}")
-        if self.filters is not None and len(set(self.filters)) != len(self.filters):
-            raise ValueError("a filter comes twice in filters; name each once")
-        return self
+                raise ValueError(f"unknown filter {name!r}; known are {', '.join(known)}")
+        if names is not None and len(set(names)) != len(names):
+            raise ValueError("a filter comes twice; name each once")
+        return names
 
     @model_validator(mode="after")
     def _ordered_limits(self) -> Self:

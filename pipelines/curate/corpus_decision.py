@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import io
+import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,6 +50,11 @@ class CorpusDecision:
     """What the rules over the corpus drop, in files under `folder`."""
 
     folder: str
+
+    @property
+    def key(self) -> str:
+        """The name of the folder: a hash of what the decision depends on."""
+        return posixpath.basename(self.folder)
 
     def drops(self, name: str) -> dict[int, pa.Table]:
         """What each rule over the corpus drops of a shard (DROPS), by the rule's step."""
@@ -132,6 +138,16 @@ class Shards:
     names: tuple[str, ...]
     sha256: bytes
     rows: tuple[int, ...]
+
+
+def decision_keys(
+    plan: Plan, config: CurateConfig, shards: Shards, against: EarlierOutputs | None = None
+) -> list[str]:
+    """The keys of the decisions that the rules over the corpus make: before phase L, and after it."""
+    early = plan.before_look
+    keys = [_key(early, config, shards, against)] if early.corpus_steps() else []
+    late = plan.corpus_steps(len(early.steps))
+    return [*keys, _key(plan, config, shards, against)] if late else keys
 
 
 def decide_corpus(

@@ -73,7 +73,10 @@ def require_pairs(units: list[Unit], input: str) -> None:
 
 
 def check_output(units: list[Unit], input: str, output: str) -> dict[str, Manifest]:
-    """Read the manifests of `output`, by unit (`pipelines.curate.commits.Slim`). Raises InputError when writing there would destroy something."""
+    """Read the manifests of `output`, by unit, as `pipelines.curate.commits.Slim` leaves them.
+
+    Raises InputError when writing there would destroy something.
+    """
     fs, folder = filesystem(output)
     if fs.exists(folder) and not fs.isdir(folder):
         raise InputError(f"output {output} is a file; give a folder")

@@ -76,6 +76,6 @@ def read_groups(output: str) -> list[list[str]]:
 
 
 def write_groups(output: str, shards: Sequence[OutputShard]) -> None:
-    """Fix the groups for later runs."""
-    groups = [[unit.name for unit in shard.units] for shard in shards]
+    """Fix the groups for later runs, each with the name of its curated shard first, whose raw shard may be gone."""
+    groups = [list(dict.fromkeys([shard.name, *(unit.name for unit in shard.units)])) for shard in shards]
     write_json(join(output, PLAN), {"version": 1, "groups": groups}, indent=None)

@@ -14,7 +14,7 @@ from data_filters import get_filter, score_names
 from data_filters.errors import InputError
 from data_filters.filter import Filter
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.look.group import LookGroup, is_look_group, stored_schema
+from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
 from pipelines.curate.rules import CorpusRule, PairRule
 from pipelines.curate.scores.facts import FACTS_SCHEMA
 from pipelines.curate.scores.filter_scores import FilterScores
@@ -79,7 +79,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     groups: tuple[Group, ...]
-    looks: tuple[LookGroup, ...] = ()
+    looks: tuple[AnyLook, ...] = ()
 
     @property
     def before_look(self) -> Plan:
@@ -117,7 +117,7 @@ def make_plan(config: CurateConfig) -> Plan:
     )
 
 
-def _ordered(steps: Sequence[Step], looks: Sequence[LookGroup]) -> list[Step]:
+def _ordered(steps: Sequence[Step], looks: Sequence[AnyLook]) -> list[Step]:
     """The order in which rules judge: what needs no look first, and before and after it those over one pair first.
 
     A rule over the corpus that stands behind one that looks judges after it, whatever it reads.
@@ -141,19 +141,21 @@ def _ordered(steps: Sequence[Step], looks: Sequence[LookGroup]) -> list[Step]:
 
 def _rule(config: CurateConfig, name: str) -> LimitRule | PairRule | CorpusRule:
     if name in config.rules:
-        rule: PairRule | CorpusRule = config.rules[name]
+        rule: PairRule | CorpusRule | None = config.rules[name]
+        assert rule is not None  # those that are null are not active
         return rule
     chosen = get_filter(name)
     return LimitRule(chosen, config.limits()[chosen.limit_name])
 
 
-def _groups(steps: Sequence[Step]) -> list[Group | LookGroup]:
+def _groups(steps: Sequence[Step]) -> list[Group | AnyLook]:
     """The groups that some rules read, each once."""
-    groups: dict[str, Group | LookGroup] = {}
-    known = set(score_names())
-    scores = [name for step in steps for name in step.rule.columns() if name in known]
+    groups: dict[str, Group | AnyLook] = {}
+    needed = {name for step in steps for name in step.rule.columns()}
+    scores = tuple(name for name in score_names() if name in needed)
     if scores:
-        filters = FilterScores(tuple(dict.fromkeys(scores)))
+        # Not in the recipe's order: another order of the rules leaves what is stored valid.
+        filters = FilterScores(scores)
         groups[filters.name] = filters
     for step in steps:
         for group in () if isinstance(step.rule, LimitRule) else step.rule.groups():

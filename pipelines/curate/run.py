@@ -26,22 +26,24 @@ from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.drop_files import remove_folder
 from pipelines.curate.catalogue import Catalogue
 from pipelines.curate.commits import funnel_of, sum_commits
-from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, decide_corpus
+from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus, decision_keys
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import Funnel, add_funnels, add_to, empty_funnel, funnel_from_json
 from pipelines.curate.identity import recipe_hash, recipe_settings
 from pipelines.curate.inputs import check_output, find_units, require_pairs
+from pipelines.curate.look.group import is_derived
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.report import write_report
 from pipelines.curate.scanned import Scanned
-from pipelines.curate.scores.storage import QUARANTINE, first_quarantined
+from pipelines.curate.scores.storage import QUARANTINE, SCORES, first_quarantined, stored_groups
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
+from pipelines.curate.status import DECISIONS, STATUS
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
 from pipelines.curate.tasks import CountLacking, LookShard, ScanShard, WriteShard
-from pipelines.curate.update import changed_settings
+from pipelines.curate.update import changed_settings, check_withdrawn
 from pipelines.phrases.page import write_phrases_page
 from pipelines.ray_tasks import Actors, Result, for_each, running_ray
 from pipelines.shards.manifest import MANIFESTS, Manifest, each_manifest
@@ -112,15 +114,18 @@ def _curate(
     standing = take_stock(
         units, manifests, output, verify=options.verify, write=not options.dry_run, catalogue=catalogue
     )
+    if not options.drop_withdrawn:
+        check_withdrawn(output, manifests, standing.withdrawn, recipe_hash(config, plan))
     if config.phrases:
         config.phrases.load()  # a parser that is not installed is reported here in one line, not from a worker
     if not standing.committed:
         require_pairs(units, input)
     if not options.dry_run:
-        for folder in ("", QUARANTINE, EXAMPLES, MANIFESTS):
+        scores_of = [f"{SCORES}/{group}" for group in stored_groups(output)]
+        for folder in ("", *scores_of, QUARANTINE, DECISIONS, STATUS, EXAMPLES, MANIFESTS):
             remove_partials(join(output, folder))
         if options.drop_withdrawn:
-            _drop_withdrawn(standing, manifests, plan, output)
+            _drop_withdrawn(standing, manifests, output)
     del manifests  # of which `standing` holds what counts
     run = _Run(config, plan, units, standing, output, options, progress, say, catalogue)
     new = run.phases(is_other)
@@ -154,14 +159,14 @@ def _curate(
     )
 
 
-def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], plan: Plan, output: str) -> None:
+def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], output: str) -> None:
     """Remove what the output holds of raw shards that are gone; a curated shard with others left is written anew."""
     gone = set(standing.withdrawn)
     for name, manifest in manifests.items():
         if gone & {part["name"] for part in manifest["inputs"]}:
             drop(name, manifest, output)
     for name in sorted(gone):
-        drop_raw_shard(name, plan.groups, output)
+        drop_raw_shard(name, output)
 
 
 class _Run:
@@ -191,10 +196,30 @@ class _Run:
         return [] if self._looks_at_all(is_other) else list(self.standing.committed.values())
 
     def _looks_at_all(self, is_other: bool) -> bool:
-        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed."""
+        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed.
+
+        A killed run leaves commits of two decisions; withdrawn shards leave commits of one that counts them.
+        """
+        if is_other or not self.plan.corpus_steps():
+            return is_other
+        committed = self.standing.committed.values()
         covered = self.standing.covered
-        is_changed = any(unit.name not in covered for unit in self.units)
-        return is_other or (is_changed and bool(self.plan.corpus_steps()))
+        if any(unit.name not in covered for unit in self.units):
+            return True
+        expected = self._expected_decisions()
+        return any(manifest.get("decisions") != expected for manifest in committed)
+
+    def _expected_decisions(self) -> list[str]:
+        """The decisions that rules over the corpus make about the raw shards as they are committed."""
+        parts = {
+            part["name"]: part for manifest in self.standing.committed.values() for part in manifest["inputs"]
+        }
+        shards = Shards(
+            tuple(unit.name for unit in self.units),
+            b"".join(bytes.fromhex(parts[unit.name]["sha256"]) for unit in self.units),
+            tuple(int(parts[unit.name]["rows"]) for unit in self.units),
+        )
+        return decision_keys(self.plan, self.config, shards, self.against)
 
     def phases(self, is_other: bool) -> Funnel:
         """Scan, decide and write; in a dry run nothing is written. Returns the funnel of what was worked on.
@@ -207,6 +232,7 @@ class _Run:
         self.worked_on = len(todo)
         if not todo:
             self._note(None)
+            self._check_bad_fraction(self._total(empty_funnel(self.plan), is_other), [])
             return empty_funnel(self.plan)
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
@@ -259,7 +285,8 @@ class _Run:
         add = lambda unit, result: lacking.update(result["lacking"])  # noqa: E731
         for_each(count, todo, self.config.workers, add, keep_results=False)
         for group in self.plan.looks:
-            self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
+            if not is_derived(group):
+                self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
         look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
         looked = empty_funnel(self.plan)
         tell = self._teller("look", len(todo), lambda _, result: _add_result(looked, result))

@@ -19,14 +19,13 @@ from data_filters.errors import InputError
 from pipelines.common.files import filesystem, join, remove_file
 from pipelines.curate.catalogue import Catalogue
 from pipelines.curate.examples import EXAMPLES
-from pipelines.curate.scores.facts import FACTS
-from pipelines.curate.scores.group import Group
 from pipelines.curate.scores.storage import (
     QUARANTINE,
     confirm,
     read_identity,
     renew_identity,
     scores_uri,
+    stored_groups,
 )
 from pipelines.curate.status import decisions_uri, status_uri
 from pipelines.shards.manifest import Manifest, manifest_uri
@@ -106,9 +105,9 @@ def take_stock(
     return found
 
 
-def drop_raw_shard(name: str, groups: Sequence[Group], output: str) -> None:
-    """Remove what an output knows of a raw shard."""
-    for group in (FACTS, *(group.name for group in groups)):
+def drop_raw_shard(name: str, output: str) -> None:
+    """Remove what an output knows of a raw shard, scores of earlier recipes too."""
+    for group in stored_groups(output):
         remove_file(scores_uri(output, group, name))
     remove_file(decisions_uri(output, name))
     remove_file(status_uri(output, name))

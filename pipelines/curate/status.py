@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem, join, write_parquet
@@ -157,7 +158,7 @@ def _first_offsets(facts: pa.Table) -> list[int]:
 
 
 def _quarantined(scores: Scores) -> pa.Table:
-    rows = scores.quarantine
+    rows = scores.quarantine.filter(pc.greater(scores.quarantine.column("count"), 0))  # 0: no sample was lost
     nothing: dict[str, Any] = {name: [None] * rows.num_rows for name in STATUS_SCHEMA.names}
     columns = {
         **nothing,

@@ -138,9 +138,10 @@ class WriteShard:
             funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
             return {"funnel": asdict(funnel), "written": False}
         earlier = self._earlier(shard.name)
-        names = self.decisions[0].shard_names() if self.decisions else {}
         try:
-            manifest = write_unit(shard.name, parts, self.store, self.config, self.plan, earlier, names)
+            manifest = write_unit(
+                shard.name, parts, self.store, self.config, self.plan, earlier, self.decisions
+            )
         except (BrokenShard, BrokenSample):  # it could be read a moment ago
             for part in parts:
                 if part.scores.witness is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from data_filters.errors import InputError
@@ -42,3 +42,18 @@ def changed_settings(
                     f"update keeps it: set {change.key}={change.theirs}, or choose another output folder"
                 )
     return bool(others)
+
+
+def check_withdrawn(
+    output: str, manifests: Mapping[str, Manifest], withdrawn: Collection[str], mine: str
+) -> None:
+    """Raise InputError when a commit of another configuration than `mine` has no raw shard left to be brought to it."""
+    gone = set(withdrawn)
+    for name, manifest in manifests.items():
+        names = [part["name"] for part in manifest["inputs"]]
+        if manifest["config_hash"] != mine and gone.issuperset(names):
+            raise InputError(
+                f"output {output} holds {name}.json of config {manifest['config_hash']}, whose raw shards the input "
+                "has no more, so that it cannot be brought to this recipe; remove it with --drop-withdrawn, or give "
+                "its raw shards"
+            )

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import join, remove_file, remove_partials
 from pipelines.curate.config import CurateConfig
+from pipelines.curate.corpus_decision import CorpusDecision
 from pipelines.curate.examples import write_examples
 from pipelines.curate.funnel import Funnel, add_funnels
 from pipelines.curate.histograms import add_histograms, histograms
@@ -31,8 +32,6 @@ from pipelines.shards.writer import write_shard
 RECORD_VERSION = 1
 """Raise it when the same pair gets other bytes: every shard is then written anew."""
 
-ShardNames = Mapping[int, str]
-
 
 def write_unit(
     name: str,
@@ -41,13 +40,14 @@ def write_unit(
     config: CurateConfig,
     plan: Plan,
     earlier: Manifest | None = None,
-    shard_names: ShardNames | None = None,
+    decisions: Sequence[CorpusDecision] = (),
 ) -> Manifest:
     """Write the curated shard `name` and commit it; return its manifest. Without kept pairs there is no tar.
 
     `earlier`: the shard's manifest, where its tar stands as that says. The tar is left as it is where the same pairs
-    are kept, and otherwise the phrases of captions that it holds are not found anew. Raises ShardChanged, with nothing
-    committed, when a raw shard is no longer the file that was scanned.
+    are kept, and otherwise the phrases of captions that it holds are not found anew. `decisions`: those of the
+    rules over the corpus. Raises ShardChanged, with nothing committed, when a raw shard is no longer the file that was
+    scanned.
     """
     parts = list(parts)
     digest = kept_digest(parts, config)
@@ -57,6 +57,7 @@ def write_unit(
     else:
         outputs, contents, renamed = _write_tar(name, parts, output, config, earlier)
     places = _places(outputs, output)
+    shard_names = decisions[0].shard_names() if decisions else {}
     for part in parts:
         of_part = {
             key: place
@@ -64,13 +65,14 @@ def write_unit(
             if (place := places.get(renamed.get((part.name, key), key))) is not None
         }
         write_decisions(part.scores, part.decision, plan, output)
-        write_status(part.scores, part.decision, plan, output, of_part, shard_names or {})
+        write_status(part.scores, part.decision, plan, output, of_part, shard_names)
         write_examples(part.scores, part.decision, plan, output, config.examples)
     manifest = {
         "format": FORMAT,
         "config_hash": recipe_hash(config, plan),
         "config": recipe_settings(config, plan),
         "rules": [step.name for step in plan.steps],
+        "decisions": [decision.key for decision in decisions],
         "inputs": [_input(part) for part in parts],
         "outputs": outputs,
         "kept": digest,

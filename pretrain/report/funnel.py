@@ -55,7 +55,9 @@ def _funnel(report: Json) -> Markup:
 
 
 def _limit(counts: Json) -> str:
-    """The setting that decided, where the report names it."""
+    """The setting that decided, where the report names it; reports of older versions name key and limit apart."""
+    if "words" in counts:
+        return f" ({counts['words']})"
     if "limit_name" not in counts or "limit" not in counts:
         return ""
     return f" ({counts['limit_name']} {counts['limit']})"

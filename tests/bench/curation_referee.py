@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import tarfile
 import unicodedata
@@ -47,7 +48,9 @@ def english(captions: list[str]) -> list[bool]:
     found = []
     for caption in captions:
         # The interface of the bindings, whose Python wrapper does not work with numpy 2.
-        ((probability, label), *_) = model.f.predict(caption.lower().replace("\n", " ") + "\n", 1, 0.0, "strict")
+        ((probability, label), *_) = model.f.predict(
+            caption.lower().replace("\n", " ") + "\n", 1, 0.0, "strict"
+        )
         found.append(label == "__label__en" and probability >= MIN_PROBABILITY)
     return found
 
@@ -94,7 +97,7 @@ def grams(caption: str) -> list[tuple[str, ...]]:
     from data_filters.ngrams import words  # the tokenisation is the rule's definition, not its algorithm
 
     tokens = words(caption)
-    return [(token,) for token in tokens] + list(zip(tokens, tokens[1:], strict=False))
+    return [(token,) for token in tokens] + list(itertools.pairwise(tokens))
 
 
 def referee(world: Path) -> dict[str, list[str]]:
@@ -106,11 +109,22 @@ def referee(world: Path) -> dict[str, list[str]]:
             if found is not None:
                 width, height, text = found
                 digest = hashlib.sha256(image).hexdigest()
-                pairs.append({"key": key, "w": width, "h": height, "text": text, "image": digest, "caption": same(text)})
+                pairs.append(
+                    {
+                        "key": key,
+                        "w": width,
+                        "h": height,
+                        "text": text,
+                        "image": digest,
+                        "caption": same(text),
+                    }
+                )
     stages = {"readable": pairs}
     pairs = [p for p in pairs if min(p["w"], p["h"]) > 64 and max(p["w"], p["h"]) <= 10 * min(p["w"], p["h"])]
     pairs = [p for p in pairs if 3 <= len(p["text"].split()) <= 100]
-    pairs = [p for p, is_english in zip(pairs, english([p["text"] for p in pairs]), strict=True) if is_english]
+    pairs = [
+        p for p, is_english in zip(pairs, english([p["text"] for p in pairs]), strict=True) if is_english
+    ]
     stages["pair rules"] = pairs
     pairs = stages["same_image"] = keep_first(pairs, "image")
     pairs = stages["same_caption"] = keep_first(pairs, "caption")
@@ -138,7 +152,12 @@ def main() -> None:
     kept = [key for tar in sorted(options.curated.glob("*.tar")) for key, *_ in read(tar)]
     report = json.loads((options.curated / "report.json").read_text())
     print("referee, pairs left:", {name: len(keys) for name, keys in stages.items()})
-    print("curation, funnel:", {one["name"]: one["seen"] for one in report["funnel"]["filters"]}, "kept", len(kept))
+    print(
+        "curation, funnel:",
+        {one["name"]: one["seen"] for one in report["funnel"]["filters"]},
+        "kept",
+        len(kept),
+    )
     missing = set(stages["surely kept"]) - set(kept)
     extra = set(kept) - set(stages["possibly kept"])
     print(f"kept by the referee alone: {len(missing)}; by the curation alone: {len(extra)}")

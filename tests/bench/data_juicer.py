@@ -1,11 +1,12 @@
 """Compare `loupe curate` with data-juicer in Ray mode on the same tars, by the rules that both have, in CPU seconds.
 
-    python3 -m venv DJ && DJ/bin/pip install py-data-juicer ray==2.55.1 webdataset fasttext-predict opencv-python-headless
+    python3 -m venv DJ
+    DJ/bin/pip install py-data-juicer ray==2.55.1 webdataset fasttext-predict opencv-python-headless
     python tests/bench/data_juicer.py --input RAW --python DJ/bin/python [--workers 2] [--repeat 2] [--min-side 64]
 
-Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree: this process
-takes in what a Ray leaves behind (PR_SET_CHILD_SUBREAPER) and asks the kernel for the sum over all that have ended
-(RUSAGE_CHILDREN). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which its filters open
+Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree: this
+process takes in what a Ray leaves behind (PR_SET_CHILD_SUBREAPER) and asks the kernel for the sum over all that have
+ended (RUSAGE_CHILDREN). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which its filters open
 by their header, and which its exporter writes to WebDataset as they came. Both use fastText's lid.176.ftz.
 data-juicer ends with the first image that cannot be opened, so both read copies of the tars without such samples.
 One line of JSON for each run, then the ratio of the best of each.

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import sys
 import tempfile
 import threading
@@ -137,7 +138,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.left, self.killed = kill, []
         self.peak: dict[str, int] = {}
-        self.driver_peak = 0
+        self.driver_peak = self.anonymous_peak = 0
         self.ended = threading.Event()
 
     def run(self) -> None:
@@ -149,6 +150,7 @@ class Watch(threading.Thread):
                     title = " ".join(process.cmdline())
                     if not title.startswith("ray::"):
                         continue
+                    self.anonymous_peak = max(self.anonymous_peak, anonymous_bytes(process.pid))
                     name = re.sub(r"\(.*", "", title.split()[0])
                     self.peak[name] = max(self.peak.get(name, 0), process.memory_full_info().uss)
                     inside = "Shuffle" in title and self.left and time.monotonic() - last > 1
@@ -158,8 +160,15 @@ class Watch(threading.Thread):
                         last = time.monotonic()
                         self.killed.append(title[:60])
                         self.left -= 1
-                except psutil.Error:
+                except (psutil.Error, OSError):
                     continue
+
+
+def anonymous_bytes(pid: int) -> int:
+    """What a process holds by itself. USS has pages of the object store, too, while no other process touched them."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup")
+    found = re.search(r"Pss_Anon:\s+(\d+) kB", rollup.read_text()) if rollup.exists() else None
+    return int(found[1]) << 10 if found else 0
 
 
 def files_sha256(folder: Path) -> str:
@@ -171,9 +180,12 @@ def files_sha256(folder: Path) -> str:
 
 
 def spilled_bytes() -> int:
+    import ray
     from ray._private.internal_api import memory_summary
 
-    found = re.search(r"Spilled (\d+) MiB", memory_summary(stats_only=True))
+    # By address, since others may run a Ray on this machine.
+    summary = memory_summary(ray.get_runtime_context().gcs_address, stats_only=True)
+    found = re.search(r"Spilled (\d+) MiB", summary)
     return int(found[1]) << 20 if found else 0
 
 
@@ -191,6 +203,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
             log_to_driver=False,
             logging_level="error",
         )
+        has_polars = ray.get(ray.remote(importlib.util.find_spec).remote("polars")) is not None
         watch = Watch(arguments.kill)
         watch.start()
         start, cpu = time.monotonic(), time.process_time()
@@ -203,6 +216,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
         rule = engine.population.rules[0]
         decision = sha256_of([rule.read(group) for group in range(len(engine.groups))])
         result = {
+            "polars": has_polars,
             "seconds": round(seconds, 1),
             "driver_cpu_seconds": round(driver_cpu, 1),
             "driver_peak_mb": watch.driver_peak >> 20,
@@ -211,6 +225,7 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
             "spilled_mb": spilled >> 20,
             "spilled_of_rows": round(spilled / (arguments.rows * ROW_BYTES), 2),
             "worker_peak_mb": max(watch.peak.values()) >> 20,
+            "worker_peak_anonymous_mb": watch.anonymous_peak >> 20,
             "peaks_mb": {name: uss >> 20 for name, uss in watch.peak.items()},
             "killed": watch.killed,
             "files": sorted(os.listdir(f"{folder}/scratch")),
@@ -234,12 +249,13 @@ def main() -> None:
     parser.add_argument("--no-sort", action="store_true", help="do not compare with a plain sort")
     arguments = parser.parse_args()
     result: dict[str, Any] = {name: getattr(arguments, name) for name in ("rows", "memory_mb", "store_mb")}
-    result |= {"workers": arguments.workers, "polars": importlib.util.find_spec("polars") is not None}
+    result |= {"workers": arguments.workers}
     if arguments.in_process:
         start = time.monotonic()
         engine = InProcess(Digests(arguments.rows))
         engine.run(decide)
         result |= {"seconds": round(time.monotonic() - start, 1)}
+        result |= {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}
         result |= {"sha256": sha256_of([engine.drops(0, shard) for shard in range(engine.source.count)])}
     else:
         result |= on_ray(arguments)

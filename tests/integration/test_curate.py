@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,6 +161,29 @@ def test_another_config_is_refused_and_nothing_changes(raw, curated):
     ):
         curate(other, str(raw), str(output))
     assert tree(output) == before
+
+
+def test_an_update_gives_what_a_fresh_run_gives_and_leaves_scores_alone(raw, curated, tmp_path):
+    whole, _, _ = curated
+    output = tmp_path / "out"
+    shutil.copytree(whole, output)
+    stricter = CurateConfig(min_side=240)
+    before = {path: path.stat().st_mtime_ns for path in (output / "scores").rglob("*.parquet")}
+    assert len(before) == 2 * 3
+    summary = curate(stricter, str(raw), str(output), update=True)
+    fresh = curate(stricter, str(raw), str(tmp_path / "fresh"))
+    assert summary.funnel == fresh.funnel
+    assert 0 < summary.tars_written <= 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    ours, theirs = tree(output), tree(tmp_path / "fresh")
+    assert sorted(ours) == sorted(theirs)
+    different = {name for name in ours if ours[name] != theirs[name]}
+    assert different == {"report.html", *(f"manifests/{path.stem}.json" for path in raw.iterdir())}
+    for name in different - {"report.html"}:
+        updated, new = json.loads(ours[name]), json.loads(theirs[name])
+        assert [past["config_hash"] for past in updated.pop("history")] == [config_hash(CONFIG)]
+        assert new.pop("history") == []
+        assert updated == new
 
 
 def test_dry_run_counts_the_same_and_writes_nothing(raw, curated, tmp_path):

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from curation import bad_of, judged, kept_keys, rejected, scanned
 from damaged_images import FORMATS, damaged_picture, supported, whole_pictures
 from raw_shards import CAPTION, write_tar
 
@@ -11,8 +12,6 @@ from data_filters.decode import MOST_PIXELS, decode
 from data_filters.image import read_header
 from data_filters.sample import BrokenSample, Sample
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
-from pipelines.curate.scan import scan
 from pipelines.shards.unit import Unit
 from pretrain.data.samples.captions import CaptionEncoder
 from pretrain.data.samples.images import Augmentation
@@ -78,14 +77,15 @@ def test_nothing_but_a_broken_sample_leaves(format, repetitions, tmp_path):
     assert 0.02 < decoded / count < 0.9, f"{decoded} of {count} decoded: damage is too strong or too weak"
 
     path = write_tar(tmp_path / "0.tar", members)
-    scanned = scan(Unit("0", str(path), path.stat().st_size))
-    decision = decide(scanned.pairs, scanned.quarantine, CurateConfig(min_side=20))
-    kept = [row["key"] for row in decision.kept]
-    dropped = [rejected.row["key"] for rejected in decision.rejected]
-    quarantined = [row["key"] for row in scanned.quarantine]
+    config = CurateConfig(min_side=20)
+    found = scanned(Unit("0", str(path), path.stat().st_size), config)
+    decision = judged(found, config)
+    kept = kept_keys(found, decision)
+    dropped = [key for key, _ in rejected(found, decision, config)]
+    quarantined = [row["key"] for row in bad_of(found)]
     assert sorted(kept + dropped + quarantined) == [f"{seed:05d}" for seed in range(count)]
-    assert all(row["reason"] for row in scanned.quarantine)
-    assert all(rejected.drop.reason for rejected in decision.rejected)
+    assert all(row["reason"] for row in bad_of(found))
+    assert all(reason for _, reason in rejected(found, decision, config))
     funnel = decision.funnel
     assert (funnel.samples, funnel.kept, funnel.quarantined) == (count, len(kept), len(quarantined))
     assert sum(funnel.quarantine.values()) == len(quarantined)

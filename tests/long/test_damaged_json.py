@@ -4,15 +4,14 @@ import json
 import random
 
 import pytest
+from curation import bad_of, curate_one
 from raw_shards import CAPTION, picture, write_tar
 
 from data_filters.sample import BrokenSample, parse_metadata
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
-from pipelines.curate.sidecar import load_scan, save_scan
-from pipelines.curate.write import write_unit
+from pipelines.curate.plan import make_plan
+from pipelines.curate.scored import stored_scores
 from pipelines.shards.reader import iterate
 
 CONFIG = CurateConfig(min_side=16, examples=0)
@@ -75,12 +74,9 @@ def test_damaged_metadata_is_set_aside_or_written_as_it_was(tmp_path, repetition
             members |= {f"{seed}.jpg": image, f"{seed}.txt": CAPTION, f"{seed}.json": data}
         write_tar(tmp_path / "in" / "0.tar", members)
         (unit,) = find_units(str(tmp_path / "in"))
-        found = scan(unit)
-        save_scan(found, str(tmp_path / "out"))
-        assert load_scan(unit, str(tmp_path / "out")) == found
-        decision = decide(found.pairs, found.quarantine, CONFIG)
-        write_unit(found, decision, str(tmp_path / "out"), CONFIG)
-        set_aside = {int(row["key"]): row for row in found.quarantine}
+        found, _, _ = curate_one(unit, str(tmp_path / "out"), CONFIG)
+        assert stored_scores(unit, make_plan(CONFIG).groups, str(tmp_path / "out")) == (found, [])
+        set_aside = {int(row["key"]): row for row in bad_of(found)}
         written = {int(key): parts for key, parts in iterate(tmp_path / "out" / "0.tar")}
         assert set(written) | set(set_aside) == set(raw), f"seeds from {first}"
         assert not set(written) & set(set_aside), f"seeds from {first}"

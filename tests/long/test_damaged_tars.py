@@ -5,16 +5,15 @@ import logging
 import tarfile
 
 import pytest
+from curation import bad_of, curate_one, pairs_of, rejected
 from damaged_tars import HARMLESS_TO_MEMBERS, damaged
 from raw_shards import CAPTION, picture, write_tar
 
 from data_filters.errors import InputError
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
-from pipelines.curate.sidecar import load_scan, save_scan
-from pipelines.curate.write import write_unit
+from pipelines.curate.plan import make_plan
+from pipelines.curate.scored import stored_scores
 from pipelines.shards.reader import read_index, walk
 from pretrain.data.datasets import open_data, open_reader
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
@@ -61,11 +60,9 @@ def curated(folder, data: bytes, seed: int):
     (folder / "in").mkdir(exist_ok=True)
     (folder / "in" / "0.tar").write_bytes(data)
     (unit,) = find_units(str(folder / "in"))
-    found = scan(unit)
-    save_scan(found, str(folder / "out"))
-    assert load_scan(unit, str(folder / "out")) == found, f"seed {seed}: the sidecar gives another scan"
-    decision = decide(found.pairs, found.quarantine, CONFIG)
-    manifest = write_unit(found, decision, str(folder / "out"), CONFIG)
+    found, decision, manifest = curate_one(unit, str(folder / "out"), CONFIG)
+    stored = stored_scores(unit, make_plan(CONFIG).groups, str(folder / "out"))
+    assert stored == (found, []), f"seed {seed}: what is stored is another scan"
     if not manifest["outputs"]:
         return found, decision, {}
     tar = folder / "out" / "0.tar"
@@ -81,13 +78,14 @@ def test_curation_accounts_for_every_sample_of_a_damaged_tar(tmp_path, whole, re
         kind, data = damaged(seed, data)
         where = f"seed {seed} ({kind})"
         found, decision, written = curated(tmp_path, data, seed)
-        funnel = decision.funnel
-        assert all(row["reason"] and row["count"] >= 0 for row in found.quarantine), where
-        assert funnel.samples == len(found.pairs) + sum(row["count"] for row in found.quarantine), where
-        assert len(found.pairs) == len(decision.kept) + len(decision.rejected), where
-        assert {row["key"] for row in decision.kept} == {name[: name.rindex(".")] for name in written}, where
+        funnel, pairs, bad = decision.funnel, pairs_of(found), bad_of(found)
+        kept = [pairs[row] for row in decision.kept]
+        assert all(row["reason"] and row["count"] >= 0 for row in bad), where
+        assert funnel.samples == len(pairs) + sum(row["count"] for row in bad), where
+        assert len(pairs) == len(kept) + len(rejected(found, decision, CONFIG)), where
+        assert {row["key"] for row in kept} == {name[: name.rindex(".")] for name in written}, where
         if kind in HARMLESS_TO_MEMBERS:
-            for row in decision.kept:
+            for row in kept:
                 names = {f"{row['key']}.{member['extension']}" for member in row["members"]}
                 assert names == {name for name in original if name.startswith(f"{row['key']}.")}, where
                 for name in names - {f"{row['key']}.json"}:

@@ -86,7 +86,17 @@ def strike(process: subprocess.Popen[str], target: str) -> None:
 
 def committed(output: Path) -> dict[str, bytes]:
     """The bytes of everything that readers may trust, by name."""
-    kinds = ("*.tar", "*.index.parquet", "manifests/*", "quarantine/*", "examples/*", "report.json")
+    kinds = (
+        "*.tar",
+        "*.index.parquet",
+        "manifests/*",
+        "scores/*/*",
+        "decisions/*",
+        "status/*",
+        "quarantine/*",
+        "examples/*",
+        "report.json",
+    )
     return {str(path.relative_to(output)): path.read_bytes() for kind in kinds for path in output.glob(kind)}
 
 

@@ -8,10 +8,7 @@ tried again by Ray, lost objects computed again; where Ray gives up, the rule st
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -23,21 +20,14 @@ from pipelines.curate.corpus.corpus import Partitions, Reduce, Rows, Select
 from pipelines.curate.corpus.drop_files import DropFiles, remove_folder
 from pipelines.curate.corpus.drops import of_shard
 from pipelines.curate.corpus.engine import Decide
-from pipelines.curate.corpus.partitions import (
-    Group,
-    group_rows,
-    group_shards,
-    partition_count,
-    piece_bytes,
-)
+from pipelines.curate.corpus.object_store import InStore, ReduceToCell, TablesInStore, unpickled
+from pipelines.curate.corpus.partitions import Group, group_rows, group_shards, least_memory, partition_count
+from pipelines.curate.corpus.population import Population
+from pipelines.curate.corpus.ray_settings import WHOLE, data_context
 from pipelines.curate.corpus.ray_stages import (
     GROUP,
     ChooseDrops,
     FoldRows,
-    InStore,
-    MeasureCells,
-    Population,
-    ReduceToCell,
     ReduceToDrops,
     SelectRows,
     WriteDrops,
@@ -45,7 +35,6 @@ from pipelines.curate.corpus.ray_stages import (
 from pipelines.curate.corpus.source import ShardSource
 from pipelines.curate.corpus.stage_failure import Told, lost_in_stage, raise_own_failure, told_errors
 from pipelines.curate.corpus.tries import ray_gave_up, try_again
-from pipelines.ray_tasks import quiet_data
 
 T = TypeVar("T")
 
@@ -56,7 +45,8 @@ DROP_BYTES = 36  # of a drop on its way to its group: rank, other, value, group,
 class OnRay:
     """The engine on a Ray that runs already (`running_ray`).
 
-    `memory` are the bytes that a task may take beside what a worker takes by itself; `scratch` is the URI of a folder
+    `memory` are the bytes that a task may take beside what a worker takes by itself (about 100 MB); an exchange that
+    would lie in the driver's memory at that takes what `least_memory` says. `scratch` is the URI of a folder
     that every node reaches, for the drops; the caller removes it.
     """
 
@@ -123,11 +113,13 @@ class _Corpus:
 
     def shuffle(self, columns: Sequence[str], select: Select, reduce: Reduce) -> None:
         """Drop what `reduce` returns (DROPS) for the rows that `select` makes of all shards."""
-        memory = self.engine.memory
+        stage = SelectRows(self.population, tuple(columns), select)
+        size, most = self._rows_bytes(stage), self.engine.rows * DROP_BYTES
+        memory = max(self.engine.memory, least_memory(max(size, most)))
         with data_context(memory) as ray:
-            rows = self._exchanged(ray, columns, select)
+            rows = self._exchanged(ray, stage, partition_count(size, memory))
             drops = rows.map_batches(Told(ReduceToDrops(self.population.firsts(), reduce)), **WHOLE)
-            pieces = min(len(self._groups()), partition_count(self.engine.rows * DROP_BYTES, memory))
+            pieces = min(len(self._groups()), partition_count(most, memory))
             grouped = drops.repartition(pieces, keys=[GROUP])
             self._dropped(grouped.map_batches(Told(WriteDrops(self.folder)), **WHOLE))
 
@@ -135,7 +127,7 @@ class _Corpus:
         """Sum small results over the shards: within each task, then here as they come."""
         stage = FoldRows(self.population, tuple(columns), measure, add)
         with data_context(self.engine.memory) as ray:
-            results = _unpickled(_over(ray, self._groups()).map_batches(Told(stage), **WHOLE))
+            results = unpickled(_over(ray, self._groups()).map_batches(Told(stage), **WHOLE))
             total: T = next(results)
             for result in results:
                 total = add(total, result)
@@ -143,9 +135,13 @@ class _Corpus:
 
     def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
         """Keep the tables that `reduce` returns in the object store."""
-        with data_context(self.engine.memory) as ray:
-            cells = self._exchanged(ray, columns, select).map_batches(Told(ReduceToCell(reduce)), **WHOLE)
-            return TablesInStore(cells.materialize(), self.engine.memory)
+        stage = SelectRows(self.population, tuple(columns), select)
+        size = self._rows_bytes(stage)
+        memory = max(self.engine.memory, least_memory(size))
+        with data_context(memory) as ray:
+            rows = self._exchanged(ray, stage, partition_count(size, memory))
+            cells = rows.map_batches(Told(ReduceToCell(reduce)), **WHOLE)
+            return TablesInStore(cells.materialize(), memory)
 
     def share(self, value: T) -> InStore[T]:
         """Put a value into the object store once."""
@@ -154,14 +150,14 @@ class _Corpus:
         return InStore(ray.put(value))
 
     # Any: Ray Data's classes are known only where Ray is imported.
-    def _exchanged(self, ray: Any, columns: Sequence[str], select: Select) -> Any:
-        """A dataset of what `select` makes, all rows of a key in one block."""
-        stage = SelectRows(self.population, tuple(columns), select)
-        pieces = partition_count(self._rows_bytes(ray, stage), self.engine.memory)
+    def _exchanged(self, ray: Any, stage: SelectRows, pieces: int) -> Any:
+        """A dataset of what a stage makes of all rows, cut into so many pieces, all rows of a key in one block."""
         return _over(ray, self._groups()).map_batches(Told(stage), **WHOLE).repartition(pieces, keys=["key"])
 
-    def _rows_bytes(self, ray: Any, stage: SelectRows) -> float:
+    def _rows_bytes(self, stage: SelectRows) -> float:
         """Estimate the bytes that a stage makes of all rows, from one shard of some groups."""
+        import ray
+
         groups = self._groups()
         picked = groups[:: -(-len(groups) // PILOT_GROUPS)]
         size, rows = ray.get(ray.remote(_measured).remote(stage, picked))
@@ -180,59 +176,9 @@ class _Corpus:
         self.dropped = DropFiles(self.folder, bytes(has_file))
 
 
-class TablesInStore:
-    """Tables in the object store, each in one cell of a dataset."""
-
-    def __init__(self, cells: Any, memory: int) -> None:
-        self.cells, self.memory = cells, memory
-
-    def map(self, measure: Callable[[pa.Table], T]) -> list[T]:
-        """A small result of each."""
-        with data_context(self.memory):
-            return list(_unpickled(self.cells.map_batches(Told(MeasureCells(measure)), **WHOLE)))
-
-
-WHOLE: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
-"""How a stage is called: once with each whole block."""
-
-
-@contextlib.contextmanager
-def data_context(memory: int) -> Iterator[Any]:
-    """The module `ray` while Ray Data is set for tasks of `memory` bytes, whatever this process set it to."""
-    import ray
-    from ray.data.context import DataContext, ShuffleStrategy
-
-    with quiet_data(ray), silent("ray.data"):
-        context = DataContext.get_current().copy()
-        context.shuffle_strategy = ShuffleStrategy.SHUFFLE_V2
-        context.use_disk_based_hash_shuffle = False  # its files die with their node
-        context.shuffle_input_batch_bytes = piece_bytes(memory)
-        context.target_max_block_size = piece_bytes(memory)
-        with DataContext.current(context):
-            yield ray
-
-
-@contextlib.contextmanager
-def silent(name: str) -> Iterator[None]:
-    """Keep a logger from telling of errors, which are raised and told once, by us."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
 def _over(ray: Any, groups: Sequence[int]) -> Any:
     """A dataset with a block for each group."""
     return ray.data.from_items([{GROUP: group} for group in groups], override_num_blocks=len(groups))
-
-
-def _unpickled(values: Any) -> Iterator[Any]:
-    for block in values.iter_batches(batch_size=None, batch_format="pyarrow"):
-        for value in block.column("value"):
-            yield pickle.loads(value.as_buffer())
 
 
 def _measured(stage: SelectRows, groups: Sequence[int]) -> tuple[int, int]:

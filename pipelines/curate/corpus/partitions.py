@@ -14,6 +14,7 @@ PIECE = 8
 GROUP_ROW_BYTES = 512
 """Rows of a group of shards = memory / this: a group's drops (28 bytes each) are sorted by one task."""
 INLINED = 100 << 10  # Ray's max_direct_call_object_size
+DRIVER_BYTES = 64 << 20
 IN_PROCESS_ROW_BYTES = 256
 """What one row takes in process at most: its columns, what `select` makes of them, and the indices of a sort."""
 LEAST_GROUPS = 64  # so that a small corpus keeps the CPUs of a machine busy
@@ -45,11 +46,13 @@ def partition_count(rows_bytes: float, memory: int) -> int:
 
 
 def least_memory(rows_bytes: float) -> int:
-    """The `decide.memory` from which on an exchange of rows of so many bytes burdens the driver little.
+    """The `decide.memory` below which an exchange of rows of so many bytes would lie in the driver's memory.
 
-    A batch is cut into an object for each partition. Ray keeps objects below INLINED bytes in the driver's own memory,
-    and of every object a record there. Both shrink with the square of the memory.
+    A batch is cut into an object for each partition. Ray keeps objects below INLINED bytes in the memory of the
+    driver, and of every object a record there. Rows of DRIVER_BYTES at most may lie there.
     """
+    if rows_bytes <= DRIVER_BYTES:
+        return 0
     return math.ceil(PIECE * math.sqrt(rows_bytes * INLINED))
 
 

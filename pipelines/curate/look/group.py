@@ -50,28 +50,70 @@ class LookGroup(Protocol):
         ...
 
 
-def is_look_group(group: Group | LookGroup) -> TypeIs[LookGroup]:
-    """Whether a group needs pixels."""
-    return hasattr(group, "at_least")
+class DerivedGroup(Protocol):
+    """Scores that are computed from columns of a look group and of the facts: no image is decoded for them."""
+
+    @property
+    def name(self) -> str:
+        """The folder of its files."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raise it when the same columns give other values."""
+        ...
+
+    def schema(self) -> pa.Schema:
+        """The columns, whose names are unique among all groups."""
+        ...
+
+    def settings(self) -> Mapping[str, object]:
+        """What changes the values, as JSON holds it."""
+        ...
+
+    def sources(self) -> Sequence[LookGroup]:
+        """The look groups whose columns it reads; a rule names them before it."""
+        ...
+
+    def reads(self) -> Sequence[str]:
+        """The columns that it is computed from."""
+        ...
+
+    def derive(self, table: pa.Table) -> pa.RecordBatch:
+        """Compute a row for each row of these columns."""
+        ...
 
 
-def stored_schema(group: LookGroup) -> pa.Schema:
+AnyLook = LookGroup | DerivedGroup
+
+
+def is_look_group(group: Group | AnyLook) -> TypeIs[AnyLook]:
+    """Whether a group is computed in phase L."""
+    return hasattr(group, "at_least") or is_derived(group)
+
+
+def is_derived(group: Group | AnyLook) -> TypeIs[DerivedGroup]:
+    """Whether a group is computed from columns that are there."""
+    return hasattr(group, "derive")
+
+
+def stored_schema(group: AnyLook) -> pa.Schema:
     """The columns of its file: its own, whether a pair was looked at, and why its image did not decode."""
     looked, fault = looked_column(group), fault_column(group)
     return pa.schema([*group.schema(), (looked, pa.bool_()), (fault, pa.string())])
 
 
-def looked_column(group: LookGroup) -> str:
+def looked_column(group: AnyLook) -> str:
     """The name of the column that says whether a pair was looked at."""
     return f"{group.name}_{LOOKED}"
 
 
-def fault_column(group: LookGroup) -> str:
+def fault_column(group: AnyLook) -> str:
     """The name of the column with `reason: detail` of an image that does not decode, null for one that does."""
     return f"{group.name}_{FAULT}"
 
 
-def empty_table(group: LookGroup, rows: int) -> pa.Table:
+def empty_table(group: AnyLook, rows: int) -> pa.Table:
     """The table of a shard of which no pair was looked at."""
     schema = stored_schema(group)
     columns = {field.name: pa.nulls(rows, field.type) for field in schema}

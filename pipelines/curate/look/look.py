@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
 from data_filters.sample import BrokenSample, sample_from_members
-from pipelines.curate.look.group import LookGroup, empty_table, fault_column, looked_column
+from pipelines.curate.look.group import (
+    AnyLook,
+    DerivedGroup,
+    LookGroup,
+    empty_table,
+    fault_column,
+    is_derived,
+    looked_column,
+)
 from pipelines.curate.look.picture import Picture
 from pipelines.curate.scores.facts import members_at
 from pipelines.curate.scores.storage import Scores, load_group
@@ -28,7 +36,7 @@ FAULT_LENGTH = 500  # characters of an error's text that are kept
 Rows = npt.NDArray[np.int64]
 
 
-def lacking(table: pa.Table, group: LookGroup, wanted: Rows) -> Rows:
+def lacking(table: pa.Table, group: AnyLook, wanted: Rows) -> Rows:
     """Those of the wanted rows at which nobody has looked."""
     looked = table.column(looked_column(group)).to_numpy()
     return wanted[~looked[wanted]]
@@ -37,7 +45,7 @@ def lacking(table: pa.Table, group: LookGroup, wanted: Rows) -> Rows:
 def look(
     scores: Scores,
     tables: dict[str, pa.Table],
-    groups: Sequence[LookGroup],
+    groups: Sequence[AnyLook],
     wanted: Rows,
     batch_size: int,
 ) -> dict[str, pa.Table]:
@@ -46,6 +54,23 @@ def look(
     `tables`: what is stored of each group, by name. A batch holds at most `batch_size` pairs, and is halved where
     memory does not suffice. Raises ShardChanged when the shard is no longer the file whose facts these are.
     """
+    seen = _seen(scores, tables, [group for group in groups if not is_derived(group)], wanted, batch_size)
+    for group in groups:
+        if is_derived(group):
+            rows = _with_sources(lacking(tables[group.name], group, wanted), {**tables, **seen}, group)
+            if len(rows):
+                seen[group.name] = _derived(scores, {**tables, **seen}, group, rows)
+    return seen
+
+
+def _seen(
+    scores: Scores,
+    tables: dict[str, pa.Table],
+    groups: Sequence[LookGroup],
+    wanted: Rows,
+    batch_size: int,
+) -> dict[str, pa.Table]:
+    """`look` for the groups that need pixels."""
     missing = {group.name: lacking(tables[group.name], group, wanted) for group in groups}
     todo = [group for group in groups if len(missing[group.name])]
     if not todo:
@@ -62,7 +87,7 @@ def look(
     return {group.name: _joined(tables[group.name], group, found[group.name]) for group in todo}
 
 
-def stored_looks(scores: Scores, groups: Sequence[LookGroup], *outputs: str | None) -> dict[str, pa.Table]:
+def stored_looks(scores: Scores, groups: Sequence[AnyLook], *outputs: str | None) -> dict[str, pa.Table]:
     """What the first of some outputs that knows it holds of each group; an empty table where none does."""
     tables: dict[str, pa.Table] = {}
     for group in groups:
@@ -138,7 +163,26 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def _joined(table: pa.Table, group: LookGroup, found: _Found) -> pa.Table:
+def _derived(scores: Scores, tables: dict[str, pa.Table], group: DerivedGroup, rows: Rows) -> pa.Table:
+    """The stored table of a derived group with these rows."""
+    everything = [scores.facts, *tables.values()]
+    columns = {
+        name: next(table.column(name) for table in everything if name in table.column_names)
+        for name in group.reads()
+    }
+    found = _Found(rows.tolist(), [group.derive(pa.table(columns).take(pa.array(rows)))])
+    return _joined(tables[group.name], group, found)
+
+
+def _with_sources(rows: Rows, tables: dict[str, pa.Table], group: DerivedGroup) -> Rows:
+    """The rows whose image decodes, as far as the sources of a derived group have found."""
+    for source in group.sources():
+        is_there = tables[source.name].column(fault_column(source)).is_null().to_numpy()
+        rows = rows[is_there[rows]]
+    return rows
+
+
+def _joined(table: pa.Table, group: AnyLook, found: _Found) -> pa.Table:
     """The stored table with what was found."""
     new = pa.Table.from_batches(found.batches, group.schema())
     order = np.full(table.num_rows, -1, np.int64)

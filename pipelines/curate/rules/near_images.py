@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -17,6 +18,8 @@ from pipelines.curate.corpus.near.bit_bands import BitBands, bands_for
 from pipelines.curate.corpus.near.buckets import Bucketed, nearest_earlier, shared
 from pipelines.curate.corpus.near.hamming import SimilarHashes, hashes_of, items_of
 from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
+from pipelines.curate.look.group import AnyLook
+from pipelines.curate.look.perceptual import PdqScores
 from pipelines.curate.rules.rule import CorpusRule
 
 PDQ = "pdq"
@@ -66,6 +69,10 @@ class NearImages(CorpusRule):
         """The fewest bands with the recall that is asked for at the limit."""
         count = bands_for(self.min_recall, self.max_distance, self.bits, MOST_BANDS + 1)
         return BitBands(count, self.bits, self.seed)
+
+    def groups(self) -> Sequence[AnyLook]:
+        """The pictures' hashes."""
+        return (PdqScores(),)
 
     def words(self) -> str:
         """For the funnel."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipelines.common.config import Section
 from pipelines.curate.corpus.corpus import Corpus
-from pipelines.curate.look.group import LookGroup
+from pipelines.curate.look.group import AnyLook
 from pipelines.curate.scores.group import Group
 
 
@@ -21,7 +21,7 @@ class Rule(Section):
     def check(self) -> None:
         """Raise InputError, before the first shard is read, when a list or a model that it names cannot be used."""
 
-    def groups(self) -> Sequence[Group | LookGroup]:
+    def groups(self) -> Sequence[Group | AnyLook]:
         """The score groups that it reads, beside the facts of every pair."""
         return ()
 

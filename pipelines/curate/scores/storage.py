@@ -7,6 +7,7 @@ and settings the values are; a group is computed anew when one of these changes.
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem, join, remove_file, write_parquet
-from pipelines.curate.look.group import LookGroup, is_look_group, stored_schema
+from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
 from pipelines.curate.scores.group import Group
 from pipelines.shards.unit import Unit
@@ -76,7 +77,14 @@ def scores_uri(output: str, group: str, name: str) -> str:
     return join(output, SCORES, group, f"{name}.parquet")
 
 
-def save_scores(scores: Scores, groups: Sequence[Group | LookGroup], output: str) -> None:
+def stored_groups(output: str) -> list[str]:
+    """The names of all groups that an output has a folder of, whatever recipe they were computed for."""
+    fs, folder = filesystem(join(output, SCORES))
+    found = fs.ls(folder, detail=False) if fs.isdir(folder) else []
+    return sorted(posixpath.basename(str(path).rstrip("/")) for path in found)
+
+
+def save_scores(scores: Scores, groups: Sequence[Group | AnyLook], output: str) -> None:
     """Write the tables of these groups."""
     for group in groups:
         about = _about_group(scores, group)
@@ -119,7 +127,7 @@ def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | Non
     return Scores(unit, about["sha256"], {FACTS: table.replace_schema_metadata()}, bad, now)
 
 
-def load_group(scores: Scores, group: Group | LookGroup, output: str) -> pa.Table | None:
+def load_group(scores: Scores, group: Group | AnyLook, output: str) -> pa.Table | None:
     """Read the values of a group for the pairs in `scores.facts`; None when they are not there or out of date."""
     table = _read(scores_uri(output, group.name, scores.unit.name))
     schema = stored_schema(group) if is_look_group(group) else group.schema()
@@ -130,7 +138,7 @@ def load_group(scores: Scores, group: Group | LookGroup, output: str) -> pa.Tabl
     return table.replace_schema_metadata()
 
 
-def scores_of_unit(name: str, groups: Sequence[Group | LookGroup], output: str) -> list[pa.Table]:
+def scores_of_unit(name: str, groups: Sequence[Group | AnyLook], output: str) -> list[pa.Table]:
     """Read the facts of a unit and those of the groups that hold the same pairs in this version with these settings.
 
     The raw shard need not be there.
@@ -191,12 +199,12 @@ def first_quarantined(units: Iterable[Unit], output: str) -> str | None:
     return None
 
 
-def with_table(scores: Scores, group: Group | LookGroup, table: pa.Table) -> Scores:
+def with_table(scores: Scores, group: Group | AnyLook, table: pa.Table) -> Scores:
     """The scores with those of another group."""
     return replace(scores, tables={**scores.tables, group.name: table})
 
 
-def _about_group(scores: Scores, group: Group | LookGroup) -> dict[str, object]:
+def _about_group(scores: Scores, group: Group | AnyLook) -> dict[str, object]:
     return {
         "facts": FACTS_VERSION,
         "version": group.version,

@@ -4,6 +4,7 @@ import struct
 import zlib
 
 import pytest
+from curation import bad_of, pairs_of
 from raw_shards import CAPTION, pairs, picture, write_tar
 
 from data_filters.decode import MOST_PIXELS
@@ -41,7 +42,7 @@ def test_a_picture_of_too_many_pixels_is_quarantined_alone(tmp_path, name, data,
     members = pairs(3) | {f"bomb.{name}": data, "bomb.txt": CAPTION}
     path = write_tar(tmp_path / "0.tar", members)
     scanned = scan(Unit("0", str(path), path.stat().st_size))
-    assert len(scanned.pairs) == 3 + kept
-    assert [(row["key"], row["reason"]) for row in scanned.quarantine] == (
+    assert len(pairs_of(scanned)) == 3 + kept
+    assert [(row["key"], row["reason"]) for row in bad_of(scanned)] == (
         [] if kept else [("bomb", "too_many_pixels")]
     )

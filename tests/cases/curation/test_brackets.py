@@ -1,6 +1,7 @@
 """Folders and files that have brackets, braces or other characters of patterns in their names, and are no patterns."""
 
 import pytest
+from curation import pairs_of
 from raw_shards import pairs, write_tar
 
 from data_filters.errors import InputError
@@ -20,7 +21,7 @@ def test_a_folder_and_a_file_with_brackets_are_scanned_whole(tmp_path):
     ):
         units = find_units(f"{tmp_path}/{name}")
         require_pairs(units, name)
-        assert [len(scan(unit).pairs) for unit in units] == [count], name
+        assert [len(pairs_of(scan(unit))) for unit in units] == [count], name
 
 
 def test_a_range_as_webdataset_writes_it(tmp_path):

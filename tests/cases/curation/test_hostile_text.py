@@ -4,18 +4,18 @@ import json
 import time
 
 import pytest
+from curation import bad_of, judged, kept_keys, pairs_of, rejected
+from curation import scanned as scan_for
 from raw_shards import CAPTION, pairs, picture, write_tar
 
 from data_filters.phrases import load_extractor
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
 
 
 def scanned(folder, members):
     write_tar(folder / "0.tar", members)
-    return scan(find_units(str(folder))[0])
+    return scan_for(find_units(str(folder))[0])
 
 
 def test_captions_that_show_nothing_have_few_words(tmp_path):
@@ -31,9 +31,10 @@ def test_captions_that_show_nothing_have_few_words(tmp_path):
     for number, caption in enumerate(captions):
         members |= {f"{number}.jpg": picture(), f"{number}.txt": caption}
     found = scanned(tmp_path, members)
-    decision = decide(found.pairs, found.quarantine, CurateConfig(min_side=64))
-    assert [row["key"] for row in decision.kept] == ["ok00000"]
-    assert {one.drop.reason for one in decision.rejected} == {"few_words"}
+    config = CurateConfig(min_side=64)
+    decision = judged(found, config)
+    assert kept_keys(found, decision) == ["ok00000"]
+    assert {reason for _, reason in rejected(found, decision, config)} == {"few_words"}
 
 
 def test_spam_costs_the_parser_milliseconds():
@@ -55,9 +56,9 @@ def test_spam_costs_the_parser_milliseconds():
 def test_metadata_nested_too_deep_is_set_aside(tmp_path, depth):
     text = '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
     found = scanned(tmp_path, {"a.jpg": picture(), "a.txt": CAPTION, "a.json": text})
-    assert found.pairs == []
-    assert found.quarantine[0]["reason"] == "metadata_not_json"
-    assert "nested deeper than 100 levels" in found.quarantine[0]["exception"]
+    assert pairs_of(found) == []
+    assert bad_of(found)[0]["reason"] == "metadata_not_json"
+    assert "nested deeper than 100 levels" in bad_of(found)[0]["exception"]
 
 
 @pytest.mark.parametrize(
@@ -66,5 +67,5 @@ def test_metadata_nested_too_deep_is_set_aside(tmp_path, depth):
 )
 def test_captions_of_another_type_are_named(tmp_path, caption, said):
     found = scanned(tmp_path, {"k.jpg": picture(), "k.json": json.dumps({"caption": caption})})
-    assert found.quarantine[0]["reason"] == "no_caption"
-    assert f"caption in k.json is {said}; expected text" in found.quarantine[0]["exception"]
+    assert bad_of(found)[0]["reason"] == "no_caption"
+    assert f"caption in k.json is {said}; expected text" in bad_of(found)[0]["exception"]

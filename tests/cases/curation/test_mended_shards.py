@@ -11,6 +11,7 @@ from data_filters.errors import InputError
 from pipelines.curate import run
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.run import curate
+from pipelines.curate.tasks import WriteShard
 from pipelines.phrases.config import PhrasesConfig
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import ShardChanged
@@ -142,14 +143,14 @@ def test_a_damaged_manifest_is_written_anew(tmp_path):
 
 def test_a_shard_replaced_between_scan_and_write_is_an_error_and_no_commit(tmp_path, monkeypatch):
     shards(tmp_path / "in")
-    write = run._WriteShard.__call__
+    write = WriteShard.__call__
 
     def replaced(self, unit: Unit):
         if unit.name == "1":
             write_tar(tmp_path / "in" / "1.tar", {"a.jpg": picture(), "a.txt": CAPTION})
         return write(self, unit)
 
-    monkeypatch.setattr(run._WriteShard, "__call__", replaced)
+    monkeypatch.setattr(WriteShard, "__call__", replaced)
     with pytest.raises(ShardChanged, match=r"in/1\.tar was changed after it was scanned; wait"):
         once(tmp_path)
     assert [path.name for path in (tmp_path / "out" / "manifests").iterdir()] == ["0.json"]

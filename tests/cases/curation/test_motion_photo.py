@@ -3,6 +3,7 @@
 import io
 import random
 
+from curation import bad_of, pairs_of
 from PIL import Image
 from raw_shards import CAPTION, picture, write_tar
 
@@ -12,8 +13,8 @@ from pipelines.shards.unit import Unit
 
 def quarantined(path) -> dict[str, str]:
     scanned = scan(Unit(path.stem, str(path), path.stat().st_size))
-    reasons = {row["key"]: row["reason"] for row in scanned.quarantine}
-    return reasons | {row["key"]: "" for row in scanned.pairs}
+    reasons = {row["key"]: row["reason"] for row in bad_of(scanned)}
+    return reasons | {row["key"]: "" for row in pairs_of(scanned)}
 
 
 def two_pictures() -> tuple[bytes, int]:

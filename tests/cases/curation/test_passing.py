@@ -5,13 +5,12 @@ import json
 import os
 import tarfile
 
+from curation import bad_of, judged, kept_keys, rejected, scanned
 from PIL import Image
 from raw_shards import CAPTION, pairs, picture, write_tar
 
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
 
 
 def oddities() -> dict[str, bytes | str]:
@@ -26,7 +25,7 @@ def oddities() -> dict[str, bytes | str]:
     pair("k_webp_named_jpg", picture(format="WEBP"))
     pair("k_png_named_jpg", picture(format="PNG"))
     for format in ("GIF", "AVIF", "BMP", "TIFF"):
-        pair(f"q_{format}_named_jpg", picture(format=format))
+        pair(f"k_{format}_named_jpg", picture(format=format))
     pair("q_svg", b"<svg/>")
     pair("q_empty_image", b"")
     pair("d_empty_caption", caption="")
@@ -34,7 +33,7 @@ def oddities() -> dict[str, bytes | str]:
     pair("k_crlf", caption="a brown dog\r\nruns fast\r\n")
     pair("k_html", caption="a &quot;red&quot; <b>car</b> & two dogs")
     pair("k_rtl", caption="\u202ea red umbrella on a table")
-    pair("q_pixel_gif", picture(1, 1, format="GIF"))
+    pair("d_pixel_gif", picture(1, 1, format="GIF"))
     pair("k_dir.v1/sub/0001")
     pair("k_" + "long" * 60)
     turned = Image.Exif()
@@ -72,13 +71,14 @@ def test_oddities_end_as_their_names_say(tmp_path):
     write_tar(tmp_path / "a b%20#ü中.tar", pairs(2, prefix="k_name"))
     units = find_units(str(tmp_path))
     assert [unit.name for unit in units] == ["00000", "00001", "00002", "a b%20#ü中", "empty", "link", "v7"]
+    config = CurateConfig(min_side=64)
     seen = {"k": [], "d": [], "q": []}
     for unit in units:
-        found = scan(unit)
-        decision = decide(found.pairs, found.quarantine, CurateConfig(min_side=64))
-        seen["k"] += [row["key"] for row in decision.kept]
-        seen["d"] += [one.row["key"] for one in decision.rejected]
-        seen["q"] += [row["key"] for row in found.quarantine]
-        assert decision.funnel.quarantined == len(found.quarantine)
+        found = scanned(unit, config)
+        decision = judged(found, config)
+        seen["k"] += kept_keys(found, decision)
+        seen["d"] += [key for key, _ in rejected(found, decision, config)]
+        seen["q"] += [row["key"] for row in bad_of(found)]
+        assert decision.funnel.quarantined == len(bad_of(found))
     assert all(key.startswith(letter) for letter, keys in seen.items() for key in keys)
-    assert {letter: len(keys) for letter, keys in seen.items()} == {"k": 13 + 2 * 3 + 3 + 2, "d": 2, "q": 12}
+    assert {letter: len(keys) for letter, keys in seen.items()} == {"k": 17 + 2 * 3 + 3 + 2, "d": 3, "q": 7}

@@ -8,15 +8,14 @@ import subprocess
 import tarfile
 
 import pytest
+from curation import bad_of, curate_one, judged, kept_keys, scanned
 from raw_shards import CAPTION, pairs, picture, write_tar
 
 from data_filters.errors import InputError
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.funnel import add_funnels
 from pipelines.curate.inputs import find_units, require_pairs
-from pipelines.curate.scan import scan
-from pipelines.curate.write import write_unit
+from pipelines.curate.plan import make_plan
 from pipelines.shards import storage, stored
 from pipelines.shards.reader import iterate
 
@@ -27,14 +26,15 @@ def curate(folder, output=None):
     """Scan, decide and, with an output, write every shard of a folder; returns (kept keys, quarantine rows, funnel)."""
     kept, rows, funnels = [], [], []
     for unit in find_units(str(folder)):
-        found = scan(unit)
-        decision = decide(found.pairs, found.quarantine, CONFIG)
-        if output is not None:
-            write_unit(found, decision, str(output), CONFIG)
-        kept += [row["key"] for row in decision.kept]
-        rows += found.quarantine
+        if output is None:
+            found = scanned(unit, CONFIG)
+            decision = judged(found, CONFIG)
+        else:
+            found, decision, _ = curate_one(unit, str(output), CONFIG)
+        kept += kept_keys(found, decision)
+        rows += bad_of(found)
         funnels.append(decision.funnel)
-    return kept, rows, add_funnels(funnels, CONFIG)
+    return kept, rows, add_funnels(funnels, make_plan(CONFIG))
 
 
 @pytest.mark.parametrize("tenth", [0.1, 0.13])  # at the end of a member, and inside one

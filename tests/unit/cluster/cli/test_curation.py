@@ -7,9 +7,9 @@ from pipelines.curate.summary import CurateSummary
 
 def summary(**changes) -> CurateSummary:
     """2,010 samples, of which 10 cannot be read: 400 are too small, 100 of the rest have too few words."""
-    small = FilterCounts("small_image", "shorter_side", "min_side", 200)
+    small = FilterCounts("small_image", "keeps: shorter side above 200 px")
     small.seen, small.rejected, small.rejected_in_order, small.rejected_alone = 2000, 401, 400, 381
-    words = FilterCounts("few_words", "words", "min_words", 3)
+    words = FilterCounts("few_words", "keeps: at least 3 words")
     words.seen, words.rejected, words.rejected_in_order, words.rejected_alone = 1600, 120, 100, 99
     funnel = Funnel(2010, 10, 2000, 1500, [small, words], {"bad image": 7, "no caption": 3})
     values = {

@@ -5,13 +5,13 @@ import io
 import json
 
 import pytest
+from curation import judged, scanned
 from PIL import Image
 
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.examples import CAPTION_SHOWN, THUMBNAIL, write_examples
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
+from pipelines.curate.plan import make_plan
 from pipelines.shards.writer import write_shard
 
 
@@ -35,12 +35,11 @@ def write(tmp_path):
     """Writes the examples of SAMPLES and reads them back; None without a file."""
     write_shard(tmp_path / "raw" / "0.tar", SAMPLES)
     (unit,) = find_units(str(tmp_path / "raw"))
-    found = scan(unit)
+    found = scanned(unit)
 
     def run(count: int, **limits: object) -> list[dict] | None:
         config = CurateConfig(**{"min_side": 20, **limits})
-        decision = decide(found.pairs, found.quarantine, config)
-        write_examples(unit, decision.rejected, str(tmp_path / "out"), count)
+        write_examples(found, judged(found, config), make_plan(config), str(tmp_path / "out"), count)
         file = tmp_path / "out" / "examples" / "0.json"
         return json.loads(file.read_bytes()) if file.exists() else None
 
@@ -53,8 +52,8 @@ def test_examples_are_the_first_rejected_with_a_picture(write):
     assert (example["key"], example["filter"], example["value"], example["limit"]) == (
         "small",
         "small_image",
-        20,
-        20,
+        "20",
+        "20",
     )
     with Image.open(io.BytesIO(base64.b64decode(example["picture"]))) as picture:
         assert picture.size == (40, 20)

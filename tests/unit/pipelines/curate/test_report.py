@@ -4,8 +4,9 @@ import html.parser
 import json
 import re
 
+from curation import judged, scores_of
+
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.report import SHOWN, render, write_report
 
 CONFIG = CurateConfig()
@@ -13,7 +14,7 @@ ROWS = [
     {"key": "good", "shorter_side": 300.0, "aspect_ratio": 1.0, "words": 5.0},
     {"key": "small", "shorter_side": 64.0, "aspect_ratio": 1.0, "words": 5.0},
 ]
-FUNNEL = decide(ROWS, [{"reason": "no_image"}], CONFIG).funnel
+FUNNEL = judged(scores_of(ROWS, [{"reason": "no_image"}]), CONFIG).funnel
 
 
 def example(shard: str, number: int) -> dict:
@@ -21,8 +22,8 @@ def example(shard: str, number: int) -> dict:
         "filter": "small_image",
         "shard": shard,
         "key": f"k{number}",
-        "value": 64.0,
-        "limit": 200,
+        "value": "64",
+        "limit": "200",
         "width": 64,
         "height": 90,
         "caption": "<script>alert('x')</script> & co",
@@ -100,6 +101,6 @@ def test_the_page_shows_every_count_of_the_funnel():
 
 def test_the_page_says_which_numbers_are_estimated():
     lost = {"reason": "broken_shard", "count": 1200, "estimated": True}
-    funnel = decide(ROWS, [lost, {"reason": "no_image"}], CONFIG).funnel
+    funnel = judged(scores_of(ROWS, [lost, {"reason": "no_image"}]), CONFIG).funnel
     assert "1,200 of them are estimated" in Page(render("in", "out", CONFIG, funnel, {})).text
     assert "estimated" not in Page(render("in", "out", CONFIG, FUNNEL, {})).text

@@ -4,17 +4,16 @@ import io
 import json
 
 import pytest
+from curation import curate_one
 from PIL import Image
 
 from data_filters.errors import InputError
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.funnel import Funnel
 from pipelines.curate.inputs import find_units
-from pipelines.curate.run import TooManyBadSamples, _check_bad_fraction, curate
-from pipelines.curate.scan import scan
-from pipelines.curate.sidecar import save_scan
-from pipelines.curate.write import write_unit
+from pipelines.curate.plan import make_plan
+from pipelines.curate.run import Options, TooManyBadSamples, _Run, curate
+from pipelines.curate.standing import Standing
 from pipelines.shards.writer import write_shard
 
 CONFIG = CurateConfig(min_side=20, max_bad_fraction=0.5)
@@ -37,9 +36,7 @@ def finished(tmp_path):
         write_shard(tmp_path / "raw" / f"{shard}.tar", samples)
     output = str(tmp_path / "out")
     for unit in find_units(str(tmp_path / "raw")):
-        found = scan(unit)
-        save_scan(found, output)
-        write_unit(found, decide(found.pairs, found.quarantine, CONFIG), output, CONFIG)
+        curate_one(unit, output, CONFIG)
     return tmp_path
 
 
@@ -77,24 +74,33 @@ def test_inputs_are_refused_before_anything_is_written(finished):
     assert not (finished / "new").exists()
 
 
+def check_bad_fraction(funnel: Funnel, *, dry_run: bool) -> None:
+    config = CurateConfig()
+    run = _Run(config, make_plan(config), [], Standing(), "out", Options(dry_run=dry_run), None)
+    run._check_bad_fraction(funnel, [])
+
+
 @pytest.mark.parametrize(("bad", "fine"), [(0, True), (10, True), (11, False)])
 def test_the_allowed_fraction_itself_is_allowed(bad, fine):
     funnel = Funnel(samples=100, quarantined=bad, quarantine={"no_image": bad})
     if fine:
-        _check_bad_fraction(funnel, CurateConfig(), [], None)
+        check_bad_fraction(funnel, dry_run=True)
     else:
         with pytest.raises(TooManyBadSamples, match=r"more than max_bad_fraction 0\.1; see out/quarantine"):
-            _check_bad_fraction(funnel, CurateConfig(), [], "out")
+            check_bad_fraction(funnel, dry_run=False)
 
 
 def test_an_estimated_number_of_lost_samples_is_called_so():
     funnel = Funnel(samples=100, quarantined=11, estimated=3, quarantine={"broken_shard": 11})
     with pytest.raises(TooManyBadSamples, match=r"^11 of 100 samples \(estimated\) cannot be read"):
-        _check_bad_fraction(funnel, CurateConfig(), [], None)
+        check_bad_fraction(funnel, dry_run=True)
 
 
 def test_what_a_killed_run_left_is_removed_at_the_start(finished, no_ray):
-    left = [finished / "out" / folder / ".0.x.0123456789ab.partial" for folder in ("", "scan", "manifests")]
+    left = [
+        finished / "out" / folder / ".0.x.0123456789ab.partial"
+        for folder in ("", "quarantine", "manifests", "scores/facts", "decisions")
+    ]
     for file in left:
         file.write_bytes(b"x")
     curate(CONFIG, str(finished / "raw"), str(finished / "out"), dry_run=True)

@@ -1,15 +1,12 @@
 """Which commits stand at a restart; the whole behaviour is tested in tests/cases/curation/test_mended_shards.py."""
 
 import pytest
+from curation import curate_one
 from raw_shards import pairs, write_tar
 
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
-from pipelines.curate.sidecar import save_scan
-from pipelines.curate.standing import drop, take_stock
-from pipelines.curate.write import write_unit
+from pipelines.curate.standing import drop, drop_raw_shard, take_stock
 from pipelines.shards import witness
 from pipelines.shards.manifest import read_manifests
 
@@ -23,9 +20,7 @@ def finished(tmp_path):
         write_tar(tmp_path / "in" / f"{name}.tar", pairs(1, prefix=name))
     units, output = find_units(str(tmp_path / "in")), str(tmp_path / "out")
     for unit in units:
-        found = scan(unit)
-        save_scan(found, output)
-        write_unit(found, decide(found.pairs, found.quarantine, CONFIG), output, CONFIG)
+        curate_one(unit, output, CONFIG)
     return units, output
 
 
@@ -43,7 +38,7 @@ def test_all_stand_and_no_byte_is_read(finished, monkeypatch):
 
 def test_without_the_scan_the_manifest_is_what_counts(finished, tmp_path):
     units, output = finished
-    (tmp_path / "out" / "scan" / "0.parquet").unlink()
+    (tmp_path / "out" / "scores" / "facts" / "0.parquet").unlink()
     assert sorted(take_stock(units, read_manifests(output), output).committed) == ["0", "1"]
 
 
@@ -52,8 +47,11 @@ def test_withdrawn_is_what_the_input_has_no_more_and_drop_leaves_nothing_of_it(f
     manifests = read_manifests(output)
     assert take_stock(units[:1], manifests, output).withdrawn == ["1"]
     drop("1", manifests["1"], output)
+    drop_raw_shard("1", output)
     assert not list((tmp_path / "out").rglob("1.*"))
-    assert len(list((tmp_path / "out").rglob("0.*"))) == 4  # tar, index, scan, manifest
+    assert (
+        len(list((tmp_path / "out").rglob("0.*"))) == 7
+    )  # tar, index, two groups, decisions, status, manifest
 
 
 def test_a_manifest_of_an_older_version_without_the_size_stands(finished, tmp_path):

@@ -18,10 +18,11 @@ FILTERS["loud"] = Filter(
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.decide import decide
+from pipelines.curate.kept_samples import Part
+from pipelines.curate.plan import make_plan
+from pipelines.curate.scored import up_to_date
 from pipelines.curate.funnel import funnel_table
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
-from pipelines.curate.sidecar import load_scan, save_scan
 from pipelines.curate.write import write_unit
 from pipelines.shards.reader import iterate
 from pipelines.shards.writer import write_shard
@@ -34,13 +35,14 @@ write_shard(f"{folder}/raw/0.tar", [(key, {"jpg": picture.getvalue(), "txt": tex
                                     for key, text in captions.items()])
 config = CurateConfig.model_validate(json.loads(sys.argv[2]))
 (unit,) = find_units(f"{folder}/raw")
-save_scan(scan(unit), f"{folder}/out")
-found = load_scan(unit, f"{folder}/out")
-decision = decide(found.pairs, found.quarantine, config)
-write_unit(found, decision, f"{folder}/out", config)
+plan = make_plan(config)
+up_to_date(unit, plan.groups, f"{folder}/out")
+found = up_to_date(unit, plan.groups, f"{folder}/out")
+decision = decide(found, plan)
+write_unit("0", [Part(found, decision)], f"{folder}/out", config, plan)
 print(json.dumps({
     "kept": [key for key, _ in iterate(f"{folder}/out/0.tar")],
-    "scores": [row["exclamations"] for row in found.pairs],
+    "scores": found.columns(["exclamations"]).column(0).to_pylist(),
     "limit": config.limits()["max_exclamations"],
     "row": funnel_table(decision.funnel)[1][-2],
 }))

@@ -6,14 +6,13 @@ import json
 import tarfile
 
 import pytest
+from curation import curate_one
 from PIL import Image
 
-from pipelines.curate import write as stream_module
+from pipelines.curate import write as write_module
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.decide import decide
 from pipelines.curate.inputs import find_units
-from pipelines.curate.scan import scan
-from pipelines.curate.write import write_unit
+from pipelines.curate.update import FORMAT
 from pipelines.shards import batches
 from pipelines.shards.manifest import committed_shards
 from pipelines.shards.reader import read_index, walk
@@ -38,8 +37,7 @@ SAMPLES = [
 
 def run(tmp_path, output: str, config: CurateConfig = CONFIG) -> dict:
     write_shard(tmp_path / "raw" / "0.tar", SAMPLES)
-    found = scan(find_units(str(tmp_path / "raw"))[0])
-    return write_unit(found, decide(found.pairs, found.quarantine, config), output, config)
+    return curate_one(find_units(str(tmp_path / "raw"))[0], output, config)[2]
 
 
 def contents(path) -> dict[str, bytes]:
@@ -75,8 +73,13 @@ def test_manifest_describes_what_lies_there(tmp_path):
     data = (tmp_path / "out" / tar["tar"]).read_bytes()
     assert (tar["size"], tar["sha256"], tar["samples"]) == (len(data), hashlib.sha256(data).hexdigest(), 2)
     raw = (tmp_path / "raw" / "0.tar").read_bytes()
-    assert written["input"]["sha256"] == hashlib.sha256(raw).hexdigest()
-    assert written["input"]["size"] == len(raw)
+    (source,) = written["inputs"]
+    assert (source["name"], source["uri"]) == ("0", str(tmp_path / "raw" / "0.tar"))
+    assert source["sha256"] == hashlib.sha256(raw).hexdigest()
+    assert source["size"] == len(raw)
+    assert source["quarantine"] is None
+    assert (written["format"], written["history"], written["renamed"]) == (FORMAT, [], [])
+    assert written["rules"] == ["small_image", "extreme_aspect", "few_words", "many_words"]
     assert (written["funnel"]["pairs"], written["funnel"]["kept"]) == (4, 2)
     assert read_index(tmp_path / "out" / "0.tar") == list(walk(tmp_path / "out" / "0.tar"))
     assert committed_shards(tmp_path / "out")[0].samples == 2
@@ -101,7 +104,7 @@ def test_nothing_is_committed_when_writing_fails(tmp_path, monkeypatch):
     def failing(*_args, **_kwargs):
         raise OSError("disk is gone")
 
-    monkeypatch.setattr(stream_module, "write_examples", failing)
+    monkeypatch.setattr(write_module, "write_examples", failing)
     with pytest.raises(OSError, match="disk is gone"):
         run(tmp_path, str(tmp_path / "out"))
     assert committed_shards(tmp_path / "out") == []

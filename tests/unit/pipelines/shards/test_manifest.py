@@ -24,7 +24,7 @@ def commit(output: str, name: str, config: CurateConfig, samples: int = 3) -> No
         {
             "config_hash": config_hash(config),
             "config": output_settings(config),
-            "input": {"uri": "x", "size": 1, "sha256": "0"},
+            "inputs": [{"name": name, "uri": "x", "size": 1, "sha256": "0"}],
             "outputs": [{"tar": f"{name}.tar", "samples": samples, "sha256": "ab"}],
             "funnel": {},
         },

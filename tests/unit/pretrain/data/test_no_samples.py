@@ -16,7 +16,7 @@ def manifest(folder, name, pairs):
     """Commit a shard of whose pairs a curation kept none."""
     (folder / "manifests").mkdir(parents=True, exist_ok=True)
     funnel = {"samples": pairs, "quarantined": 0, "pairs": pairs, "kept": 0, "filters": [], "quarantine": {}}
-    values = {"version": 1, "config_hash": "0", "input": {}, "outputs": [], "funnel": funnel}
+    values = {"version": 1, "config_hash": "0", "inputs": [], "outputs": [], "funnel": funnel}
     (folder / "manifests" / f"{name}.json").write_text(json.dumps(values))
 
 

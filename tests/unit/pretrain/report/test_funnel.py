@@ -8,7 +8,7 @@ FUNNEL = {
     "quarantined": 50,
     "kept": 75,
     "filters": [
-        {"name": "small_image", "rejected_in_order": 25, "limit_name": "min_side", "limit": 64},
+        {"name": "small_image", "rejected_in_order": 25, "words": "keeps: shorter side above 64 px"},
         {"name": "<script>", "rejected_in_order": 50},
     ],
 }
@@ -23,11 +23,17 @@ def test_every_stage_has_its_count_its_share_and_its_bar():
     assert rows == [
         ("found in the shards", "200", "100.0 %", "plain", "100.0%"),
         ("not readable", "50", "25.0 %", "bad", "25.0%"),
-        ("rejected: small image (min_side 64)", "25", "12.5 %", "bad", "12.5%"),
+        ("rejected: small image (keeps: shorter side above 64 px)", "25", "12.5 %", "bad", "12.5%"),
         ("rejected: &lt;script&gt;", "50", "25.0 %", "bad", "25.0%"),
         ("kept", "75", "37.5 %", "good", "37.5%"),
     ]
     assert "raw &amp; wild, filters in their order" in page
+
+
+def test_a_report_of_an_older_version_names_key_and_limit():
+    counts = {"name": "small_image", "rejected_in_order": 25, "limit_name": "min_side", "limit": 64}
+    page = data_funnel([Curation("x", {"input": "raw", "funnel": {**FUNNEL, "filters": [counts]}})], None)
+    assert "rejected: small image (min_side 64)" in page
 
 
 def test_an_empty_curation_divides_by_nothing(tmp_path):

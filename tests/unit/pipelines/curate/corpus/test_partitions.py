@@ -52,6 +52,7 @@ def test_from_the_least_memory_on_the_objects_of_an_exchange_stay_out_of_the_dri
     batches = partitions = partition_count(rows_bytes, memory)
     assert rows_bytes / (batches * partitions) == pytest.approx(100 << 10, rel=0.01)
     assert GIB < memory < 2 * GIB
+    assert least_memory(64 << 20) == 0 < least_memory(65 << 20)
 
 
 def test_rows_that_fit_run_in_process():

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
-from corpus_rules import added, all_but_first, captions, key_counts, narrow, small_corpus, widths
+from corpus_rules import added, all_but_first, captions, small_corpus, widths
 
 from pipelines.common.causes import TaskFailed
 from pipelines.curate.corpus import ray_stages
@@ -13,12 +13,9 @@ from pipelines.curate.corpus.corpus import DROPS
 from pipelines.curate.corpus.drop_files import DropFiles
 from pipelines.curate.corpus.in_process import InProcess
 from pipelines.curate.corpus.partitions import Group
+from pipelines.curate.corpus.population import Population
 from pipelines.curate.corpus.ray_stages import (
-    ChooseDrops,
     FoldRows,
-    MeasureCells,
-    Population,
-    ReduceToCell,
     ReduceToDrops,
     SelectRows,
     WriteDrops,
@@ -31,19 +28,6 @@ POPULATION = Population(SOURCE, None, GROUPS)
 
 def block(*groups: int) -> pa.Table:
     return pa.table({"group": pa.array(groups, pa.int64())})
-
-
-def test_rows_of_a_group_lack_what_earlier_rules_dropped(tmp_path):
-    counts = ChooseDrops(POPULATION, ("width",), narrow, str(tmp_path))(block(0, 1, 2)).to_pylist()
-    files = DropFiles(str(tmp_path), bytes(row["drops"] > 0 for row in counts))
-    later = Population(SOURCE, None, GROUPS, (files,))
-    engine = InProcess(SOURCE)
-    engine.run(lambda corpus: corpus.choose(["width"], narrow))
-    expected = [rows.ranks().tolist() for rows in engine.standing(["width"])]
-    found = [rows.ranks().tolist() for group in range(3) for rows in later.standing(group, ["width"])]
-    assert found == expected
-    assert later.standing_of(1, 3, ["width"]).ranks().tolist() == expected[3]
-    assert sum(row["drops"] for row in counts) > 0
 
 
 def test_drops_go_to_the_file_of_their_group(tmp_path):
@@ -77,17 +61,6 @@ def test_a_fold_is_summed_within_its_block():
 
 def widths_of_nothing():
     return widths(next(POPULATION.standing(0, ["width"])))  # the first shard is empty
-
-
-def test_a_table_in_a_cell_is_measured_as_it_was():
-    rows = pa.concat_tables(SelectRows(POPULATION, ("caption",), captions)(block(0, 1, 2)))
-    cells = ReduceToCell(key_counts)(rows)
-    assert cells.num_rows == 1
-    (table,) = (
-        pickle.loads(value.as_py()) for value in MeasureCells(pa.Table.to_pydict)(cells).column("value")
-    )
-    assert table == key_counts(rows).to_pydict()
-    assert ReduceToCell(key_counts)(rows.slice(0, 0)).num_rows == 0
 
 
 def test_a_task_whose_workers_died_at_every_attempt_fails_and_says_what_to_set(monkeypatch):

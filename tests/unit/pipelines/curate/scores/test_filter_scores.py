@@ -1,0 +1,30 @@
+"""The group `filters` holds what `data_filters.score` gives for one pair."""
+
+import pyarrow as pa
+
+from data_filters import score, score_names
+from data_filters.facts import Facts
+from data_filters.image import ImageHeader
+from pipelines.curate.scores.filter_scores import FilterScores
+
+PAIRS = [
+    Facts(ImageHeader(400, 200, "png"), "see http://a.example/x.jpg now", image_bytes=9),
+    Facts(ImageHeader(30, 40, "jpeg"), "", image_bytes=1),
+]
+
+
+def test_every_score_is_that_of_the_pair_alone():
+    names = tuple(score_names())
+    group = FilterScores(names)
+    table = group.measure(PAIRS)
+    assert table.schema == group.schema()
+    assert set(table.schema.types) == {pa.float64()}
+    for row, pair in zip(table.to_pylist(), PAIRS, strict=True):
+        assert row == score(pair)
+
+
+def test_only_the_chosen_ones_are_computed_and_the_choice_is_a_setting():
+    group = FilterScores(("words", "shorter_side"))
+    assert group.measure(PAIRS).to_pydict() == {"words": [3.0, 0.0], "shorter_side": [200.0, 30.0]}
+    assert group.settings() == {"scores": ["words", "shorter_side"]}
+    assert group.settings() != FilterScores(("words",)).settings()
