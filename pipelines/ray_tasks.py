@@ -171,8 +171,10 @@ class _Run:
 
     def _fields(self, place: int) -> list[object]:
         unit = self.units[place]
-        parts = unit.parts if isinstance(unit, JoinedUnit) else ()
-        return [place, unit.name, unit.uri, unit.size, [[part.name, part.uri, part.size] for part in parts]]
+        fields: list[object] = [place, unit.name, unit.uri, unit.size]
+        if isinstance(unit, JoinedUnit):
+            fields.append([[part.name, part.uri, part.size] for part in unit.parts])
+        return fields
 
     def _end(self, place: int, result: Result) -> None:
         self.ended[place] = True
@@ -213,7 +215,7 @@ class GroupTask:
                 return
 
 
-def _unit(name: str, uri: str, size: int, parts: list[tuple[str, str, int]]) -> Unit:
+def _unit(name: str, uri: str, size: int, parts: Sequence[tuple[str, str, int]] = ()) -> Unit:
     return (
         JoinedUnit(name, uri, size, tuple(Unit(*part) for part in parts)) if parts else Unit(name, uri, size)
     )

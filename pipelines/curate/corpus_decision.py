@@ -177,19 +177,32 @@ def decide_corpus(
     engine = config.decide.engine
     run: Run = _in_process if engine == "in_process" or (engine == "auto" and fits) else _on_ray
     groups, files = run(source, list(rules.values()), folder, memory, against)
-    old = [] if against is None else list(map(against.name, range(against.count)))
-    write_parquet(join(folder, NAMES), pa.table({"name": pa.array([*shards.names, *old], pa.large_string())}))
+    names = [] if against is None else list(map(against.name, range(against.count)))
+    write_decision(folder, shards, names, groups, list(rules), files)
+    return CorpusDecision(folder)
+
+
+def write_decision(
+    folder: str,
+    shards: Shards,
+    earlier: Sequence[str],
+    groups: Sequence[Group],
+    steps: Sequence[int],
+    files: Sequence[DropFiles],
+) -> None:
+    """Write what a `CorpusDecision` reads beside the drops, `decision.json` last. `earlier`: names of those shards."""
+    names = pa.array([*shards.names, *earlier], pa.large_string())
+    write_parquet(join(folder, NAMES), pa.table({"name": names}))
     about = {
         "shards": len(shards.names),
         "starts": [group.first for group in groups if not group.is_earlier],
-        "steps": list(rules),
+        "steps": list(steps),
         "rules": [
             {"folder": found.folder.removeprefix(folder + "/"), "groups": list(found.groups)}
             for found in files
         ],
     }
     write_json(join(folder, DECISION), about, indent=None)
-    return CorpusDecision(folder)
 
 
 def _in_process(

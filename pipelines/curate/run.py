@@ -15,17 +15,17 @@ import itertools
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_filters.errors import InputError
 from pipelines.common.causes import RunFailed
 from pipelines.common.files import absolute, join, remove_partials
 from pipelines.common.ownership import owned
-from pipelines.curate.config import CurateConfig
-from pipelines.curate.corpus.drop_files import remove_folder
 from pipelines.curate.catalogue import Catalogue
 from pipelines.curate.commits import funnel_of, sum_commits
+from pipelines.curate.config import CurateConfig
+from pipelines.curate.corpus.drop_files import remove_folder
 from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus, decision_keys
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.earlier_outputs import earlier_outputs
@@ -181,8 +181,8 @@ class _Run:
         output: str,
         options: Options,
         progress: Progress | None,
-        say: Say,
-        catalogue: Catalogue,
+        say: Say = print,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.config, self.plan, self.units, self.standing = config, plan, units, standing
         self.catalogue = catalogue
@@ -255,7 +255,7 @@ class _Run:
 
     def _note(self, scanned: Scanned | None) -> None:
         """Write the catalogue: of the raw shards that were scanned now, and of those whose commits stand."""
-        if self.options.dry_run:
+        if self.options.dry_run or self.catalogue is None:
             return
         known = {
             part["name"]: part["sha256"]

@@ -1,7 +1,8 @@
 """What of an output stands when a run starts again: commits with unchanged raw shards and a whole tar.
 
 A shard's bytes are its sha256 (`pipelines.shards.witness`). The listing of a folder shows which raw shards are
-unchanged (`pipelines.curate.catalogue`); the others are looked at one by one, by the witness that is kept with the facts.
+unchanged (`pipelines.curate.catalogue`); the others are looked at one by one, by the witness that is kept with their
+facts.
 """
 
 from __future__ import annotations

@@ -114,9 +114,9 @@ def before_look(
 class WriteShard:
     """Phase C for one curated shard; returns its funnel and whether its tar was written.
 
-    Of a curated shard of several raw ones the parts are those (`JoinedUnit`). `decisions`: what the rules over the corpus
-    drop. `fallen`: the names of committed ones that do not stand (`Standing.fallen`); None where none is committed. In a
-    dry run nothing is written.
+    Of a curated shard of several raw ones the parts are those (`JoinedUnit`). `decisions`: what the rules over the
+    corpus drop. `fallen`: the names of committed ones that do not stand (`Standing.fallen`); None where none is
+    committed. In a dry run nothing is written.
     """
 
     def __init__(

@@ -4,10 +4,10 @@
     DJ/bin/pip install py-data-juicer ray==2.55.1 webdataset fasttext-predict opencv-python-headless
     python tests/bench/data_juicer.py --input RAW --python DJ/bin/python [--workers 2] [--repeat 2] [--min-side 64]
 
-Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree: this
-process takes in what a Ray leaves behind (PR_SET_CHILD_SUBREAPER) and asks the kernel for the sum over all that have
-ended (RUSAGE_CHILDREN). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which its filters open
-by their header, and which its exporter writes to WebDataset as they came. Both use fastText's lid.176.ftz.
+Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree, read
+every SAMPLED seconds (of a Ray no parent takes in what its children have spent); what Ray leaves behind stays below this
+process (PR_SET_CHILD_SUBREAPER). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which
+its filters open by their header, and which are written to WebDataset as they came. Both use fastText's lid.176.ftz.
 data-juicer ends with the first image that cannot be opened, so both read copies of the tars without such samples.
 One line of JSON for each run, then the ratio of the best of each.
 """
@@ -19,7 +19,6 @@ import ctypes
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,27 +28,33 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PR_SET_CHILD_SUBREAPER = 36
-RULES = ("image_size", "aspect_ratio", "words", "characters", "language", "same_caption")
+SAMPLED = 0.1
 IMAGES = ("jpg", "jpeg", "png", "webp")
 MIN_WORDS, MAX_WORDS, MIN_CHARS, MAX_CHARS, MAX_ASPECT, MIN_LANGUAGE = 3, 100, 5, 1000, 10, 0.2
 
 
 def cpu_seconds(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """CPU seconds of a command and of all processes that it started, and the seconds it took."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
-    seconds = time.monotonic() - started
-    if done.returncode:
-        sys.exit(
-            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-        )
-    while True:  # what Ray left behind: its processes end by themselves once the driver has gone
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            break
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, seconds
+    """CPU seconds of a command and of all processes below it, and the seconds it took."""
+    import psutil
+
+    started = time.monotonic()
+    spent: dict[tuple[int, float], float] = {}
+    with tempfile.TemporaryFile("w+") as said:
+        run = subprocess.Popen(command, env={**os.environ, **environment}, stdout=said, stderr=said)
+        below = psutil.Process()
+        while run.poll() is None:
+            for process in below.children(recursive=True):
+                try:
+                    times = process.cpu_times()
+                    spent[process.pid, process.create_time()] = times.user + times.system
+                except psutil.Error:
+                    continue
+            time.sleep(SAMPLED)
+        seconds = time.monotonic() - started
+        said.seek(0)
+        if run.returncode:
+            sys.exit(f"{' '.join(command)} ended with {run.returncode}:\n{said.read()[-4000:]}")
+    return sum(spent.values()), seconds
 
 
 def samples_in(folder: Path) -> int:
