@@ -121,9 +121,7 @@ def _curate(
     if not standing.committed:
         require_pairs(units, input)
     if not options.dry_run:
-        scores_of = [f"{SCORES}/{group}" for group in stored_groups(output)]
-        for folder in ("", *scores_of, QUARANTINE, DECISIONS, STATUS, EXAMPLES, MANIFESTS):
-            remove_partials(join(output, folder))
+        _tidy(output)
         if options.drop_withdrawn:
             _drop_withdrawn(standing, manifests, output)
     del manifests  # of which `standing` holds what counts
@@ -157,6 +155,13 @@ def _curate(
         pairs_per_second=new.pairs / seconds if seconds > 0 else 0.0,
         report=report,
     )
+
+
+def _tidy(output: str) -> None:
+    """Remove the temporary files that killed processes left: once for all shards, a folder's listing being long."""
+    scores_of = [f"{SCORES}/{group}" for group in stored_groups(output)]
+    for folder in ("", *scores_of, QUARANTINE, DECISIONS, STATUS, EXAMPLES, MANIFESTS):
+        remove_partials(join(output, folder))
 
 
 def _drop_withdrawn(standing: Standing, manifests: Mapping[str, Manifest], output: str) -> None:
@@ -250,6 +255,7 @@ class _Run:
                     decisions.append(self._decide(self.plan, scanned, store, earlier))
             funnel = self._write(todo, scanned, decisions, store)
         if not self.options.dry_run:
+            _tidy(self.output)
             remove_folder(join(self.output, DECIDE))  # what it says stands in decisions/ and status/ now
         return funnel
 

@@ -7,10 +7,11 @@ import io
 import posixpath
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile
 
 PAGE = 1000  # names that one answer to a listing holds
 PROTOCOL = "simulated"
@@ -20,15 +21,15 @@ MODIFIED = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 class SimulatedStore(AbstractFileSystem):
     """Folders of `folders`, each a function from nothing to the names in it and one from a name to its bytes or size.
 
-    What is written is kept. A listing's entries have what those of S3 have. `requests` counts LIST (one per PAGE names),
-    HEAD, GET, PUT, COPY and DELETE.
+    What is written is kept. A listing's entries have what those of S3 have. `requests` counts LIST (one per PAGE
+    names), HEAD, GET, PUT, COPY and DELETE.
     """
 
     protocol = PROTOCOL
-    folders: dict[str, tuple[Callable[[], list[str]], Callable[[str], bytes | int]]] = {}
-    stored: dict[str, bytes] = {}
-    requests: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
+    folders: ClassVar[dict[str, tuple[Callable[[], list[str]], Callable[[str], bytes | int]]]] = {}
+    stored: ClassVar[dict[str, bytes]] = {}
+    requests: ClassVar[Counter[str]] = Counter()
+    kinds: ClassVar[Counter[str]] = Counter()
 
     def _count(self, kind: str, path: str, number: int = 1) -> None:
         self.requests[kind] += number
@@ -40,7 +41,7 @@ class SimulatedStore(AbstractFileSystem):
             return self.stored[path]
         folder, name = posixpath.split(path)
         if folder in self.folders and name:
-            names, content = self.folders[folder]
+            _, content = self.folders[folder]
             try:
                 return content(name)
             except KeyError:
@@ -67,7 +68,7 @@ class SimulatedStore(AbstractFileSystem):
             names += self.folders[path][0]()
         below = [one for one in self.folders if posixpath.dirname(one) == path]
         self._count("LIST", path + "/", max(1, -(-len(names) // PAGE)))
-        if not names and not below:
+        if not names and not below and not any(one.startswith(path + "/") for one in self.stored):
             raise FileNotFoundError(path)
         found: list[Any] = []
         for name in names:
@@ -107,9 +108,9 @@ class SimulatedStore(AbstractFileSystem):
             raise FileNotFoundError(path)
         return content[start:end]
 
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.BytesIO:
-        assert mode == "rb"
-        return io.BytesIO(self.cat_file(path))
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:
+        path = self._strip_protocol(path)
+        return _Upload(self, path) if mode == "wb" else _Reader(self, path, mode)
 
     def pipe_file(self, path: str, value: bytes, **_: Any) -> None:
         path = self._strip_protocol(path)
@@ -133,6 +134,26 @@ class SimulatedStore(AbstractFileSystem):
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
         return None
+
+
+class _Reader(AbstractBufferedFile):
+    """A file that is read in blocks of 5 MiB, each a GET."""
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self.fs.cat_file(self.path, start, end)
+
+
+class _Upload(io.BytesIO):
+    """A file that is stored when it is closed, by one PUT."""
+
+    def __init__(self, store: SimulatedStore, path: str) -> None:
+        super().__init__()
+        self.store, self.path = store, path
+
+    def close(self) -> None:
+        if not self.closed:
+            self.store.pipe_file(self.path, self.getvalue())
+        super().close()
 
 
 SIZES: dict[str, Callable[[str], int]] = {}
