@@ -17,34 +17,63 @@ from pipelines.curate.histograms import Histograms, add_histograms
 from pipelines.curate.plan import Plan
 from pipelines.shards.manifest import Manifest
 
-NOT_KEPT = ("contents", "histograms", "history", "renamed", "rules")
+OF_COMMIT = ("version", "format", "config_hash", "config", "decisions")
+OF_INPUT = ("name", "uri", "size", "sha256", "rows")
+OF_OUTPUT = ("tar", "samples", "size", "sha256")
 MOST_NAMES = 100_000  # licences or domains of a data set that are counted by name
 OTHER = "(other)"
 
 
-class Slim:
-    """Makes of a manifest what a run needs of a commit; equal configurations become one object.
+@dataclass(frozen=True, slots=True)
+class PackedFunnel:
+    """A funnel's JSON, compressed by what it has in common with that of another commit."""
 
-    The funnel becomes bytes, which `funnel_of` reads. NOT_KEPT is left out.
+    data: bytes
+    like: bytes
+
+    def unpacked(self) -> Any:
+        """The funnel as JSON holds it."""
+        return json.loads(zlib.decompressobj(zdict=self.like).decompress(self.data))
+
+
+class Slim:
+    """Makes of a manifest what a run needs of a commit: OF_COMMIT, of inputs and outputs OF_INPUT and OF_OUTPUT.
+
+    The funnel becomes a `PackedFunnel`, which `funnel_of` reads. What is equal in many manifests becomes one object.
     """
 
     def __init__(self) -> None:
-        self._configs: dict[str, Any] = {}
+        self._shared: dict[str, Any] = {}
+        self._like = b""
 
     def __call__(self, manifest: Manifest) -> Manifest:
-        kept = {key: value for key, value in manifest.items() if key not in NOT_KEPT}
-        kept["config"] = self._configs.setdefault(str(manifest["config_hash"]), manifest.get("config"))
-        kept["config_hash"] = self._configs.setdefault(
-            "=" + str(manifest["config_hash"]), manifest["config_hash"]
-        )
-        kept["funnel"] = zlib.compress(json.dumps(manifest["funnel"]).encode(), 1)
+        kept: Manifest = {}
+        for key in OF_COMMIT:
+            if key in manifest:
+                # A configuration is told by its hash, the other values by their text.
+                told = manifest["config_hash"] if key == "config" else manifest[key]
+                kept[key] = self._shared.setdefault(f"{key} {told}", manifest[key])
+        if "inputs" in manifest:
+            kept["inputs"] = [
+                {key: part[key] for key in OF_INPUT if key in part} for part in manifest["inputs"]
+            ]
+        kept["outputs"] = [
+            {key: entry[key] for key in OF_OUTPUT if key in entry} for entry in manifest["outputs"]
+        ]
+        kept["funnel"] = self._packed(manifest["funnel"])
         return kept
+
+    def _packed(self, funnel: object) -> PackedFunnel:
+        text = json.dumps(funnel).encode()
+        self._like = self._like or text
+        packer = zlib.compressobj(level=1, zdict=self._like)
+        return PackedFunnel(packer.compress(text) + packer.flush(), self._like)
 
 
 def funnel_of(manifest: Manifest) -> Funnel:
     """The funnel of a manifest, slim or not."""
     funnel = manifest["funnel"]
-    return funnel_from_json(json.loads(zlib.decompress(funnel)) if isinstance(funnel, bytes) else funnel)
+    return funnel_from_json(funnel.unpacked() if isinstance(funnel, PackedFunnel) else funnel)
 
 
 @dataclass

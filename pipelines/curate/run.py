@@ -26,7 +26,7 @@ from pipelines.curate.catalogue import Catalogue
 from pipelines.curate.commits import funnel_of, sum_commits
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.drop_files import remove_folder
-from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, Shards, decide_corpus, decision_keys
+from pipelines.curate.corpus_decision import DECIDE, CorpusDecision, decide_corpus, decision_keys
 from pipelines.curate.dataset_page import write_dataset
 from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.examples import EXAMPLES
@@ -129,7 +129,7 @@ def _curate(
     new = run.phases(is_other)
     seconds = time.monotonic() - started
     if options.dry_run:
-        earlier = (funnel_of(manifest) for manifest in run.untouched(is_other))
+        earlier = (funnel_of(manifest) for manifest in run.untouched())
         funnel, report = add_funnels(itertools.chain(earlier, [new]), plan), None
     else:
         # The report counts what is committed, not what this process has counted.
@@ -193,55 +193,59 @@ class _Run:
         self.catalogue = catalogue
         self.output, self.options, self.progress, self.say = output, options, progress, say
         self.against = earlier_outputs(config.against, plan)
+        self.everything = False  # whether commits are looked at as well
         self.worked_on = 0  # raw shards
         self.tars_written = 0
 
-    def untouched(self, is_other: bool) -> list[Manifest]:
+    def untouched(self) -> list[Manifest]:
         """The commits that this run need not look at."""
-        return [] if self._looks_at_all(is_other) else list(self.standing.committed.values())
+        return [] if self.everything else list(self.standing.committed.values())
 
-    def _looks_at_all(self, is_other: bool) -> bool:
-        """Whether committed shards may have to change: another recipe, or a rule over a corpus that has changed.
+    def _has_other_decisions(self, scanned: Scanned) -> bool:
+        """Whether some commit was made by another decision than that about the raw shards as they are now.
 
         A killed run leaves commits of two decisions; withdrawn shards leave commits of one that counts them.
         """
-        if is_other or not self.plan.corpus_steps():
-            return is_other
-        committed = self.standing.committed.values()
-        covered = self.standing.covered
-        if any(unit.name not in covered for unit in self.units):
-            return True
-        expected = self._expected_decisions()
-        return any(manifest.get("decisions") != expected for manifest in committed)
+        expected = decision_keys(self.plan, self.config, scanned.shards(), self.against)
+        return any(manifest.get("decisions") != expected for manifest in self.standing.committed.values())
 
-    def _expected_decisions(self) -> list[str]:
-        """The decisions that rules over the corpus make about the raw shards as they are committed."""
-        parts = {
-            part["name"]: part for manifest in self.standing.committed.values() for part in manifest["inputs"]
-        }
-        shards = Shards(
-            tuple(unit.name for unit in self.units),
-            b"".join(bytes.fromhex(parts[unit.name]["sha256"]) for unit in self.units),
-            tuple(int(parts[unit.name]["rows"]) for unit in self.units),
-        )
-        return decision_keys(self.plan, self.config, shards, self.against)
+    def todo(self, is_other: bool) -> list[Unit]:
+        """The raw shards to work on, as far as that is known before any is scanned.
+
+        All where committed shards may have to change: by another recipe, or rules over a corpus that has changed.
+        """
+        covered = self.standing.covered
+        lost = [unit for unit in self.units if unit.name not in covered]
+        self.everything = is_other
+        if not is_other and covered and self.plan.corpus_steps():
+            self.everything = self.options.dry_run and bool(lost)  # scores of commits are not in its store
+            if not lost:
+                self.everything = self._has_other_decisions(self._with_commits(Scanned([], self.plan)))
+        return self.units if self.everything else lost
+
+    def _with_commits(self, scanned: Scanned) -> Scanned:
+        return scanned.with_commits(self.units, self.standing.committed.values(), self.plan)
 
     def phases(self, is_other: bool) -> Funnel:
         """Scan, decide and write; in a dry run nothing is written. Returns the funnel of what was worked on.
 
         Raises TooManyBadSamples between the scan and the decision.
         """
-        everything = self._looks_at_all(is_other)
-        covered = set() if everything else self.standing.covered
-        todo = [unit for unit in self.units if unit.name not in covered]
+        todo = self.todo(is_other)
         self.worked_on = len(todo)
         if not todo:
             self._note(None)
-            self._check_bad_fraction(self._total(empty_funnel(self.plan), is_other), [])
+            self._check_bad_fraction(self._total(empty_funnel(self.plan)), [])
             return empty_funnel(self.plan)
         with running_ray(self.config.workers), self._store() as store:
             scanned = self._scan(todo, store)
-            self._check_bad_fraction(self._total(scanned.funnel, is_other), todo)
+            if not self.everything and self.standing.committed and self.plan.corpus_steps():
+                whole = self._with_commits(scanned)
+                self.everything = self._has_other_decisions(whole)
+                todo = self.units if self.everything else todo
+                self.worked_on = len(todo)
+                scanned = self._scan(todo, store) if self.everything else whole
+            self._check_bad_fraction(self._total(scanned.funnel), todo)
             self._note(scanned)
             decisions: list[CorpusDecision] = []
             early = self.plan.before_look
@@ -249,7 +253,7 @@ class _Run:
                 decisions.append(self._decide(early, scanned, store))
             if self.plan.looks:
                 looked = self._look(todo, decisions[0] if decisions else None, store)
-                self._check_bad_fraction(self._total(looked, is_other), todo)
+                self._check_bad_fraction(self._total(looked), todo)
                 if self.plan.corpus_steps(len(early.steps)):
                     earlier = decisions[0] if decisions else None
                     decisions.append(self._decide(self.plan, scanned, store, earlier))
@@ -280,9 +284,9 @@ class _Run:
             plan, self.config, scanned.shards(), store, earlier=earlier, against=self.against
         )
 
-    def _total(self, new: Funnel, is_other: bool) -> Funnel:
+    def _total(self, new: Funnel) -> Funnel:
         """The funnel of what was worked on and of the commits that need no look."""
-        return add_funnels(itertools.chain(map(funnel_of, self.untouched(is_other)), [new]), self.plan)
+        return add_funnels(itertools.chain(map(funnel_of, self.untouched()), [new]), self.plan)
 
     def _look(self, todo: list[Unit], decision: CorpusDecision | None, store: str) -> Funnel:
         """Phase L: says how many pairs each look group still has to look at, then looks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from pipelines.curate.corpus_decision import Shards
 from pipelines.curate.funnel import Funnel, add_to, empty_funnel, funnel_from_json
 from pipelines.curate.plan import Plan
 from pipelines.ray_tasks import Result
+from pipelines.shards.manifest import Manifest
 from pipelines.shards.unit import Unit
 
 SHA256_BYTES = 32
@@ -28,10 +29,24 @@ class Scanned(Mapping[str, int]):
 
     def add(self, unit: Unit, result: Result) -> None:
         """Take in the result of `ScanShard`."""
-        place = self._places[unit.name]
-        self._sha256[SHA256_BYTES * place : SHA256_BYTES * (place + 1)] = bytes.fromhex(result["sha256"])
-        self._rows[place], self._kept_bytes[place] = result["rows"], result["kept_bytes"]
+        self._put(unit.name, result["sha256"], result["rows"], result["kept_bytes"])
         add_to(self.funnel, funnel_from_json(result["funnel"]))
+
+    def with_commits(self, units: Sequence[Unit], manifests: Iterable[Manifest], plan: Plan) -> Scanned:
+        """The same of all raw shards, those that manifests name among them; the funnel stays that of this scan."""
+        whole = Scanned(units, plan)
+        whole.funnel = self.funnel
+        for place, name in enumerate(self.names):
+            whole._put(name, self.sha256(name), int(self._rows[place]), int(self._kept_bytes[place]))
+        for manifest in manifests:
+            for part in manifest["inputs"]:
+                whole._put(part["name"], part["sha256"], part["rows"], 0)
+        return whole
+
+    def _put(self, name: str, sha256: str, rows: int, kept_bytes: int) -> None:
+        place = self._places[name]
+        self._sha256[SHA256_BYTES * place : SHA256_BYTES * (place + 1)] = bytes.fromhex(sha256)
+        self._rows[place], self._kept_bytes[place] = rows, kept_bytes
 
     def shards(self) -> Shards:
         """What rules over the corpus need to know of the raw shards, in their order."""

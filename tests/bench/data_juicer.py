@@ -5,8 +5,8 @@
     python tests/bench/data_juicer.py --input RAW --python DJ/bin/python [--workers 2] [--repeat 2] [--min-side 64]
 
 Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree, read
-every SAMPLED seconds (of a Ray no parent takes in what its children have spent); what Ray leaves behind stays below this
-process (PR_SET_CHILD_SUBREAPER). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which
+every SAMPLED seconds (of a Ray no parent takes in what its children have spent); what Ray leaves behind stays below
+this process (PR_SET_CHILD_SUBREAPER). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which
 its filters open by their header, and which are written to WebDataset as they came. Both use fastText's lid.176.ftz.
 data-juicer ends with the first image that cannot be opened, so both read copies of the tars without such samples.
 One line of JSON for each run, then the ratio of the best of each.
@@ -187,7 +187,7 @@ def side(arguments: argparse.Namespace) -> None:
     dataset.process(load_ops(process))
     if arguments.format == "webdataset":
         mapped = dataset.data.map_batches(_as_webdataset, batch_format="pyarrow")
-        mapped.write_webdataset(arguments.output)
+        mapped.write_webdataset(arguments.output, encoder=_as_it_is)
     else:
         RayExporter(arguments.output, "jsonl").export(dataset.data.drop_columns(["image_bytes"]))
 
@@ -206,6 +206,10 @@ def _decoded(sample: dict[str, Any]) -> dict[str, Any]:
         "image_bytes": [[sample[extension]]],
         "metadata": sample.get("json", b"{}"),
     }
+
+
+def _as_it_is(sample: dict[str, Any]) -> dict[str, Any]:
+    return sample
 
 
 def _as_webdataset(table: Any) -> Any:
