@@ -20,6 +20,7 @@ from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
 
 SHOWN = 12  # pictures per filter in the HTML
+MOST_FILES = 500  # examples of so many shards are read
 TITLE = "Curation report"
 
 _PACKAGE = "pipelines.curate"
@@ -71,16 +72,19 @@ def write_report(
 
 
 def _examples(output: str) -> dict[str, list[Example]]:
-    """Rejected pairs by filter, taken in turn from all shards so that no single shard fills the page."""
+    """Rejected pairs by filter, taken in turn from shards so that no single shard fills the page.
+
+    Of more than MOST_FILES shards as many are looked at, evenly spread.
+    """
     fs, path = filesystem(join(output, EXAMPLES))
     if not fs.isdir(path):
         return {}
     ranked: list[tuple[int, str, Example]] = []
-    for file in sorted(fs.ls(path, detail=False)):
-        if not file.endswith(".json"):
-            continue
+    files = sorted(file for file in fs.ls(path, detail=False) if file.endswith(".json"))
+    files = files[:: -(-len(files) // MOST_FILES) or 1]
+    for file, content in zip(files, fs.cat_ranges(files, None, None, on_error="raise"), strict=True):
         rank: dict[str, int] = {}
-        for example in json.loads(fs.cat_file(file)):
+        for example in json.loads(content):
             rank[example["filter"]] = rank.get(example["filter"], 0) + 1
             ranked.append((rank[example["filter"]], file, example))
     ranked.sort(key=lambda item: item[:2])

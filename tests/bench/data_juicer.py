@@ -6,9 +6,9 @@
 
 Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree, read
 every SAMPLED seconds (of a Ray no parent takes in what its children have spent); what Ray leaves behind stays below
-this process (PR_SET_CHILD_SUBREAPER). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes, which
-its filters open by their header, and which are written to WebDataset as they came. Both use fastText's lid.176.ftz.
-data-juicer ends with the first image that cannot be opened, so both read copies of the tars without such samples.
+this process (PR_SET_CHILD_SUBREAPER). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes,
+which its filters open by their header, and which are written to WebDataset as they came. Both use lid.176.ftz of
+fastText. data-juicer ends with the first image that cannot be opened, so both read copies of the tars without those.
 One line of JSON for each run, then the ratio of the best of each.
 """
 
