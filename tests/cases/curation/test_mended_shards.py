@@ -19,7 +19,7 @@ from pipelines.shards.witness import ShardChanged
 CONFIG = CurateConfig(min_side=64)
 
 
-def in_process(function, units, workers, tell):
+def in_process(function, units, workers, tell, *, keep_results=True, actors=None):
     """`for_each` without Ray: the same order, the same results."""
     results = [function(unit) for unit in units]
     for unit, result in zip(units, results, strict=True):

@@ -24,7 +24,7 @@ SAME = ("*.tar", "*.index.parquet", "decisions/*", "status/*", "examples/*", "sc
 
 @pytest.fixture(autouse=True)
 def without_ray(monkeypatch, no_ray):
-    def in_process(function, units, workers, tell):
+    def in_process(function, units, workers, tell, *, keep_results=True, actors=None):
         results = [function(unit) for unit in units]
         for unit, result in zip(units, results, strict=True):
             tell(unit, result)
