@@ -14,7 +14,11 @@ from pipelines.curate.plan import make_plan
 def manifest(samples: int, licences: dict[str, int]) -> dict:
     outputs = [{"tar": "x.tar", "samples": samples, "size": 100 * samples}] if samples else []
     funnel = {"samples": samples, "filters": []}
-    return {"outputs": outputs, "funnel": funnel, "contents": {"licences": licences, "domains": {"a.example": samples}}}
+    return {
+        "outputs": outputs,
+        "funnel": funnel,
+        "contents": {"licences": licences, "domains": {"a.example": samples}},
+    }
 
 
 def test_counts_are_summed_and_rules_said(tmp_path):
