@@ -13,7 +13,7 @@ from data_filters.errors import InputError
 from pipelines.common.causes import TaskFailed, explain, root_cause
 from pipelines.ray_session import quiet_data as quiet_data  # for those who run something else on the same Ray
 from pipelines.ray_session import running_ray as running_ray
-from pipelines.shards.unit import Unit
+from pipelines.shards.unit import JoinedUnit, Unit
 from pipelines.task_groups import group_units
 
 if TYPE_CHECKING:
@@ -171,7 +171,10 @@ class _Run:
 
     def _fields(self, place: int) -> list[object]:
         unit = self.units[place]
-        return [place, unit.name, unit.uri, unit.size]
+        fields: list[object] = [place, unit.name, unit.uri, unit.size]
+        if isinstance(unit, JoinedUnit):
+            fields.append([[part.name, part.uri, part.size] for part in unit.parts])
+        return fields
 
     def _end(self, place: int, result: Result) -> None:
         self.ended[place] = True
@@ -198,7 +201,7 @@ class GroupTask:
         self.function, self.retries, self.group_retries = function, retries, group_retries
 
     def __call__(self, row: Batch) -> Iterator[dict[str, str]]:
-        units = [(place, Unit(name, uri, size)) for place, name, uri, size in json.loads(row["units"])]
+        units = [(place, _unit(*fields)) for place, *fields in json.loads(row["units"])]
         if _attempt() > (self.retries if len(units) == 1 else self.group_retries):
             yield {"places": json.dumps([place for place, _ in units]), "result": "", "error": ""}
             return
@@ -210,6 +213,12 @@ class GroupTask:
             yield {"places": json.dumps([place]), "result": result, "error": error}
             if error:
                 return
+
+
+def _unit(name: str, uri: str, size: int, parts: Sequence[tuple[str, str, int]] = ()) -> Unit:
+    return (
+        JoinedUnit(name, uri, size, tuple(Unit(*part) for part in parts)) if parts else Unit(name, uri, size)
+    )
 
 
 def _attempt() -> int:

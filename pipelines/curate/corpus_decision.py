@@ -7,16 +7,19 @@ it is written last, and a run that finds it takes the decision over.
 from __future__ import annotations
 
 import bisect
+import hashlib
+import io
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipelines.common.config import hash_of
-from pipelines.common.files import join, read_json, write_json
+from pipelines.common.files import filesystem, join, read_json, write_json, write_parquet
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.corpus import Corpus
 from pipelines.curate.corpus.drop_files import DropFiles, remove_folder, write_drops
@@ -35,6 +38,8 @@ from pipelines.curate.scores.facts import FACTS_VERSION
 
 DECIDE = "decide"
 DECISION = "decision.json"
+NAMES = "names.parquet"
+"""The names of the raw shards, in their order, and of those of earlier outputs."""
 Run = Callable[
     [ShardSource, Sequence[Decide], str, int, ShardSource | None],
     tuple[Sequence[Group], Sequence[DropFiles], Sequence[Mapping[str, int]]],
@@ -56,7 +61,7 @@ class CorpusDecision:
     def drops(self, name: str) -> dict[int, pa.Table]:
         """What each rule over the corpus drops of a shard (DROPS), by the rule's step."""
         about = _about(self.folder)
-        number = about.numbers[name]
+        number = about.names.number(name)
         group = bisect.bisect_right(about.starts, number) - 1
         return {
             step: of_shard(_read(files, group), number)
@@ -81,12 +86,38 @@ class CorpusDecision:
         return _about(self.folder).names
 
 
+class ShardNames(Mapping[int, str]):
+    """The names of shards by number, those of earlier outputs by negative number; 20 bytes each, in sorted order."""
+
+    def __init__(self, names: pa.StringArray, earlier: pa.StringArray) -> None:
+        self._names, self._earlier = names, earlier
+
+    def number(self, name: str) -> int:
+        """The number of a raw shard. Raises KeyError."""
+        place = bisect.bisect_left(range(len(self._names)), name, key=lambda at: str(self._names[at]))
+        if place == len(self._names) or str(self._names[place]) != name:
+            raise KeyError(name)
+        return place
+
+    def __getitem__(self, number: int) -> str:
+        of, place = (self._names, number) if number >= 0 else (self._earlier, number + NUMBERS)
+        if not 0 <= place < len(of):
+            raise KeyError(number)
+        return str(of[place])
+
+    def __iter__(self) -> Iterator[int]:
+        yield from range(len(self._names))
+        yield from (place - NUMBERS for place in range(len(self._earlier)))
+
+    def __len__(self) -> int:
+        return len(self._names) + len(self._earlier)
+
+
 @dataclass(frozen=True)
 class _About:
     """What `decision.json` says. `starts`: the first shard of each group; `files`: the drops of each rule."""
 
-    names: dict[int, str]
-    numbers: dict[str, int]
+    names: ShardNames
     starts: list[int]
     steps: list[int]
     files: list[DropFiles]
@@ -94,23 +125,21 @@ class _About:
     counts: list[dict[str, int]]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # a run has two decisions at most, and a task asks for both
 def _about(folder: str) -> _About:
     # Any: what the file holds, which was written whole.
     stored: dict[str, Any] = read_json(join(folder, DECISION)) or {}
-    names = dict(enumerate(stored["names"]))
-    earlier = {number - NUMBERS: name for number, name in enumerate(stored["earlier"])}
+    fs, path = filesystem(join(folder, NAMES))
+    names = pq.read_table(io.BytesIO(fs.cat_file(path))).column("name").combine_chunks()
     files = [DropFiles(join(folder, rule["folder"]), bytes(rule["groups"])) for rule in stored["rules"]]
-    numbers = {name: number for number, name in names.items()}
-    counts = [dict(rule["counts"]) for rule in stored["rules"]]
+    count = stored["shards"]
     return _About(
-        {**names, **earlier},
-        numbers,
+        ShardNames(names[:count], names[count:]),
         stored["starts"],
         stored["steps"],
         files,
         stored.get("no_verdict", {}),
-        counts,
+        [dict(rule["counts"]) for rule in stored["rules"]],
     )
 
 
@@ -121,10 +150,13 @@ def _read(files: DropFiles, group: int) -> pa.Table:
 
 @dataclass(frozen=True)
 class Shards:
-    """The raw shards of a run: for each its name, its sha256, and the number of its pairs."""
+    """The raw shards of a run in the order of their names: for each its name, its sha256, the number of its pairs.
+
+    `sha256` has 32 bytes for each.
+    """
 
     names: tuple[str, ...]
-    sha256: tuple[str, ...]
+    sha256: bytes
     rows: tuple[int, ...]
 
 
@@ -207,11 +239,32 @@ def run_rules(
     rows = [source.rows(shard) for shard in range(source.count)]
     run: Run = _in_process if runs_in_process(sum(rows), config) else _on_ray
     groups, files, counts = run(source, list(rules.values()), folder, config.decide.memory * MIB, against)
+    names = [source.name(shard) for shard in range(source.count)]
+    earlier = [] if against is None else list(map(against.name, range(against.count)))
+    write_decision(folder, names, earlier, groups, list(rules), files, counts, no_verdict)
+    return CorpusDecision(folder)
+
+
+def write_decision(
+    folder: str,
+    shards: Sequence[str],
+    earlier: Sequence[str],
+    groups: Sequence[Group],
+    steps: Sequence[int],
+    files: Sequence[DropFiles],
+    counts: Sequence[Mapping[str, int]],
+    no_verdict: Mapping[str, Mapping[str, int]] | None = None,
+) -> None:
+    """Write what a `CorpusDecision` reads beside the drops, `decision.json` last.
+
+    `shards` and `earlier`: the names of the raw shards, and of those of earlier outputs.
+    """
+    names = pa.array([*shards, *earlier], pa.large_string())
+    write_parquet(join(folder, NAMES), pa.table({"name": names}))
     about = {
-        "names": [source.name(shard) for shard in range(source.count)],
-        "earlier": [] if against is None else list(map(against.name, range(against.count))),
+        "shards": len(shards),
         "starts": [group.first for group in groups if not group.is_earlier],
-        "steps": list(rules),
+        "steps": list(steps),
         "rules": [
             {
                 "folder": found.folder.removeprefix(folder + "/"),
@@ -223,7 +276,6 @@ def run_rules(
         "no_verdict": no_verdict or {},
     }
     write_json(join(folder, DECISION), about, indent=None)
-    return CorpusDecision(folder)
 
 
 def _in_process(
@@ -277,7 +329,15 @@ def _key(plan: Plan, config: CurateConfig, shards: Shards, against: EarlierOutpu
             "rules": rules,
             "recipe": recipe_hash(config, plan),
             "groups": groups,
-            "shards": [list(shard) for shard in zip(shards.names, shards.sha256, strict=True)],
+            "shards": _digest(shards),
             "against": None if against is None else against.key,
         }
     )
+
+
+def _digest(shards: Shards) -> str:
+    """A hash of the shards' names and bytes."""
+    digest = hashlib.sha256(shards.sha256)
+    for name in shards.names:
+        digest.update(name.encode() + b"\0")
+    return digest.hexdigest()

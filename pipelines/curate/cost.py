@@ -43,16 +43,36 @@ class Cost:
         return [words, f"{self.pairs:,}", short(self.seconds), short(1e6 * self.per_pair)]
 
 
-def sum_costs(results: Iterable[Result]) -> list[Cost]:
-    """Sum what tasks say of their cost: `seconds` by part, and the `timed_pairs` that they were spent on."""
-    seconds: dict[str, float] = {}
-    pairs: dict[str, int] = {}
-    for result in results:
+class Costs:
+    """Sums what tasks say of their cost: `seconds` by part, and the `timed_pairs` that they were spent on.
+
+    `damaged`: the files of scores that could not be read and were written anew.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._pairs: dict[str, int] = {}
+        self.damaged: list[str] = []
+
+    def add(self, result: Result) -> None:
+        """Take in the result of a task."""
         taken: Mapping[str, float] = result.get("seconds", {})
         for part, value in taken.items():
-            seconds[part] = seconds.get(part, 0.0) + value
-            pairs[part] = pairs.get(part, 0) + int(result["timed_pairs"])
-    return [Cost(part, pairs[part], value) for part, value in seconds.items()]
+            self._seconds[part] = self._seconds.get(part, 0.0) + value
+            self._pairs[part] = self._pairs.get(part, 0) + int(result["timed_pairs"])
+        self.damaged += result.get("damaged", ())
+
+    def listed(self) -> list[Cost]:
+        """The cost of each part, in the order in which they were first named."""
+        return [Cost(part, self._pairs[part], value) for part, value in self._seconds.items()]
+
+
+def sum_costs(results: Iterable[Result]) -> list[Cost]:
+    """Sum what tasks say of their cost."""
+    costs = Costs()
+    for result in results:
+        costs.add(result)
+    return costs.listed()
 
 
 def cost_section(costs: Sequence[Cost]) -> Markup:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pipelines.curate.cost import sum_costs
+from pipelines.curate.commits import funnel_of
+from pipelines.curate.cost import Cost
 from pipelines.curate.estimate import Estimate, estimate
 from pipelines.curate.pilot import PilotShard
 from pipelines.curate.plan import Plan
-from pipelines.ray_tasks import Result
 from pipelines.shards.manifest import Manifest
 from pipelines.shards.unit import Unit
 
@@ -19,15 +19,15 @@ def estimate_run(
     looked_at: Sequence[Unit],
     pilot: Sequence[PilotShard],
     untouched: Iterable[Manifest],
-    timed: Iterable[Result],
+    costs: Sequence[Cost],
     plan: Plan,
 ) -> Estimate:
     """Estimate what a run over all `units` would give.
 
     `looked_at`: the units of the dry run, all or a sample of them; `pilot`: what it has counted; `untouched`: commits
-    at which a run need not look; `timed`: what tasks say of their cost.
+    at which a run need not look; `costs`: what its tasks cost.
     """
-    costs, has_corpus_rules = sum_costs(timed), bool(plan.corpus_steps())
+    has_corpus_rules = bool(plan.corpus_steps())
     if len(looked_at) < len(units):
         return estimate(pilot, [unit.size for unit in units], costs, has_corpus_rules)
     known = [*pilot, *map(_as_counted, untouched)]
@@ -39,4 +39,5 @@ def _as_counted(manifest: Manifest) -> PilotShard:
     """A commit as a dry run counts a shard."""
     size = sum(part["size"] for part in manifest["inputs"])
     written = sum(entry["size"] for entry in manifest["outputs"])
-    return PilotShard(size, manifest["funnel"]["pairs"], manifest["funnel"]["kept"], written)
+    funnel = funnel_of(manifest)
+    return PilotShard(size, funnel.pairs, funnel.kept, written)

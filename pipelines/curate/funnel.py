@@ -61,20 +61,23 @@ def add_funnels(funnels: Iterable[Funnel], plan: Plan) -> Funnel:
 def add_onto(total: Funnel, funnels: Iterable[Funnel]) -> Funnel:
     """Add funnels to `total`, which has their rules; return it. Raises ValueError when they are of other rules."""
     for funnel in funnels:
-        for name in ("samples", "quarantined", "estimated", "pairs", "kept"):
-            setattr(total, name, getattr(total, name) + getattr(funnel, name))
-        # A funnel of the rules before phase L lacks those behind it.
-        for sums, counts in zip(
-            total.filters, funnel.filters, strict=len(funnel.filters) > len(total.filters)
-        ):
-            if sums.name != counts.name:
-                raise ValueError(f"a funnel with rule {counts.name} cannot be added to one with {sums.name}")
-            for name in _COUNTS:
-                setattr(sums, name, getattr(sums, name) + getattr(counts, name))
-        for reason, number in funnel.quarantine.items():
-            total.quarantine[reason] = total.quarantine.get(reason, 0) + number
+        add_to(total, funnel)
     total.quarantine = dict(sorted(total.quarantine.items()))
     return total
+
+
+def add_to(total: Funnel, funnel: Funnel) -> None:
+    """Add a shard's funnel to a sum that began as `empty_funnel`. Raises ValueError when it is of other rules."""
+    for name in ("samples", "quarantined", "estimated", "pairs", "kept"):
+        setattr(total, name, getattr(total, name) + getattr(funnel, name))
+    # A funnel of the rules before phase L lacks those behind it.
+    for sums, counts in zip(total.filters, funnel.filters, strict=len(funnel.filters) > len(total.filters)):
+        if sums.name != counts.name:
+            raise ValueError(f"a funnel with rule {counts.name} cannot be added to one with {sums.name}")
+        for name in _COUNTS:
+            setattr(sums, name, getattr(sums, name) + getattr(counts, name))
+    for reason, number in funnel.quarantine.items():
+        total.quarantine[reason] = total.quarantine.get(reason, 0) + number
 
 
 # Any: the JSON that `dataclasses.asdict` makes of a Funnel.

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem
+from pipelines.curate.commits import Slim
 from pipelines.curate.first_pair import missing_pair
 from pipelines.shards.listing import Kind, find_shards
 from pipelines.shards.manifest import Manifest, read_own_and_foreign
@@ -72,11 +73,14 @@ def require_pairs(units: list[Unit], input: str) -> None:
 
 
 def check_output(units: list[Unit], input: str, output: str) -> dict[str, Manifest]:
-    """Read the manifests of `output`, by unit. Raises InputError when writing there would destroy something."""
+    """Read the manifests of `output`, by unit, as `pipelines.curate.commits.Slim` leaves them.
+
+    Raises InputError when writing there would destroy something.
+    """
     fs, folder = filesystem(output)
     if fs.exists(folder) and not fs.isdir(folder):
         raise InputError(f"output {output} is a file; give a folder")
-    committed, foreign = read_own_and_foreign(output)
+    committed, foreign = read_own_and_foreign(output, Slim())
     for unit in units:
         target = posixpath.join(folder, unit.shard)
         if filesystem(unit.uri)[1] == target:

@@ -14,11 +14,12 @@ from pipelines.common.files import filesystem, join, write_json, write_text
 from pipelines.common.html.environment import render as render_template
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import bar, cards, preformatted, quiet, table
+from pipelines.curate.commits import Totals
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.cost import Cost, cost_section
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
-from pipelines.curate.histograms import NAN, Histograms, add_histograms
+from pipelines.curate.histograms import NAN, Histograms
 from pipelines.curate.no_verdict import read_no_verdict
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
@@ -26,9 +27,9 @@ from pipelines.curate.rule_notes import read_rule_notes
 from pipelines.curate.score_charts import bins_of, score_section
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
-from pipelines.shards.manifest import Manifest
 
 SHOWN = 12  # pictures per filter in the HTML
+MOST_FILES = 500  # examples of so many shards are read
 TITLE = "Curation report"
 
 _PACKAGE = "pipelines.curate"
@@ -82,16 +83,12 @@ class Found:
     rule_notes: Sequence[str] = ()  # what a person must know of how rules over the corpus went
 
 
-def found_in(
-    output: str, manifests: Mapping[str, Manifest], plan: Plan, funnel: Funnel, costs: Sequence[Cost] = ()
-) -> Found:
-    """Gather it from an output and its manifests."""
-    ordered = [manifests[name] for name in sorted(manifests)]
-    files = [part["quarantine"] for manifest in ordered for part in manifest["inputs"] if part["quarantine"]]
+def found_in(output: str, totals: Totals, plan: Plan, costs: Sequence[Cost] = ()) -> Found:
+    """Gather it from an output and the sums over its commits."""
     return Found(
         plan,
-        add_histograms(manifest.get("histograms", {}) for manifest in ordered),
-        quarantine_examples(output, files, funnel.quarantine),
+        totals.histograms,
+        quarantine_examples(output, totals.quarantine_files, totals.funnel.quarantine),
         read_no_verdict(output),
         costs,
         read_rule_notes(output),
@@ -143,16 +140,19 @@ def _without_pictures(example: Example) -> dict[str, Any]:
 
 
 def _examples(output: str) -> dict[str, list[Example]]:
-    """Rejected pairs by filter, taken in turn from all shards so that no single shard fills the page."""
+    """Rejected pairs by filter, taken in turn from shards so that no single shard fills the page.
+
+    Of more than MOST_FILES shards as many are looked at, evenly spread.
+    """
     fs, path = filesystem(join(output, EXAMPLES))
     if not fs.isdir(path):
         return {}
     ranked: list[tuple[int, str, Example]] = []
-    for file in sorted(fs.ls(path, detail=False)):
-        if not file.endswith(".json"):
-            continue
+    files = sorted(file for file in fs.ls(path, detail=False) if file.endswith(".json"))
+    files = files[:: -(-len(files) // MOST_FILES) or 1]
+    for file, content in zip(files, fs.cat_ranges(files, None, None, on_error="raise"), strict=True):
         rank: dict[str, int] = {}
-        for example in json.loads(fs.cat_file(file)):
+        for example in json.loads(content):
             rank[example["filter"]] = rank.get(example["filter"], 0) + 1
             ranked.append((rank[example["filter"]], file, example))
     ranked.sort(key=lambda item: item[:2])

@@ -1,18 +1,24 @@
 """What of an output stands when a run starts again: commits with unchanged raw shards and a whole tar.
 
-A shard's bytes are its sha256 (`pipelines.shards.witness`); the witness is kept with the facts.
+A shard's bytes are its sha256 (`pipelines.shards.witness`). The listing of a folder shows which raw shards are
+unchanged (`pipelines.curate.catalogue`); the others are looked at one by one, by the witness that is kept with their
+facts.
 """
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from fsspec.implementations.local import LocalFileSystem
+
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem, join, remove_file
+from pipelines.curate.catalogue import Catalogue
 from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.scores.storage import (
     QUARANTINE,
@@ -28,7 +34,7 @@ from pipelines.shards.storage import index_name
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import read_sha256
 
-READERS = 8  # files that are looked at or read at the same time
+READERS = 32  # files that are looked at or read at the same time
 
 
 @dataclass
@@ -37,12 +43,14 @@ class Standing:
 
     `committed`: curated shards that stand, by name. By name of raw shards: `changed`, which have other bytes now, and
     `withdrawn`, which the input has no more. `damaged`: curated shards whose tar or index is missing or was altered.
+    `fallen`: all curated shards with a manifest that do not stand.
     """
 
     committed: dict[str, Manifest] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
+    fallen: list[str] = field(default_factory=list)
 
     @property
     def covered(self) -> set[str]:
@@ -57,8 +65,11 @@ def take_stock(
     *,
     verify: bool = False,
     write: bool = True,
+    catalogue: Catalogue | None = None,
 ) -> Standing:
     """Look at every committed shard and its raw shards; with `verify` their bytes are read, whatever the witness says.
+
+    `catalogue`: that of these units and this output, by default read here.
 
     Raises InputError when a raw shard has another URI and other bytes than the commit of its name.
     """
@@ -67,10 +78,18 @@ def take_stock(
     known = [(name, part, by_name[part["name"]]) for name, part in inputs if part["name"] in by_name]
     found = Standing(withdrawn=sorted(part["name"] for _, part in inputs if part["name"] not in by_name))
     sizes = _sizes(output) if known else {}
+    if catalogue is None and known:
+        catalogue = Catalogue(units, output)
+    unsure = [
+        one
+        for one in known
+        if verify or catalogue is None or not catalogue.is_unchanged(one[2].name, one[1]["sha256"])
+    ]
     with ThreadPoolExecutor(READERS) as pool:
-        same = pool.map(lambda one: _same_bytes(one[2], one[1], output, verify, write), known)
-        unchanged = [part["name"] for (_, part, _), is_same in zip(known, same, strict=True) if is_same]
-        found.changed = sorted({part["name"] for _, part, _ in known} - set(unchanged))
+        same = pool.map(lambda one: _same_bytes(one[2], one[1], output, verify, write), unsure)
+        found.changed = sorted(
+            {one[2].name for one, is_same in zip(unsure, same, strict=True) if not is_same}
+        )
         gone = {*found.withdrawn, *found.changed}
         intact = {
             name: manifest
@@ -83,6 +102,7 @@ def take_stock(
                 found.committed[name] = manifest
             else:
                 found.damaged.append(name)
+    found.fallen = [name for name in manifests if name not in found.committed]
     return found
 
 
@@ -125,10 +145,15 @@ def _same_bytes(unit: Unit, committed: Mapping[str, Any], output: str, verify: b
 def _sizes(output: str) -> dict[str, int]:
     """The size in bytes of every file of a folder, by name."""
     fs, folder = filesystem(output)
+    if isinstance(fs, LocalFileSystem):  # without a dict for each file
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
     fs.invalidate_cache(folder)
-    return {
+    sizes = {
         posixpath.basename(entry["name"]): int(entry["size"] or 0) for entry in fs.ls(folder, detail=True)
     }
+    fs.invalidate_cache(folder)  # a million entries are not kept
+    return sizes
 
 
 def _is_whole(manifest: Manifest, output: str, sizes: Mapping[str, int], verify: bool) -> bool:

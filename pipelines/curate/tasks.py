@@ -19,7 +19,6 @@ from pipelines.curate.decide import Decision, decide
 from pipelines.curate.funnel import add_funnels
 from pipelines.curate.kept_samples import Part
 from pipelines.curate.look.look import lacking, look, stored_looks
-from pipelines.curate.output_shards import OutputShard
 from pipelines.curate.pilot import probe
 from pipelines.curate.plan import Plan
 from pipelines.curate.scored import stored_scores, up_to_date
@@ -28,7 +27,7 @@ from pipelines.curate.write import write_unit
 from pipelines.ray_tasks import Result
 from pipelines.shards.manifest import Manifest, manifest_uri
 from pipelines.shards.tar_format import BrokenShard
-from pipelines.shards.unit import Unit
+from pipelines.shards.unit import JoinedUnit, Unit
 from pipelines.shards.witness import ShardChanged, check_unchanged
 
 
@@ -131,8 +130,9 @@ def before_look(
 class WriteShard:
     """Phase C for one curated shard; returns its funnel and whether its tar was written.
 
-    `together`: the raw shards of those curated shards that have several. `decisions`: what the rules over the corpus
-    drop. `standing`: the names of those that are committed and whole. In a dry run nothing is written.
+    Of a curated shard of several raw ones the parts are those (`JoinedUnit`). `decisions`: what the rules over the
+    corpus drop. `fallen`: the names of committed ones that do not stand (`Standing.fallen`); None where none is
+    committed. In a dry run nothing is written.
     """
 
     def __init__(
@@ -140,16 +140,15 @@ class WriteShard:
         config: CurateConfig,
         plan: Plan,
         store: str,
-        together: Mapping[str, OutputShard],
         decisions: Sequence[CorpusDecision],
-        standing: frozenset[str],
+        fallen: frozenset[str] | None,
         dry_run: bool,
     ) -> None:
-        self.config, self.plan, self.store, self.together = config, plan, store, together
-        self.decisions, self.standing, self.dry_run = decisions, standing, dry_run
+        self.config, self.plan, self.store = config, plan, store
+        self.decisions, self.fallen, self.dry_run = decisions, fallen, dry_run
 
     def __call__(self, shard: Unit) -> Result:
-        units = self.together[shard.name].units if shard.name in self.together else (shard,)
+        units = shard.parts if isinstance(shard, JoinedUnit) else (shard,)
         parts = [self._part(unit) for unit in units]
         if self.dry_run:
             return self._probed(parts)
@@ -198,5 +197,10 @@ class WriteShard:
 
     def _earlier(self, name: str) -> Manifest | None:
         """The manifest of a curated shard that stands."""
-        manifest = read_json(manifest_uri(self.store, name)) if name in self.standing else None
+        if self.fallen is None or name in self.fallen:
+            return None
+        try:
+            manifest = read_json(manifest_uri(self.store, name))
+        except ValueError:  # damaged: it counts as none
+            return None
         return manifest if isinstance(manifest, dict) else None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from pipelines.common.config import hash_of, output_settings
-from pipelines.common.files import join, remove_file, remove_partials
+from pipelines.common.files import join, remove_file
 from pipelines.common.garbage import rare_collections
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import CorpusDecision
@@ -117,7 +117,6 @@ def _write_tar(
     tar = f"{name}.tar"
     known = phrases_in(join(output, tar)) if _same_phrases(earlier, config) else {}
     remove_file(manifest_uri(output, name))  # an older commit names files that are replaced now
-    remove_partials(output, tar, index_name(tar))
     written = Written()
     outputs: list[dict[str, object]] = []
     places: Places = {}

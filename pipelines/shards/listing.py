@@ -20,7 +20,7 @@ from fsspec import AbstractFileSystem
 
 from data_filters.errors import InputError
 from pipelines.common.files import Uri, filesystem
-from pipelines.shards.manifest import committed_shards, manifest_files
+from pipelines.shards.manifest import Manifest, committed_shards, manifest_files
 from pipelines.shards.patterns import can_list, is_pattern, is_wild, matches
 
 
@@ -35,7 +35,7 @@ class Kind(Enum):
     MISSING = "nothing"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundShard:
     """A tar: `uri` is absolute (with its protocol where the input's URI has one), `name` is without `.tar`.
 
@@ -68,7 +68,7 @@ def find_shards(uri: Uri) -> Listing:
     fs, path = filesystem(uri)
     with_protocol = "://" in str(uri)
     if fs.isdir(path):
-        _, manifests = manifest_files(uri)
+        _, manifests = manifest_files(uri, _outputs_alone)
         if manifests:
             paths = [filesystem(shard.uri)[1] for shard in committed_shards(uri, manifests)]
             return Listing(Kind.COMMITTED, _shards(fs, paths, with_protocol))
@@ -82,6 +82,10 @@ def find_shards(uri: Uri) -> Listing:
             f"{uri} does not exist; lists with :: are not read; give a folder, or a pattern such as {{00..99}}.tar"
         )
     return listing
+
+
+def _outputs_alone(manifest: Manifest) -> Manifest:
+    return {"outputs": manifest["outputs"]}
 
 
 def _matching(fs: AbstractFileSystem, path: str, with_protocol: bool) -> Listing:

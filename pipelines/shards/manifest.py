@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -52,22 +52,40 @@ class ManifestFile:
         return posixpath.basename(self.path).removesuffix(".json")
 
 
-def manifest_files(uri: Uri) -> tuple[AbstractFileSystem, list[ManifestFile]]:
+Slim = Callable[[Manifest], Manifest]
+"""A manifest → what its reader keeps of it, for as long as it goes over all of them: an output may have a million."""
+
+
+def manifest_files(uri: Uri, slim: Slim | None = None) -> tuple[AbstractFileSystem, list[ManifestFile]]:
     """The file system of an output folder, and its manifests by name; `[]` when there are none.
 
     Files that somebody else keeps under `manifests/` are passed over.
     """
-    fs, files, _ = _all_files(uri)
+    fs, files, _ = _all_files(uri, slim)
     return fs, files
 
 
-def _all_files(uri: Uri) -> tuple[AbstractFileSystem, list[ManifestFile], list[str]]:
+def _all_files(
+    uri: Uri, slim: Slim | None = None
+) -> tuple[AbstractFileSystem, list[ManifestFile], list[str]]:
     """What `manifest_files` gives, and the paths of files that somebody else wrote under a manifest's name."""
     fs, folder = filesystem(join(uri, MANIFESTS))
     ours: list[ManifestFile] = []
     foreign: list[str] = []
+    for path, is_ours, manifest in _each_file(fs, folder):
+        if not is_ours:
+            foreign.append(path)
+            continue
+        if slim is not None and manifest is not None and set(manifest) >= _NEEDED:
+            manifest = slim(manifest)
+        ours.append(ManifestFile(path, manifest))
+    return fs, ours, foreign
+
+
+def _each_file(fs: AbstractFileSystem, folder: str) -> Iterator[tuple[str, bool, Manifest | None]]:
+    """The files under a manifest's name: path, whether it is ours, and the manifest where it is whole."""
     if not fs.isdir(folder):
-        return fs, ours, foreign
+        return
     paths = [
         file
         for file in sorted(fs.ls(folder, detail=False))
@@ -77,12 +95,7 @@ def _all_files(uri: Uri) -> tuple[AbstractFileSystem, list[ManifestFile], list[s
         some = paths[first : first + _AT_ONCE]
         # Not fs.cat, which would take a name with brackets for a pattern. Remote files are read concurrently.
         for path, content in zip(some, fs.cat_ranges(some, None, None, on_error="raise"), strict=True):
-            is_ours, manifest = _classify(content)
-            if is_ours:
-                ours.append(ManifestFile(path, manifest))
-            else:
-                foreign.append(path)
-    return fs, ours, foreign
+            yield path, *_classify(content)
 
 
 _AT_ONCE = 1024  # manifests whose text is in memory at the same time
@@ -175,9 +188,20 @@ def read_manifests(output: str, *, skip_damaged: bool = False) -> dict[str, Mani
     return _by_unit(manifest_files(output)[1], skip_damaged)
 
 
-def read_own_and_foreign(output: str) -> tuple[dict[str, Manifest], set[str]]:
+def each_manifest(output: str) -> Iterator[tuple[str, Manifest]]:
+    """The name and the manifest of every committed unit, in the order of the names; damaged ones are passed over.
+
+    Some are held at a time.
+    """
+    fs, folder = filesystem(join(output, MANIFESTS))
+    for path, is_ours, manifest in _each_file(fs, folder):
+        if is_ours and manifest is not None and set(manifest) >= _NEEDED:
+            yield posixpath.basename(path).removesuffix(".json"), manifest
+
+
+def read_own_and_foreign(output: str, slim: Slim | None = None) -> tuple[dict[str, Manifest], set[str]]:
     """What `read_manifests` gives without the damaged ones, and the names of units whose place a foreign file takes."""
-    _, ours, foreign = _all_files(output)
+    _, ours, foreign = _all_files(output, slim)
     return _by_unit(ours, True), {posixpath.basename(path).removesuffix(".json") for path in foreign}
 
 

@@ -82,7 +82,12 @@ def witness(uri: Uri) -> Witness:
         return Witness(stat.st_size, f"{stat.st_mtime_ns}:{stat.st_ino}")
     fs.invalidate_cache(path)
     fs.invalidate_cache(fs._parent(path))
-    info = fs.info(path)
+    return witness_of(fs.info(path))
+
+
+# Any: what fsspec says of a file.
+def witness_of(info: Mapping[str, Any]) -> Witness:
+    """The witness of a remote file, from what its storage says of it."""
     marks = [f"{name}={info[name]}" for name in _REMOTE_MARKS if info.get(name) is not None]
     return Witness(int(info["size"]), ";".join(marks))
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from pipelines.curate import run
+from pipelines.curate import phases
 from pipelines.ray_tasks import Actors, Result
 from pipelines.shards.unit import Unit
 
@@ -31,5 +31,5 @@ def in_process(
 
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `curate` run in this process; call it from a fixture that also uses `no_ray`."""
-    monkeypatch.setattr(run, "for_each", in_process)
-    monkeypatch.setattr(run, "running_ray", lambda workers: nullcontext())
+    monkeypatch.setattr(phases, "for_each", in_process)
+    monkeypatch.setattr(phases, "running_ray", lambda workers: nullcontext())

@@ -219,7 +219,11 @@ def renew_identity(unit: Unit, output: str, now: Witness) -> None:
 
 def first_quarantined(units: Iterable[Unit], output: str) -> str | None:
     """Return what is said of the first sample that is lost: its shard, and the reason with its text."""
+    fs, folder = filesystem(join(output, QUARANTINE))
+    there = set(map(posixpath.basename, fs.ls(folder, detail=False))) if fs.isdir(folder) else set()
     for unit in units:
+        if f"{unit.name}.parquet" not in there:
+            continue
         table = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
         for row in [] if table is None else table.to_pylist():
             if row["count"]:

@@ -5,7 +5,7 @@ import pytest
 from raw_shards import CAPTION, pairs, picture, write_tar
 from tiny_models import tiny_classifier, tiny_dual_encoder
 
-from pipelines.curate import run
+from pipelines.curate import phases
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.look.image_classifier import Classifier
 from pipelines.curate.run import curate
@@ -24,8 +24,8 @@ def in_process(function, units, workers, tell, **_):
 
 @pytest.fixture(autouse=True)
 def without_ray(monkeypatch, no_ray):
-    monkeypatch.setattr(run, "for_each", in_process)
-    monkeypatch.setattr(run, "running_ray", lambda workers: run.contextlib.nullcontext())
+    monkeypatch.setattr(phases, "for_each", in_process)
+    monkeypatch.setattr(phases, "running_ray", lambda workers: phases.contextlib.nullcontext())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from raw_shards import CAPTION, pairs, picture, write_tar
 
 from data_filters.errors import InputError
 from pipelines.common.config import config_hash
-from pipelines.curate import kept_samples, run
+from pipelines.curate import kept_samples, phases
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.run import curate
 from pipelines.curate.scores.filter_scores import FilterScores
@@ -24,14 +24,14 @@ SAME = ("*.tar", "*.index.parquet", "decisions/*", "status/*", "examples/*", "sc
 
 @pytest.fixture(autouse=True)
 def without_ray(monkeypatch, no_ray):
-    def in_process(function, units, workers, tell):
+    def in_process(function, units, workers, tell, *, keep_results=True, actors=None):
         results = [function(unit) for unit in units]
         for unit, result in zip(units, results, strict=True):
             tell(unit, result)
         return results
 
-    monkeypatch.setattr(run, "for_each", in_process)
-    monkeypatch.setattr(run, "running_ray", lambda workers: run.contextlib.nullcontext())
+    monkeypatch.setattr(phases, "for_each", in_process)
+    monkeypatch.setattr(phases, "running_ray", lambda workers: phases.contextlib.nullcontext())
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_an_update_that_was_stopped_goes_on(tmp_path, monkeypatch):
 
 
 def test_groups_of_raw_shards_survive_an_update_and_a_new_shard_stands_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "MIB", 1024)  # shard_size in KiB, since these pictures are small
+    monkeypatch.setattr(phases, "MIB", 1024)  # shard_size in KiB, since these pictures are small
     shards(tmp_path / "in", "0124")
     grouped = CONFIG.model_copy(update={"shard_size": 1})
     one = sum(path.stat().st_size for path in (tmp_path / "in").glob("0.tar")) // 1024

@@ -15,6 +15,10 @@ from pipelines.curate.plan import make_plan
 CONFIG = CurateConfig(min_side=64, rules={"same": SameCaption(), "again": SameCaption()})
 
 
+def joined(hashes):
+    return b"".join(map(bytes.fromhex, hashes))
+
+
 @pytest.fixture
 def corpus(tmp_path):
     """Three stored shards; captions 0 and 1 come again in the second, 0 also in the third."""
@@ -28,7 +32,7 @@ def corpus(tmp_path):
         store(scores, str(tmp_path / "out"), CONFIG)
 
     def run(config: CurateConfig = CONFIG, **changed: str) -> CorpusDecision:
-        sha256 = tuple(changed.get(f"sha{name}", scores.sha256) for name, scores in scans.items())
+        sha256 = joined(changed.get(f"sha{name}", scores.sha256) for name, scores in scans.items())
         rows = tuple(scores.facts.num_rows for scores in scans.values())
         return decide_corpus(
             make_plan(config), config, Shards(tuple(scans), sha256, rows), str(tmp_path / "out")
@@ -94,12 +98,12 @@ def test_groups_of_shards_change_nothing(corpus, monkeypatch):
 def test_the_key_is_known_beforehand_and_tells_rules_and_shards_apart(corpus):
     run, scans = corpus
     plan = make_plan(CONFIG)
-    names, sha256 = tuple(scans), tuple(scores.sha256 for scores in scans.values())
+    names, sha256 = tuple(scans), joined(scores.sha256 for scores in scans.values())
     rows = tuple(scores.facts.num_rows for scores in scans.values())
     key = run().key
     assert decision_keys(plan, CONFIG, Shards(names, sha256, rows)) == [key]
-    assert decision_keys(plan, CONFIG, Shards(names[:2], sha256[:2], rows[:2])) != [key]
-    assert decision_keys(plan, CONFIG, Shards(names, (*sha256[:2], "00"), rows)) != [key]
+    assert decision_keys(plan, CONFIG, Shards(names[:2], sha256[:64], rows[:2])) != [key]
+    assert decision_keys(plan, CONFIG, Shards(names, sha256[:64] + bytes(32), rows)) != [key]
     other = CONFIG.model_copy(update={"min_side": 70})
     assert decision_keys(make_plan(other), other, Shards(names, sha256, rows)) != [key]
     assert decision_keys(make_plan(CurateConfig()), CurateConfig(), Shards(names, sha256, rows)) == []

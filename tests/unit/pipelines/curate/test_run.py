@@ -8,12 +8,11 @@ from curation import curate_one
 from PIL import Image
 
 from data_filters.errors import InputError
+from pipelines.curate.bad_fraction import TooManyBadSamples, check_bad_fraction
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.funnel import Funnel
 from pipelines.curate.inputs import find_units
-from pipelines.curate.plan import make_plan
-from pipelines.curate.run import Options, TooManyBadSamples, _Run, curate
-from pipelines.curate.standing import Standing
+from pipelines.curate.run import curate
 from pipelines.shards.writer import write_shard
 
 CONFIG = CurateConfig(min_side=20, max_bad_fraction=0.5)
@@ -74,26 +73,20 @@ def test_inputs_are_refused_before_anything_is_written(finished):
     assert not (finished / "new").exists()
 
 
-def check_bad_fraction(funnel: Funnel, *, dry_run: bool) -> None:
-    config = CurateConfig()
-    run = _Run(config, make_plan(config), [], Standing(), "out", Options(dry_run=dry_run), None, print)
-    run._check_bad_fraction(funnel, [])
-
-
 @pytest.mark.parametrize(("bad", "fine"), [(0, True), (10, True), (11, False)])
 def test_the_allowed_fraction_itself_is_allowed(bad, fine):
     funnel = Funnel(samples=100, quarantined=bad, quarantine={"no_image": bad})
     if fine:
-        check_bad_fraction(funnel, dry_run=True)
+        check_bad_fraction(funnel, 0.1, [], None)
     else:
         with pytest.raises(TooManyBadSamples, match=r"more than max_bad_fraction 0\.1; see out/quarantine"):
-            check_bad_fraction(funnel, dry_run=False)
+            check_bad_fraction(funnel, 0.1, [], "out")
 
 
 def test_an_estimated_number_of_lost_samples_is_called_so():
     funnel = Funnel(samples=100, quarantined=11, estimated=3, quarantine={"broken_shard": 11})
     with pytest.raises(TooManyBadSamples, match=r"^11 of 100 samples \(estimated\) cannot be read"):
-        check_bad_fraction(funnel, dry_run=True)
+        check_bad_fraction(funnel, 0.1, [], None)
 
 
 def test_what_a_killed_run_left_is_removed_at_the_start(finished, no_ray):

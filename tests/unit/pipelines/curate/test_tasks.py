@@ -8,10 +8,9 @@ from raw_shards import pairs, picture, write_tar
 
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.inputs import find_units
-from pipelines.curate.output_shards import OutputShard
 from pipelines.curate.plan import make_plan
 from pipelines.curate.tasks import ScanShard, WriteShard
-from pipelines.shards.unit import Unit
+from pipelines.shards.unit import JoinedUnit
 from pipelines.shards.witness import ShardChanged
 
 CONFIG = CurateConfig(min_side=64)
@@ -30,8 +29,8 @@ def scan_all(units, output: str, plan=PLAN) -> list[dict]:
     return [ScanShard(plan, output, False, None)(unit) for unit in units]
 
 
-def writer(output: str, standing=(), together=None, *, dry_run: bool = False, config=CONFIG) -> WriteShard:
-    return WriteShard(config, make_plan(config), output, together or {}, (), frozenset(standing), dry_run)
+def writer(output: str, *, standing: bool = False, dry_run: bool = False, config=CONFIG) -> WriteShard:
+    return WriteShard(config, make_plan(config), output, [], frozenset() if standing else None, dry_run)
 
 
 def test_a_scan_says_what_would_be_kept_and_how_many_bytes(units, tmp_path):
@@ -55,21 +54,21 @@ def test_a_shard_is_written_once_and_then_only_where_other_pairs_are_kept(units,
     assert (first["written"], first["funnel"]["kept"]) == (True, 2)
     tar = tmp_path / "out" / "1.tar"
     before = tar.stat().st_mtime_ns
-    assert writer(output, standing=["1"])(units[1]) == {**first, "written": False}
+    assert writer(output, standing=True)(units[1]) == {**first, "written": False}
     assert tar.stat().st_mtime_ns == before
-    assert writer(output)(units[1])["written"] is True  # what does not stand is not looked at
+    fallen = WriteShard(CONFIG, PLAN, output, [], frozenset("1"), False)
+    assert fallen(units[1])["written"] is True  # what does not stand is not looked at
     looser = CONFIG.model_copy(update={"min_side": 0, "min_words": 0})
-    assert writer(output, standing=["1"], config=looser)(units[1])["funnel"]["kept"] == 3
+    assert writer(output, standing=True, config=looser)(units[1])["funnel"]["kept"] == 3
     none = CONFIG.model_copy(update={"min_side": 9999})
-    assert writer(output, standing=["1"], config=none)(units[1])["written"] is False
+    assert writer(output, standing=True, config=none)(units[1])["written"] is False
     assert not tar.exists()
 
 
 def test_raw_shards_that_belong_together_make_one(units, tmp_path):
     output = str(tmp_path / "out")
     scan_all(units, output)
-    group = OutputShard("0", tuple(units))
-    result = writer(output, together={"0": group})(Unit("0", units[0].uri, 1))
+    result = writer(output)(JoinedUnit("0", units[0].uri, 1, tuple(units)))
     assert (result["funnel"]["pairs"], result["funnel"]["kept"]) == (5, 4)
     assert [path.name for path in (tmp_path / "out").glob("*.tar")] == ["0.tar"]
     assert sorted(path.name for path in (tmp_path / "out" / "status").iterdir()) == ["0.parquet", "1.parquet"]

@@ -108,13 +108,3 @@ def test_nothing_is_committed_when_writing_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk is gone"):
         run(tmp_path, str(tmp_path / "out"))
     assert committed_shards(tmp_path / "out") == []
-
-
-def test_what_a_killed_writer_left_is_cleared_for_this_shard_only(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    others = [".0.1.tar.0123456789ab.partial", ".00.tar.0123456789ab.partial"]
-    for name in [".0.tar.0123456789ab.partial", ".0.index.parquet.0123456789ab.partial", *others]:
-        (out / name).write_bytes(b"half")
-    run(tmp_path, str(out))
-    assert sorted(path.name for path in out.glob(".*")) == others
