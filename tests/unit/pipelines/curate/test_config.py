@@ -64,7 +64,9 @@ def test_options_of_rules_are_in_the_dump_and_the_hash():
 
 def test_a_mistake_in_a_rule_is_the_only_one_that_is_told():
     values = {"rules": {"wrong": {"kind": "oval"}, "right": {"kind": "formats"}}}
-    with pytest.raises(InputError, match=r"^here: rules\.wrong\.kind is 'oval'; known are formats, .*=value$"):
+    with pytest.raises(
+        InputError, match=r"^here: rules\.wrong\.kind is 'oval'; known are formats, .*=value$"
+    ):
         validate(CurateConfig, values, "here")
 
 
