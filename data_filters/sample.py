@@ -90,14 +90,10 @@ def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
         caption = _decode_caption(members[caption_name])
     elif metadata is not None and isinstance(metadata.get("caption"), str):
         caption = _checked_unicode(metadata["caption"])
-    return Sample(
-        key=key,
-        image=None if image_name is None else members[image_name],
-        image_extension=None if image_name is None else image_name.lower(),
-        caption=caption,
-        metadata=metadata,
-        extras={name: data for name, data in members.items() if name not in names},
-    )
+    extras = {name: data for name, data in members.items() if name not in names}
+    if image_name is None:
+        return Sample(key, None, None, caption, metadata, extras)
+    return Sample(key, members[image_name], image_name.lower(), caption, metadata, extras)
 
 
 def parse_metadata(data: bytes) -> dict[str, Any]:

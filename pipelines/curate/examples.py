@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -40,7 +40,8 @@ def write_examples(
     uri = join(output, EXAMPLES, f"{scores.unit.name}.json")
     others = OtherPairs(plan, output, shard_names or {})
     hidden = sum(1 << number for number, step in enumerate(plan.steps) if hides(step))
-    examples: list[dict[str, object]] = []
+    chosen: list[tuple[Step, int, Any, bool]] = []
+    accounts: list[int | None] = []
     keys = np.array(scores.facts.column("key").to_pylist(), dtype=object)
     first = decision.first
     by_name = sorted(enumerate(plan.steps), key=lambda numbered: numbered[1].name)
@@ -50,12 +51,12 @@ def write_examples(
         if len(rows):
             values = values_of(scores, decision, number, step, rows)
             shown = [not int(decision.bits[row]) & hidden for row in rows]
-            ranks = others_of(decision, number, rows)
-            for example, rank, is_shown in zip(
-                _examples(scores, step, rows, values, shown), ranks, shown, strict=True
-            ):
-                other = None if rank is None or rank == NO_OTHER or not is_shown else others.at(rank)
-                examples.append({**example, "other": None if other is None else asdict(other)})
+            chosen += zip([step] * len(rows), rows.tolist(), values, shown, strict=True)
+            accounts += others_of(decision, number, rows)
+    examples: list[dict[str, object]] = []
+    for example, rank, (*_, is_shown) in zip(_examples(scores, chosen), accounts, chosen, strict=True):
+        other = None if rank is None or rank == NO_OTHER or not is_shown else others.at(rank)
+        examples.append({**example, "other": None if other is None else asdict(other)})
     if examples:
         write_json(uri, examples, ensure_ascii=True, end="")
     else:
@@ -64,12 +65,13 @@ def write_examples(
 
 # Any: numbers or texts.
 def _examples(
-    scores: Scores, step: Step, rows: Rows, values: list[Any], shown: list[bool]
+    scores: Scores, chosen: Sequence[tuple[Step, int, Any, bool]]
 ) -> Iterator[dict[str, object]]:
-    """The entries of some pairs; their members are read from the raw shard."""
+    """The entries of some pairs: rule, row, value, and whether it is shown; members are read from the raw shard."""
+    rows: Rows = np.array([row for _, row, _, _ in chosen], np.int64)
     facts = scores.facts.select(["key", "width", "height"]).take(pa.array(rows)).to_pylist()
     places = members_at(scores.facts, rows)
-    for row, members, value, is_shown in zip(facts, places, values, shown, strict=True):
+    for (step, _, value, is_shown), row, members in zip(chosen, facts, places, strict=True):
         caption, picture = caption_and_picture(scores.unit, parts_of(members)) if is_shown else ("", "")
         yield {
             "filter": step.name,

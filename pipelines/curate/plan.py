@@ -107,7 +107,7 @@ def make_plan(config: CurateConfig) -> Plan:
         )
     for step in steps:
         if not isinstance(step.rule, LimitRule):
-            step.rule.check()
+            _check(step.name, step.rule)
     groups = _groups(steps)
     ordered = _ordered(steps, [group for group in groups if is_look_group(group)])
     return Plan(
@@ -115,6 +115,13 @@ def make_plan(config: CurateConfig) -> Plan:
         tuple(group for group in groups if not is_look_group(group)),
         tuple(group for group in groups if is_look_group(group)),
     )
+
+
+def _check(name: str, rule: PairRule | CorpusRule) -> None:
+    try:
+        rule.check()
+    except InputError as error:
+        raise InputError(f"rules.{name}: {error}") from error
 
 
 def _ordered(steps: Sequence[Step], looks: Sequence[AnyLook]) -> list[Step]:

@@ -162,7 +162,10 @@ def _curate(
         shards_rewritten=standing.damaged,
         shards_withdrawn=standing.withdrawn,
         tars_written=run.tars_written,
-        notes=[*notes(funnel, standing, options.drop_withdrawn, options.dry_run), *run.rule_notes],
+        notes=[
+            *notes(funnel, standing, options.drop_withdrawn, options.dry_run, run.damaged_scores()),
+            *run.rule_notes,
+        ],
         seconds=seconds,
         pairs_per_second=sum(shard.pairs for shard in new) / seconds if seconds > 0 else 0.0,
         report=report,
@@ -207,6 +210,10 @@ class _Run:
         self.pilot: list[PilotShard] = []
         self.timed: list[Result] = []  # what tasks say of their cost
 
+    def damaged_scores(self) -> list[str]:
+        """The files of scores that could not be read and were written anew."""
+        return [name for result in self.timed for name in result.get("damaged", ())]
+
     def untouched(self, is_other: bool) -> list[Manifest]:
         """The commits that this run need not look at."""
         return [] if self._looks_at_all(is_other) else list(self.standing.committed.values())
@@ -216,9 +223,11 @@ class _Run:
 
         A killed run leaves commits of two decisions; withdrawn shards leave commits of one that counts them.
         """
-        if is_other or not self.plan.corpus_steps():
-            return is_other
         committed = self.standing.committed.values()
+        if is_other or any(manifest.get("decisions") is None for manifest in committed):
+            return True
+        if not self.plan.corpus_steps():
+            return False
         covered = self.standing.covered
         if any(unit.name not in covered for unit in self.units):
             return True

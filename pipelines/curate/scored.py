@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -22,16 +23,22 @@ from pipelines.shards.unit import Unit
 
 
 def stored_scores(
-    unit: Unit, groups: Sequence[Group], output: str, *, verify: bool = False
+    unit: Unit,
+    groups: Sequence[Group],
+    output: str,
+    *,
+    verify: bool = False,
+    damaged: list[str] | None = None,
 ) -> tuple[Scores | None, list[Group]]:
     """Read what an output knows of a raw shard: its scores, and the groups among `groups` that are not there.
 
-    None, and all groups, where not even the facts are known of these bytes.
+    None, and all groups, where not even the facts are known of these bytes. Files that cannot be read are added to
+    `damaged`.
     """
-    scores = load_facts(unit, output, verify=verify)
+    scores = load_facts(unit, output, verify=verify, damaged=damaged)
     missing: list[Group] = []
     for group in groups:
-        table = None if scores is None else load_group(scores, group, output)
+        table = None if scores is None else load_group(scores, group, output, damaged)
         if scores is None or table is None:
             missing.append(group)
         else:
@@ -49,9 +56,11 @@ def up_to_date(
 ) -> Scores:
     """Give the facts and the scores of these groups; what is stored in `output` or elsewhere is not computed anew.
 
-    What was computed, or read from the output `elsewhere`, is stored in `output`.
+    What was computed, or read from the output `elsewhere`, is stored in `output`. Files there that could not be read,
+    and are written anew, are said in `Scores.damaged`.
     """
-    scores, missing = stored_scores(unit, groups, output, verify=verify)
+    damaged: list[str] = []
+    scores, missing = stored_scores(unit, groups, output, verify=verify, damaged=damaged)
     if scores is not None:
         renew_identity_of(scores, output)
     if elsewhere is not None and (scores is None or missing):
@@ -63,7 +72,7 @@ def up_to_date(
     elif missing:
         scores = rescan(scores, missing)
         save_scores(scores, missing, output)
-    return scores
+    return replace(scores, damaged=tuple(damaged))
 
 
 def renew_identity_of(scores: Scores, output: str) -> None:

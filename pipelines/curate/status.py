@@ -80,9 +80,12 @@ def write_status(
     `places`: of each key that is kept its tar, its key there and the offset of its first member. `shard_names`: the raw
     shards by number, and those of earlier outputs by negative number (see `pipelines.curate.corpus`).
     """
-    table = pa.concat_tables(
-        [_pairs(scores, decision, plan, places, shard_names), _quarantined(scores)]
-    ).sort_by("offset")
+    table = _pairs(scores, decision, plan, places, shard_names)
+    if scores.quarantine.num_rows:
+        table = pa.concat_tables([table, _quarantined(scores)])
+    offsets = table.column("offset").to_numpy()
+    if (offsets[1:] < offsets[:-1]).any():  # pairs are in the order of the tar, but for hard links
+        table = table.sort_by("offset")
     write_parquet(status_uri(output, scores.unit.name), table)
 
 

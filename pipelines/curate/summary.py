@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -83,7 +83,13 @@ class CurateSummary:
 FEW = 0.01  # a run that keeps less than this fraction of its pairs says so
 
 
-def notes(funnel: Funnel, standing: Standing, dropped: bool = False, dry_run: bool = False) -> list[str]:
+def notes(
+    funnel: Funnel,
+    standing: Standing,
+    dropped: bool = False,
+    dry_run: bool = False,
+    damaged_scores: Sequence[str] = (),
+) -> list[str]:
     """The sentences of a run's end: what was made anew, what is withdrawn, and that next to nothing is kept."""
     changed, damaged, withdrawn = standing.changed, standing.damaged, standing.withdrawn
     said = []
@@ -91,6 +97,10 @@ def notes(funnel: Funnel, standing: Standing, dropped: bool = False, dry_run: bo
         said.append(f"{_have(changed)} changed since {_it(changed)} committed: {_would(dry_run)}curated anew")
     if damaged:
         said.append(f"the output of {_named(damaged)} was missing or altered: {_would(dry_run)}written anew")
+    if damaged_scores:
+        count = f"{len(damaged_scores)} {'file' if len(damaged_scores) == 1 else 'files'}"
+        some = ", ".join(damaged_scores[:3]) + (", ..." if len(damaged_scores) > 3 else "")
+        said.append(f"{count} of scores could not be read ({some}): computed anew")
     if withdrawn and dropped:
         said.append(f"{_named(withdrawn)} no longer in the input: {_would(dry_run)}removed from the output")
     elif withdrawn:

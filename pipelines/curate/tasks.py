@@ -48,6 +48,7 @@ class ScanShard:
             "kept_bytes": _bytes_of(scores.facts, decision.kept),
             "seconds": dict(scores.seconds),
             "timed_pairs": scores.facts.num_rows,
+            "damaged": list(scores.damaged),
         }
 
 
@@ -90,7 +91,8 @@ class LookShard:
 
     def __call__(self, unit: Unit) -> Result:
         scores, decision = before_look(unit, self.plan, self.store, self.decision)
-        tables = stored_looks(scores, self.plan.looks, self.store, self.elsewhere)
+        damaged: list[str] = []
+        tables = stored_looks(scores, self.plan.looks, self.store, self.elsewhere, damaged=damaged)
         seconds: dict[str, float] = {}
         started = time.perf_counter()
         new = look(scores, tables, self.plan.looks, decision.kept, self.batch_size, seconds)
@@ -106,6 +108,7 @@ class LookShard:
             "funnel": asdict(decide(scores, self.plan, self._drops(unit)).funnel),
             "seconds": seconds,
             "timed_pairs": len(decision.kept),
+            "damaged": damaged,
         }
 
     def _drops(self, unit: Unit) -> Mapping[int, pa.Table]:

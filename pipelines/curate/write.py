@@ -50,15 +50,20 @@ def write_unit(
     """Write the curated shard `name` and commit it; return its manifest. Without kept pairs there is no tar.
 
     `earlier`: the shard's manifest, where its tar stands as that says. The tar is left as it is where the same pairs
-    are kept, and otherwise the phrases of captions that it holds are not found anew. `decisions`: those of the
-    rules over the corpus. Raises ShardChanged, with nothing committed, when a raw shard is no longer the file that was
-    scanned.
+    are kept, and otherwise the phrases of captions that it holds are not found anew; nothing is written where the
+    commit is of this recipe and these decisions. `decisions`: those of the rules over the corpus. Raises
+    ShardChanged, with nothing committed, when a raw shard is no longer the file that was scanned.
     """
     parts = list(parts)
     digest = kept_digest(parts, config)
     settings = recipe_settings(config, plan)
     config_hash = hash_of(settings)
+    keys = [decision.key for decision in decisions]
     if earlier is not None and earlier.get("kept") == digest:
+        if earlier["config_hash"] == config_hash and earlier.get("decisions") == keys:
+            return earlier  # committed by a run that was killed later
+        # Whoever kills this run leaves status and decisions of two recipes: the commit says so until they are written.
+        write_manifest(output, name, {**earlier, "decisions": None})
         outputs, contents = earlier["outputs"], earlier["contents"]
         renamed = _renamed(earlier)
         places = _places_in(outputs, output)
@@ -79,7 +84,7 @@ def write_unit(
         "config_hash": config_hash,
         "config": settings,
         "rules": [step.name for step in plan.steps],
-        "decisions": [decision.key for decision in decisions],
+        "decisions": keys,
         "inputs": [_input(part) for part in parts],
         "outputs": outputs,
         "kept": digest,

@@ -270,7 +270,7 @@ class Usage:
                 mine.add(pid)
         for pid in mine & stats.keys():
             self.cpu[pid] = stats[pid][1] / os.sysconf("SC_CLK_TCK")
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, IndexError):  # it has ended, and may be a zombie
                 self._look_at_memory(pid)
 
     def _look_at_memory(self, pid: int) -> None:
@@ -390,7 +390,7 @@ def main() -> None:
     if asked.what == "build":
         build(asked.data[0], asked.to, asked.gib)
     elif asked.what == "runs":
-        measure_runs(asked.data, asked.rounds, asked.workers)
+        measure_runs([os.path.abspath(folder) for folder in asked.data], asked.rounds, asked.workers)
     else:
         call = {"scan": measure_scan, "write": measure_write, "phrases": measure_phrases}[asked.what]
         call(os.path.abspath(asked.data[0]), asked.rounds)

@@ -76,7 +76,7 @@ def tiny_dual_encoder(folder: Path, kind: str = "clip", tokens: int = 20) -> str
         if weights.ndim > 1 and "embedding" not in name:
             torch.nn.init.normal_(weights, std=0.4)
     _save(model, folder)
-    _tokenizer(tokens).save_pretrained(folder)
+    word_tokenizer(tokens).save_pretrained(folder)
     return str(folder)
 
 
@@ -85,7 +85,8 @@ def _save(model: Any, folder: Path) -> None:
     ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
 
 
-def _tokenizer(tokens: int) -> PreTrainedTokenizerFast:
+def word_tokenizer(tokens: int) -> PreTrainedTokenizerFast:
+    """Reads WORDS; every other word is unknown."""
     known = {word: number for number, word in enumerate(["[PAD]", "[BOS]", "[EOS]", "[UNK]", *WORDS])}
     # CLIP finds the end of a text as its highest or its end-of-text token.
     tokenizer = Tokenizer(models.WordLevel(known, "[UNK]"))

@@ -99,12 +99,17 @@ def _seen(
     return {group.name: _joined(tables[group.name], group, found[group.name]) for group in todo}
 
 
-def stored_looks(scores: Scores, groups: Sequence[AnyLook], *outputs: str | None) -> dict[str, pa.Table]:
-    """What the first of some outputs that knows it holds of each group; an empty table where none does."""
+def stored_looks(
+    scores: Scores, groups: Sequence[AnyLook], *outputs: str | None, damaged: list[str] | None = None
+) -> dict[str, pa.Table]:
+    """What the first of some outputs that knows it holds of each group; an empty table where none does.
+
+    Files that cannot be read are added to `damaged`.
+    """
     tables: dict[str, pa.Table] = {}
     for group in groups:
         for output in outputs:
-            found = None if output is None else load_group(scores, group, output)
+            found = None if output is None else load_group(scores, group, output, damaged)
             if found is not None:
                 tables.setdefault(group.name, found)
         tables.setdefault(group.name, empty_table(group, scores.facts.num_rows))

@@ -14,8 +14,11 @@ from typing import Any
 from data_filters.errors import InputError
 from pipelines.curate.scores.local_files import sha256_of
 
-SMALLEST_DECODE = 256
-"""Pixels: groups that ask for the same size share one decoding, and models commonly take 224 px or 256 px."""
+SMALLEST_DECODE = 512
+"""Pixels: groups that ask for the same size share one decoding, and models commonly take 224 px or 256 px.
+
+Twice that, since JPEG scaled further moves a score: open_nsfw's by 0.008 on average, 0.07 at most, at 256 px.
+"""
 
 _WEIGHTS = (
     ("model*.safetensors",),
@@ -95,7 +98,9 @@ def read_config(folder: str, name: str) -> dict[str, Any]:
 
 
 def smallest_decode(folder: str) -> int:
-    """The pixels of the shorter side that a checkpoint's image processor needs; 0, the whole image, where it says none.
+    """The pixels of the shorter side that a checkpoint is given: twice what its image processor makes of them.
+
+    0, the whole image, where that does not say.
 
     An image that is larger may be decoded at reduced scale, as `data_filters.decode.decode` does with JPEG.
     """
@@ -105,10 +110,11 @@ def smallest_decode(folder: str) -> int:
     size = config.get("size")
     sides = size if isinstance(size, dict) else {"side": size}
     known = {"height", "width", "shortest_edge", "side"}
-    if not sides or not set(sides) <= known or not all(isinstance(side, int) for side in sides.values()):
+    numbers = [side for side in sides.values() if isinstance(side, int)]
+    if not set(sides) <= known or not numbers or len(numbers) < len(sides):
         return 0
-    share = config.get("crop_pct") or 1  # the share of the resized image that is cut out
-    return max(SMALLEST_DECODE, math.ceil(max(sides.values()) / share))
+    share = float(config.get("crop_pct") or 1)  # the share of the resized image that is cut out
+    return max(SMALLEST_DECODE, math.ceil(2 * max(numbers) / share))
 
 
 @contextlib.contextmanager

@@ -27,9 +27,10 @@ class DualEncoderRule(PairRule):
     """
 
     kind: Literal["dual_encoder"] = "dual_encoder"
-    model: str = Field(
+    model: str | None = Field(
+        None,
         min_length=1,
-        description="local folder of a Hugging Face CLIP, SigLIP or VisionTextDualEncoderModel, readable on every "
+        description="needed: local folder of a Hugging Face CLIP, SigLIP or VisionTextDualEncoderModel, readable on every "
         "machine; an export of `loupe export` is one",
     )
     name: str = Field(
@@ -50,12 +51,18 @@ class DualEncoderRule(PairRule):
     @cached_property
     def scores(self) -> DualEncoderScores:
         """The group; kept, since its sha256 is that of files that only the driver need read before the first pair."""
+        assert self.model is not None  # checked
         return dual_encoder_scores(self.model, self.name, self.embeddings)
 
     def check(self) -> None:
         """Raises InputError when the model cannot be loaded, or fails at a grey picture with a word."""
         from PIL import Image
 
+        if self.model is None:
+            raise InputError(
+                "model is null, and the rule needs one; give the folder of a CLIP, SigLIP or VisionTextDualEncoderModel "
+                "as its key `model`, or switch the rule off with null"
+            )
         self.__dict__.pop("scores", None)  # the files may be others than when this was asked before
         self.groups()
         encoder, dim = Encoder(self.model), dimension(self.model)

@@ -48,7 +48,7 @@ class Scores:
     """What is known of a raw shard: a table for each group of scores, and the samples that could not be read.
 
     `witness`: that of the shard's file while it was read. `seconds`: what computing each group has just taken, by name;
-    empty where all was read from files.
+    empty where all was read from files. `damaged`: files of an output that could not be read, as GROUP/NAME.parquet.
     """
 
     unit: Unit
@@ -57,6 +57,7 @@ class Scores:
     quarantine: pa.Table = field(default_factory=QUARANTINE_SCHEMA.empty_table)
     witness: Witness | None = None
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+    damaged: tuple[str, ...] = ()
 
     @property
     def facts(self) -> pa.Table:
@@ -111,12 +112,15 @@ def save_facts(scores: Scores, output: str) -> None:
     write_parquet(scores_uri(output, FACTS, scores.unit.name), _with(scores.facts, about), lasting=False)
 
 
-def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | None:
+def load_facts(
+    unit: Unit, output: str, *, verify: bool = False, damaged: list[str] | None = None
+) -> Scores | None:
     """Read the facts of the same bytes that an earlier run has found; None when there are none.
 
-    With `verify` the shard is read to compare its sha256, whatever its witness says.
+    With `verify` the shard is read to compare its sha256, whatever its witness says. Files that are there and cannot be
+    read are added to `damaged`.
     """
-    table = _read(scores_uri(output, FACTS, unit.name))
+    table = _read(scores_uri(output, FACTS, unit.name), damaged)
     about = {} if table is None else _about(table.schema)
     if table is None or about.get("version") != FACTS_VERSION or not table.schema.equals(FACTS_SCHEMA):
         return None
@@ -125,15 +129,20 @@ def load_facts(unit: Unit, output: str, *, verify: bool = False) -> Scores | Non
         return None
     bad = QUARANTINE_SCHEMA.empty_table()
     if about.get("quarantined"):
-        bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"))
+        bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"), damaged)
     if bad is None or bad.num_rows != about.get("quarantined"):
         return None  # its file is gone or damaged: what it counted would be forgotten
     return Scores(unit, about["sha256"], {FACTS: table.replace_schema_metadata()}, bad, now)
 
 
-def load_group(scores: Scores, group: Group | AnyLook, output: str) -> pa.Table | None:
-    """Read the values of a group for the pairs in `scores.facts`; None when they are not there or out of date."""
-    table = _read(scores_uri(output, group.name, scores.unit.name))
+def load_group(
+    scores: Scores, group: Group | AnyLook, output: str, damaged: list[str] | None = None
+) -> pa.Table | None:
+    """Read the values of a group for the pairs in `scores.facts`; None when they are not there or out of date.
+
+    A file that is there and cannot be read is added to `damaged`.
+    """
+    table = _read(scores_uri(output, group.name, scores.unit.name), damaged)
     schema = stored_schema(group) if is_look_group(group) else group.schema()
     if table is None or not table.schema.equals(schema):
         return None
@@ -252,8 +261,10 @@ def _about(schema: pa.Schema) -> dict[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def _read(uri: str) -> pa.Table | None:
+def _read(uri: str, damaged: list[str] | None = None) -> pa.Table | None:
     try:
         return read_parquet(uri)
     except _DAMAGED:  # by a crash of the machine: computed anew
+        if damaged is not None:
+            damaged.append("/".join(uri.split("/")[-2:]))
         return None

@@ -67,7 +67,8 @@ class SimilarSets:
         total = self._sizes[later] + self._sizes[earlier]
         common = np.zeros(len(later), dtype=np.int64)
         width = 8
-        while width < 2 * max(total.max(initial=0), 1):
+        most = total.max(initial=0)
+        while width == 8 or width < 2 * most:  # the first width is for all small sets
             pairs = np.flatnonzero((total <= width) & (total > (width // 2 if width > 8 else 0)))
             step = max(_CELLS_AT_ONCE // width, 1)
             for at in range(0, len(pairs), step):

@@ -129,7 +129,7 @@ def test_scores_of_other_settings_are_not_used(tmp_path, folder):
     output = str(tmp_path / "out")
     save_scores(with_table(scores, group, first_look(scores, group, range(PAIRS))), [group], output)
     assert load_group(scores, group, output) is not None
-    for other in (replace(group, at_least=512), replace(group, version=2)):
+    for other in (replace(group, at_least=1024), replace(group, version=2)):
         assert other.name == group.name
         assert (
             len(lacking(stored_looks(scores, [other], output)[other.name], other, np.arange(PAIRS))) == PAIRS

@@ -31,9 +31,9 @@ def test_the_sha256_follows_weights_and_configs_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("config", "pixels"),
     [
-        ({"size": {"height": 224, "width": 224}}, 256),
-        ({"size": {"shortest_edge": 384}, "crop_pct": 0.9}, 427),
-        ({"size": 336}, 336),
+        ({"size": {"height": 224, "width": 224}}, 512),
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.9}, 854),
+        ({"size": 336}, 672),
         ({"size": {"longest_edge": 384}}, 0),
         ({"patch_size": 16, "max_num_patches": 256}, 0),
         ({}, 0),

@@ -16,7 +16,7 @@ def corpus(count: int, largest: int, seed: int) -> tuple[list[set[int]], WordSet
     return sets, WordSets(np.array([word for one in sets for word in one], dtype=np.uint64), ends)
 
 
-@pytest.mark.parametrize(("limit", "largest"), [(0.2, 12), (0.8, 8), (0.5, 60), (1.0, 4)])
+@pytest.mark.parametrize(("limit", "largest"), [(0.2, 12), (0.8, 8), (0.5, 60), (1.0, 4), (0.8, 3)])
 def test_similarities_equal_those_of_python_sets(limit: float, largest: int) -> None:
     sets, packed = corpus(150, largest, largest)
     later, earlier = (places.ravel() for places in np.meshgrid(np.arange(150), np.arange(150)))
