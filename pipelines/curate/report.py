@@ -20,6 +20,7 @@ from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
 from pipelines.curate.histograms import NAN, Histograms, add_histograms
 from pipelines.curate.no_verdict import read_no_verdict
+from pipelines.curate.pairs_without_verdict import add_verdictless
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
 from pipelines.curate.rule_notes import read_rule_notes
@@ -92,7 +93,10 @@ def found_in(
         plan,
         add_histograms(manifest.get("histograms", {}) for manifest in ordered),
         quarantine_examples(output, files, funnel.quarantine),
-        read_no_verdict(output),
+        {
+            **add_verdictless(manifest.get("no_verdict", {}) for manifest in ordered),
+            **read_no_verdict(output),
+        },
         costs,
         read_rule_notes(output),
     )
