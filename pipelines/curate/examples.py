@@ -64,7 +64,9 @@ def write_examples(
 
 
 # Any: numbers or texts.
-def _examples(scores: Scores, chosen: Sequence[tuple[Step, int, Any, bool]]) -> Iterator[dict[str, object]]:
+def _examples(
+    scores: Scores, chosen: Sequence[tuple[Step, int, Any, bool]]
+) -> Iterator[dict[str, object]]:
     """The entries of some pairs: rule, row, value, and whether it is shown; members are read from the raw shard."""
     rows: Rows = np.array([row for _, row, _, _ in chosen], np.int64)
     facts = scores.facts.select(["key", "width", "height"]).take(pa.array(rows)).to_pylist()

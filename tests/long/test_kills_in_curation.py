@@ -142,9 +142,7 @@ def raw_shards(raw: Path, each: int) -> None:
             key = f"s{shard:02}_{number:03}"
             members[f"{key}.jpg"] = picture(200, 160, seed=number if number < 2 else 1000 * shard + number)
             marks = "." * number + "," * shard  # another text of the same words
-            members[f"{key}.txt"] = {2: CAPTION, 3: f"{CAPTION} rare{shard}"}.get(
-                number, f"{CAPTION} {marks}"
-            )
+            members[f"{key}.txt"] = {2: CAPTION, 3: f"{CAPTION} rare{shard}"}.get(number, f"{CAPTION} {marks}")
         members |= {f"s{shard:02}_bad.jpg": b"no picture", f"s{shard:02}_bad.txt": "without a picture"}
         write_tar(raw / f"{shard:02}.tar", members)
 

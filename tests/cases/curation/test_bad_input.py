@@ -48,9 +48,7 @@ def animated(format: str) -> bytes:
     return encoded(frames[0], format, save_all=True, append_images=frames[1:])
 
 
-def pair(
-    image: bytes | None = None, caption: bytes | str = CAPTION, name: str = "k", ext: str = "jpg", **more
-):
+def pair(image: bytes | None = None, caption: bytes | str = CAPTION, name: str = "k", ext: str = "jpg", **more):
     members = {f"{name}.{ext}": picture(90, 80) if image is None else image, f"{name}.txt": caption}
     return members | {f"{name}.{key}": value for key, value in more.items()}
 
@@ -176,10 +174,6 @@ def test_a_score_that_is_no_number_fails_every_rule_that_reads_it(tmp_path, monk
     summary = curate(CONFIG, str(tmp_path / "in"), str(tmp_path / "out"))
     assert (summary.kept, summary.quarantined, summary.rejected["few_words"]) == (2, {}, 1)
     row = pq.read_table(tmp_path / "out" / "status" / "0.parquet").to_pylist()[2 * is_last]
-    assert (row["outcome"], row["rule"], row["fails"]) == (
-        "rejected",
-        "few_words",
-        ["few_words", "many_words"],
-    )
+    assert (row["outcome"], row["rule"], row["fails"]) == ("rejected", "few_words", ["few_words", "many_words"])
     assert (row["value"], row["limit"]) == ("nan", "3")
     json.loads((tmp_path / "out" / "report.json").read_text(), parse_constant=pytest.fail)

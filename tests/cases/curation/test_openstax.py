@@ -32,9 +32,7 @@ def test_repeated_images_and_captions_and_the_polish_book(shared_data, tmp_path)
     polish, english = set(), set()
     for path in sorted(raw.glob("*.tar")):
         with tarfile.open(path) as tar:
-            texts = {
-                one: tar.extractfile(one).read() for one in tar.getnames() if one.endswith((".txt", ".json"))
-            }
+            texts = {one: tar.extractfile(one).read() for one in tar.getnames() if one.endswith((".txt", ".json"))}
         for name in [name for name in texts if name.endswith(".json")]:
             key = name.removesuffix(".json")
             if "osbooks-psychologia" not in json.loads(texts[name])["source"]:
