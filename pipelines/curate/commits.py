@@ -14,6 +14,7 @@ from typing import Any
 
 from pipelines.curate.funnel import Funnel, add_to, empty_funnel, funnel_from_json
 from pipelines.curate.histograms import Histograms, add_histograms
+from pipelines.curate.pairs_without_verdict import add_verdictless
 from pipelines.curate.plan import Plan
 from pipelines.shards.manifest import Manifest
 
@@ -87,6 +88,7 @@ class Totals:
     samples: int = 0
     bytes: int = 0
     contents: dict[str, Counter[str]] = field(default_factory=dict)
+    no_verdict: dict[str, dict[str, int]] = field(default_factory=dict)  # by rule and cause
     quarantine_files: list[str] = field(default_factory=list)  # the first MOST_FILES, below the output
 
 
@@ -100,6 +102,8 @@ def sum_commits(manifests: Iterable[Manifest], plan: Plan) -> Totals:
         add_to(totals.funnel, funnel_of(manifest))
         if manifest.get("histograms"):
             totals.histograms = add_histograms([totals.histograms, manifest["histograms"]])
+        if manifest.get("no_verdict"):
+            totals.no_verdict = add_verdictless([totals.no_verdict, manifest["no_verdict"]])
         files = [part["quarantine"] for part in manifest["inputs"] if part.get("quarantine")]
         totals.quarantine_files += files[: max(0, MOST_FILES - len(totals.quarantine_files))]
         for entry in manifest["outputs"]:

@@ -89,7 +89,7 @@ def found_in(output: str, totals: Totals, plan: Plan, costs: Sequence[Cost] = ()
         plan,
         totals.histograms,
         quarantine_examples(output, totals.quarantine_files, totals.funnel.quarantine),
-        read_no_verdict(output),
+        {**totals.no_verdict, **read_no_verdict(output)},
         costs,
         read_rule_notes(output),
     )

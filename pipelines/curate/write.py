@@ -20,6 +20,7 @@ from pipelines.curate.funnel import Funnel, add_funnels
 from pipelines.curate.histograms import add_histograms, histograms
 from pipelines.curate.identity import recipe_settings
 from pipelines.curate.kept_samples import Part, Phrases, Written, kept_samples, phrases_in
+from pipelines.curate.pairs_without_verdict import add_verdictless, pairs_without_verdict
 from pipelines.curate.plan import Plan
 from pipelines.curate.scores.storage import QUARANTINE
 from pipelines.curate.status import write_decisions, write_status
@@ -92,6 +93,9 @@ def write_unit(
         "contents": contents,
         "funnel": asdict(_funnel(parts, plan)),
         "histograms": add_histograms([histograms(part.scores, plan) for part in parts]),
+        "no_verdict": add_verdictless(
+            pairs_without_verdict(part.scores, part.decision, plan) for part in parts
+        ),
         "history": _history(earlier, config_hash),
     }
     for part in parts:

@@ -73,6 +73,10 @@ class Leaks(PairRule):
             fails |= _flags(table, "leak_caption")
         return fails
 
+    def no_verdict_cause(self) -> str:
+        """Too little in the picture."""
+        return f"images of PDQ quality below {self.min_quality}"
+
     def without_verdict(self, table: pa.Table) -> npt.NDArray[np.bool_]:
         """Whether each row's picture has too little in it to be compared; these are counted."""
         return _numbers(table, "pdq_quality", 100) < self.min_quality

@@ -54,6 +54,14 @@ class PairRule(Rule):
         """The value of each row that was compared, for the status."""
         raise NotImplementedError
 
+    def no_verdict_cause(self) -> str:
+        """Why the rule leaves some pairs unjudged: `pictures of ...`; empty where it judges all."""
+        return ""
+
+    def without_verdict(self, table: pa.Table) -> npt.NDArray[np.bool_]:
+        """Whether each row was not judged."""
+        return np.zeros(table.num_rows, np.bool_)
+
 
 class CorpusRule(Rule):
     """A rule that needs all shards: over the pairs that pass every rule before it."""

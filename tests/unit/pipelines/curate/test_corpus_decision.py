@@ -1,18 +1,22 @@
 """Decisions over the corpus: what is dropped, kept in files and taken over; in this process."""
 
 import pytest
-from curation import scanned, store
-from curation_rules import SameCaption
-from raw_shards import pairs, picture, write_tar
+from curation import curate_one, scanned, store
+from curation_rules import FewLetters, SameCaption
+from raw_shards import CAPTION, pairs, picture, write_tar
 
 from pipelines.curate import corpus_decision
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import CorpusDecision, Shards, decide_corpus, decision_keys
 from pipelines.curate.decide import decide
+from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.inputs import find_units
 from pipelines.curate.plan import make_plan
+from pipelines.curate.rules.near_images import NearImages
+from pipelines.curate.tasks import LookShard, WriteShard
 
 CONFIG = CurateConfig(min_side=64, rules={"same": SameCaption(), "again": SameCaption()})
+CONFIG_OF_PAIRS = CurateConfig(min_side=64)
 
 
 def joined(hashes):
@@ -113,3 +117,77 @@ def test_a_looser_rule_of_one_pair_leaves_the_first_caption_to_count(corpus):
     run, scans = corpus
     decision = run(CONFIG.model_copy(update={"min_side": 0}))
     assert [decision.drops(name)[4].column("other").to_pylist() for name in scans] == [[], [0, 1], [0]]
+
+
+def test_pairs_of_earlier_outputs_come_first_and_their_shards_have_negative_numbers(tmp_path):
+    """Caption 0 is kept in the earlier output, caption 1 is not; both come again in the new shard, 1 twice."""
+    earlier_pairs = pairs(2, "old") | {"old00001.jpg": picture(40, 40)}
+    write_tar(tmp_path / "raw-old" / "7.tar", earlier_pairs)
+    (old,) = find_units(str(tmp_path / "raw-old"))
+    curate_one(old, str(tmp_path / "old"), CONFIG_OF_PAIRS)
+    write_tar(tmp_path / "raw" / "0.tar", pairs(2) | {"z.jpg": picture(), "z.txt": f"{CAPTION} number 1"})
+    (unit,) = find_units(str(tmp_path / "raw"))
+    scores = scanned(unit, CONFIG)
+    store(scores, str(tmp_path / "out"), CONFIG)
+    plan, shards = make_plan(CONFIG), Shards(("0",), (scores.sha256,), (3,))
+    against = earlier_outputs([str(tmp_path / "old")], plan)
+    decision = decide_corpus(plan, CONFIG, shards, str(tmp_path / "out"), against=against)
+    earlier_rank = -(1 << 62)
+    assert decision.drops("0")[4].to_pylist() == [
+        {"rank": 0, "other": earlier_rank, "value": 2.0},
+        {"rank": 2, "other": 1, "value": 2.0},
+    ]
+    assert decision.shard_names() == {0: "0", earlier_rank >> 32: f"{tmp_path}/old/7"}
+    assert decision_keys(plan, CONFIG, shards, against) == [decision.key]
+    assert decision_keys(plan, CONFIG, shards) != [decision.key]
+
+
+def test_rules_behind_a_look_decide_about_what_is_left(tmp_path):
+    """Before the look caption 1 of shard 1 goes; after it the same picture; a pair that does not decode is set aside.
+
+    Shard 0: seeds 0 and 1. Shard 1: caption 1 with the picture of seed 5; seed 0 again under a new caption; half a PNG.
+    """
+    whole = picture(seed=8, format="PNG")
+    broken = whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :]
+    write_tar(tmp_path / "raw" / "0.tar", pairs(2))
+    again = {"a.jpg": picture(seed=5), "a.txt": f"{CAPTION} number 1"}
+    again |= {"b.jpg": picture(seed=0), "b.txt": "a new caption", "c.png": broken, "c.txt": "half a picture"}
+    write_tar(tmp_path / "raw" / "1.tar", again)
+    config = CurateConfig(rules={"same": SameCaption(), "near": NearImages(kind="near_images")})
+    plan, output = make_plan(config), str(tmp_path / "out")
+    units = find_units(str(tmp_path / "raw"))
+    scans = [scanned(unit, config) for unit in units]
+    for scores in scans:
+        store(scores, output, config)
+    shards = Shards(("0", "1"), tuple(scores.sha256 for scores in scans), (2, 3))
+
+    early = decide_corpus(plan.before_look, config, shards, output)
+    assert early.steps() == [4]
+    assert early.drops("1")[4].column("rank").to_pylist() == [1 << 32]
+    for unit in units:
+        LookShard(plan, output, early, None, 8)(unit)
+    late = decide_corpus(plan, config, shards, output, earlier=early)
+    assert late.steps() == [5]
+    assert late.drops("0")[5].num_rows == 0
+    assert late.drops("1")[5].to_pylist() == [{"rank": 1 << 32 | 1, "other": 0, "value": 0.0}]
+    assert decision_keys(plan, config, shards) == [early.key, late.key]
+    # The first decision still stands, and both are taken over.
+    assert decide_corpus(plan.before_look, config, shards, output) == early
+    assert decide_corpus(plan, config, shards, output, earlier=early) == late
+
+    result = WriteShard(config, plan, output, {}, [early, late], frozenset(), True)(units[1])
+    funnel = {counts["name"]: counts["rejected_in_order"] for counts in result["funnel"]["filters"]}
+    assert (funnel["same"], funnel["near"], result["funnel"]["kept"]) == (1, 1, 0)
+    assert result["funnel"]["quarantined"] == 1
+
+
+def test_options_of_rules_are_in_the_key(corpus):
+    """Also those of a class that RULES does not name."""
+    _, scans = corpus
+    shards = Shards(tuple(scans), ("0",) * 3, (2, 3, 1))
+    rules = {"e": FewLetters(least=1), "same": SameCaption()}
+    keys = []
+    for changed in (rules, {**rules, "e": FewLetters(least=2)}, rules):
+        config = CurateConfig(rules=changed)
+        keys += decision_keys(make_plan(config), config, shards)
+    assert keys[0] == keys[2] != keys[1]

@@ -54,7 +54,8 @@ def test_a_shard_is_written_once_and_then_only_where_other_pairs_are_kept(units,
     assert (first["written"], first["funnel"]["kept"]) == (True, 2)
     tar = tmp_path / "out" / "1.tar"
     before = tar.stat().st_mtime_ns
-    assert writer(output, standing=True)(units[1]) == {**first, "written": False}
+    assert set(first["seconds"]) == {"write"}
+    assert writer(output, standing=True)(units[1]) == {**first, "written": False, "seconds": {}}
     assert tar.stat().st_mtime_ns == before
     fallen = WriteShard(CONFIG, PLAN, output, [], frozenset("1"), False)
     assert fallen(units[1])["written"] is True  # what does not stand is not looked at
