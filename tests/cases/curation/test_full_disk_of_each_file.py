@@ -25,7 +25,9 @@ PLACES = {
 
 
 def bytes_of(output) -> dict[str, bytes]:
-    paths = [path for path in output.rglob("*") if path.is_file() and path.name != "report.html"]
+    # The catalogue says when a shard was last changed, the page where it was written.
+    others = ("report.html", "catalogue.parquet")
+    paths = [path for path in output.rglob("*") if path.is_file() and path.name not in others]
     return {str(path.relative_to(output)): path.read_bytes() for path in paths if path.name[0] != "."}
 
 

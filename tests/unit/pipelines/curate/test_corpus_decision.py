@@ -129,7 +129,7 @@ def test_pairs_of_earlier_outputs_come_first_and_their_shards_have_negative_numb
     (unit,) = find_units(str(tmp_path / "raw"))
     scores = scanned(unit, CONFIG)
     store(scores, str(tmp_path / "out"), CONFIG)
-    plan, shards = make_plan(CONFIG), Shards(("0",), (scores.sha256,), (3,))
+    plan, shards = make_plan(CONFIG), Shards(("0",), bytes.fromhex(scores.sha256), (3,))
     against = earlier_outputs([str(tmp_path / "old")], plan)
     decision = decide_corpus(plan, CONFIG, shards, str(tmp_path / "out"), against=against)
     earlier_rank = -(1 << 62)
@@ -159,7 +159,7 @@ def test_rules_behind_a_look_decide_about_what_is_left(tmp_path):
     scans = [scanned(unit, config) for unit in units]
     for scores in scans:
         store(scores, output, config)
-    shards = Shards(("0", "1"), tuple(scores.sha256 for scores in scans), (2, 3))
+    shards = Shards(("0", "1"), b"".join(bytes.fromhex(scores.sha256) for scores in scans), (2, 3))
 
     early = decide_corpus(plan.before_look, config, shards, output)
     assert early.steps() == [4]
@@ -175,7 +175,7 @@ def test_rules_behind_a_look_decide_about_what_is_left(tmp_path):
     assert decide_corpus(plan.before_look, config, shards, output) == early
     assert decide_corpus(plan, config, shards, output, earlier=early) == late
 
-    result = WriteShard(config, plan, output, {}, [early, late], frozenset(), True)(units[1])
+    result = WriteShard(config, plan, output, [early, late], frozenset(), True)(units[1])
     funnel = {counts["name"]: counts["rejected_in_order"] for counts in result["funnel"]["filters"]}
     assert (funnel["same"], funnel["near"], result["funnel"]["kept"]) == (1, 1, 0)
     assert result["funnel"]["quarantined"] == 1
@@ -184,7 +184,7 @@ def test_rules_behind_a_look_decide_about_what_is_left(tmp_path):
 def test_options_of_rules_are_in_the_key(corpus):
     """Also those of a class that RULES does not name."""
     _, scans = corpus
-    shards = Shards(tuple(scans), ("0",) * 3, (2, 3, 1))
+    shards = Shards(tuple(scans), bytes(96), (2, 3, 1))
     rules = {"e": FewLetters(least=1), "same": SameCaption()}
     keys = []
     for changed in (rules, {**rules, "e": FewLetters(least=2)}, rules):

@@ -16,6 +16,7 @@ def manifest(samples: int, licences: dict[str, int]) -> dict:
     outputs = [{"tar": "x.tar", "samples": samples, "size": 100 * samples}] if samples else []
     funnel = {"samples": samples, "filters": []}
     return {
+        "inputs": [],
         "outputs": outputs,
         "funnel": funnel,
         "contents": {"licences": licences, "domains": {"a.example": samples}},

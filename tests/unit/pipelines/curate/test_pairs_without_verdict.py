@@ -8,8 +8,8 @@ import pytest
 from curation import curate_one, judged, scores_of
 from raw_shards import pairs, write_tar
 
+from pipelines.curate.commits import sum_commits
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.funnel import Funnel
 from pipelines.curate.inputs import find_units
 from pipelines.curate.pairs_without_verdict import add_verdictless, pairs_without_verdict
 from pipelines.curate.plan import make_plan
@@ -76,7 +76,8 @@ def test_they_stand_in_the_commit_and_the_report(tmp_path):
     (unit,) = find_units(str(tmp_path / "raw"))
     _, _, manifest = curate_one(unit, str(tmp_path / "out"), CONFIG)
     assert manifest["no_verdict"] == {"shy": {"short captions": 1}}
-    found = found_in(str(tmp_path / "out"), {"0": manifest, "1": manifest}, make_plan(CONFIG), Funnel())
+    plan = make_plan(CONFIG)
+    found = found_in(str(tmp_path / "out"), sum_commits([manifest, manifest], plan), plan)
     assert found.no_verdict == {"shy": {"short captions": 2}}
 
 

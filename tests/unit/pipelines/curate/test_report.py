@@ -3,15 +3,17 @@
 import html.parser
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 from curation import judged, scores_of
 from page_reader import PageReader
 
 from pipelines.common.files import write_parquet
+from pipelines.curate.commits import sum_commits
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.cost import Cost
+from pipelines.curate.funnel import empty_funnel
 from pipelines.curate.histograms import histograms
 from pipelines.curate.plan import make_plan
 from pipelines.curate.report import SHOWN, found_in, render, write_report
@@ -119,13 +121,15 @@ def test_scores_quarantine_and_cost_stand_on_the_page_and_the_cost_alone_is_not_
     manifests = {
         name: {
             "inputs": [{"quarantine": f"quarantine/{name}.parquet" if name == "0" else None}],
+            "outputs": [],
+            "funnel": asdict(FUNNEL if name == "0" else empty_funnel(plan)),
             "histograms": histograms(scores_of(ROWS), plan),
         }
         for name in "01"
     }
     bad = {"shard": "0.tar", "key": "x", "reason": "no_image", "exception": "x has no image", "count": 1}
     write_parquet(str(tmp_path / "quarantine" / "0.parquet"), pa.Table.from_pylist([bad], QUARANTINE_SCHEMA))
-    found = found_in(str(tmp_path), manifests, plan, FUNNEL, [Cost("facts", 2, 0.5)])
+    found = found_in(str(tmp_path), sum_commits(manifests.values(), plan), plan, [Cost("facts", 2, 0.5)])
     write_report(str(tmp_path), "in", CONFIG, FUNNEL, found=found)
     page = PageReader((tmp_path / "report.html").read_text())
     assert page.open == []
