@@ -131,12 +131,13 @@ def test_compiled_towers_train_alike(device, batch):
 def test_late_interaction_needs_little_memory(device):
     if device.type != "cuda":
         pytest.skip("peak memory is read from the CUDA allocator")
-    patches = torch.randn(256, 49, 256, device=device, requires_grad=True)
-    words = torch.randn(256, 32, 256, device=device, requires_grad=True)
-    naive = 256 * 256 * 49 * 32 * 4  # bytes of the tensor that must never exist
+    pairs = 1024  # so many that the blocks of a GPU, 256 MiB each, are small beside the whole
+    patches = torch.randn(pairs, 49, 256, device=device, requires_grad=True)
+    words = torch.randn(pairs, 32, 256, device=device, requires_grad=True)
+    naive = pairs * pairs * 49 * 32 * 4  # bytes of the tensor that must never exist
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    mask = torch.ones(256, 32, dtype=torch.bool, device=device)
+    mask = torch.ones(pairs, 32, dtype=torch.bool, device=device)
     scale = torch.zeros(1, device=device)
     loss = late_interaction_loss(
         patches, words, mask, scale, token_share=1.0, wire_dtype=None, chunk_elements=None
