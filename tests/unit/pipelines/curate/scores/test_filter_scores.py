@@ -1,5 +1,7 @@
 """The group `filters` holds what `data_filters.score` gives for one pair."""
 
+import unicodedata
+
 import pyarrow as pa
 
 from data_filters import score, score_names
@@ -26,5 +28,8 @@ def test_every_score_is_that_of_the_pair_alone():
 def test_only_the_chosen_ones_are_computed_and_the_choice_is_a_setting():
     group = FilterScores(("words", "shorter_side"))
     assert group.measure(PAIRS).to_pydict() == {"words": [3.0, 0.0], "shorter_side": [200.0, 30.0]}
-    assert group.settings() == {"scores": ["words", "shorter_side"]}
+    assert group.settings() == {
+        "scores": ["words", "shorter_side"],
+        "unicode": unicodedata.unidata_version,
+    }
     assert group.settings() != FilterScores(("words",)).settings()
