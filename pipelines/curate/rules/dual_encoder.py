@@ -30,8 +30,8 @@ class DualEncoderRule(PairRule):
     model: str | None = Field(
         None,
         min_length=1,
-        description="needed: local folder of a Hugging Face CLIP, SigLIP or VisionTextDualEncoderModel, readable on every "
-        "machine; an export of `loupe export` is one",
+        description="needed: local folder of a Hugging Face CLIP, SigLIP or VisionTextDualEncoderModel, readable on "
+        "every machine; an export of `loupe export` is one",
     )
     name: str = Field(
         "clip",
@@ -60,8 +60,8 @@ class DualEncoderRule(PairRule):
 
         if self.model is None:
             raise InputError(
-                "model is null, and the rule needs one; give the folder of a CLIP, SigLIP or VisionTextDualEncoderModel "
-                "as its key `model`, or switch the rule off with null"
+                "model is null, and the rule needs one; give the folder of a CLIP, SigLIP or "
+                "VisionTextDualEncoderModel as its key `model`, or switch the rule off with null"
             )
         self.__dict__.pop("scores", None)  # the files may be others than when this was asked before
         self.groups()

@@ -30,7 +30,13 @@ def test_captions_by_hand(caption, entry):
 
 @pytest.mark.parametrize(
     ("caption", "entry"),
-    [("Coming soon!", "= coming soon!"), ("coming soon", "= coming soon!"), ("...", "= ..."), ("", None), ("-", None)],
+    [
+        ("Coming soon!", "= coming soon!"),
+        ("coming soon", "= coming soon!"),
+        ("...", "= ..."),
+        ("", None),
+        ("-", None),
+    ],
 )
 def test_punctuation_at_the_ends_of_a_whole_entry_does_not_count(caption, entry):
     assert matcher(("= coming soon!", "= ..."))(caption) == entry
