@@ -70,10 +70,11 @@ class Matches:
 
 @dataclass(frozen=True, eq=False)
 class LeakIndex:
-    """Rows of SCHEMA; `sha256` of each file that they come from, `sources` that these were made of."""
+    """Rows of SCHEMA; `sha256` and number of `rows` of each file that they come from; `sources` that it was made of."""
 
     table: pa.Table
     sha256: tuple[str, ...]
+    rows: tuple[int, ...]
     sources: tuple[str, ...]
 
     @classmethod
@@ -87,7 +88,8 @@ class LeakIndex:
             digests.append(hashlib.sha256(data).hexdigest())
             sources.update(about["sources"])
         table = pa.concat_tables(tables).combine_chunks() if tables else SCHEMA.empty_table()
-        return cls(table, tuple(digests), tuple(sorted(sources)))
+        rows = tuple(one.num_rows for one in tables)
+        return cls(table, tuple(digests), rows, tuple(sorted(sources)))
 
     def __len__(self) -> int:
         return self.table.num_rows

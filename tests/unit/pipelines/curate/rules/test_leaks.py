@@ -79,8 +79,10 @@ def test_wrong_options_are_refused(wrong):
 
 def test_check_reads_the_index(tmp_path):
     tar = write_tar(tmp_path / "0.tar", {"a.jpg": picture()})
-    good = build_index([str(tar)], str(tmp_path / "x"), workers=1).output
+    made = build_index([str(tar)], str(tmp_path / "x"), workers=1)
+    good = made.output
     Leaks(index=(good,)).check()
+    assert Leaks(index=(good,)).sources() == [{"path": good, "sha256": made.sha256, "entries": 1}]
     for other in (str(tar), str(tmp_path / "nothing")):
         with pytest.raises(InputError):
             Leaks(index=(good, other)).check()
