@@ -46,7 +46,8 @@ class Leaks(PairRule):
         return (value,) if isinstance(value, str) else value
 
     def check(self) -> None:
-        """Raise InputError when an index cannot be read, is empty, or is none."""
+        """Read the indices anew. Raises InputError when one cannot be read, is empty, or is none."""
+        load_once.cache_clear()
         load_once(self.index)
 
     def sources(self) -> Sequence[dict[str, str | int]]:
