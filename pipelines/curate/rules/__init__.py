@@ -59,7 +59,9 @@ def _passed_on(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 
 # Any: mypy knows no union that is made at run time.
+_union: Any = reduce(operator.or_, RULES.values())
+_serialised_whole: Any = SerializeAsAny
 AnyRule: Any = Annotated[
-    SerializeAsAny[Annotated[reduce(operator.or_, RULES.values()), Field(discriminator="kind")]],
+    _serialised_whole[Annotated[_union, Field(discriminator="kind")]],
     WrapValidator(_passed_on),
 ]
