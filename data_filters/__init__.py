@@ -6,8 +6,6 @@ column of the scan and the line of the report follow from it. Importing this pac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from data_filters.addresses import FILE_NAMES, URLS
 from data_filters.errors import InputError
 from data_filters.filter import Facts, Filter
@@ -28,9 +26,8 @@ from data_filters.text import (
     MANY_WORDS,
     REPETITION,
 )
-from data_filters.verdict import Drop, Keep, Verdict
 
-__all__ = ["FILTERS", "Facts", "Filter", "get_filter", "judge", "score", "score_names"]
+__all__ = ["FILTERS", "Facts", "Filter", "get_filter", "score_names"]
 
 FILTERS: dict[str, Filter] = {
     "small_image": SMALL_IMAGE,
@@ -64,16 +61,3 @@ def get_filter(name: str) -> Filter:
 def score_names() -> list[str]:
     """The scores of all filters, each once, in the order of FILTERS."""
     return list(dict.fromkeys(chosen.score for chosen in FILTERS.values()))
-
-
-def score(facts: Facts) -> dict[str, float]:
-    """Compute every score of one pair, by name."""
-    measures = {chosen.score: chosen.measure for chosen in FILTERS.values()}
-    return {name: measure(facts) for name, measure in measures.items()}
-
-
-def judge(name: str, scores: Mapping[str, float], limits: Mapping[str, float]) -> Verdict:
-    """Compare the stored score of the filter `name` with its limit."""
-    chosen = get_filter(name)
-    value, limit = scores[chosen.score], limits[chosen.limit_name]
-    return Keep(value) if chosen.keeps(value, limit) else Drop(name, value, limit)

@@ -25,6 +25,9 @@ PHRASES = (
 papers speak of; none of them publishes its list."""
 
 
+_ENDS = " .,:;!?-_\"'()[]"  # punctuation that does not count at the ends of a caption or of a whole entry
+
+
 def parse_phrases(text: str, where: str) -> tuple[str, ...]:
     """Read entries, one a line; empty lines and those that begin with `#` are left out.
 
@@ -61,7 +64,8 @@ def matcher(entries: Iterable[str]) -> Callable[[str], str | None]:
     for entry in entries:
         phrase = normal(entry.removeprefix("="))
         if entry.startswith("="):
-            whole.setdefault(phrase, entry)
+            # Punctuation at its ends counts no more than at the caption's; one of punctuation alone stands as it is.
+            whole.setdefault(phrase.strip(_ENDS) or phrase, entry)
         else:
             inside.add_word(phrase, (len(phrase), entry))
     inside.make_automaton()
@@ -69,7 +73,7 @@ def matcher(entries: Iterable[str]) -> Callable[[str], str | None]:
 
     def find(caption: str) -> str | None:
         text = normal(caption)
-        found = whole.get(text.strip(" .,:;!?-_\"'()[]"))
+        found = whole.get(text.strip(_ENDS) or text)
         if found is not None or empty:
             return found
         for end, (length, entry) in inside.iter(text):

@@ -136,6 +136,6 @@ class LangId:
 
 
 @functools.lru_cache(maxsize=4)
-def identifier_of_process(method: str, path: str) -> Identifier:
-    """`load_identifier`, once in a process."""
+def identifier_of_process(method: str, path: str, sha256: str) -> Identifier:
+    """`load_identifier`, once in a process for a file of this sha256: one that was replaced is loaded anew."""
     return load_identifier(method, path)

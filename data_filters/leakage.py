@@ -18,6 +18,7 @@ FAR = REACH + 1
 NOBODY = -1
 
 _BYTES, _WORDS, _WORD_BITS = 32, 16, 16
+_ROWS_AT_ONCE = 1 << 16  # hashes whose single bits are held at a time, 256 bytes each
 _BATCH = 64  # queries that are compared at a time, which bounds the memory
 _FLIPS = np.concatenate([[0], 1 << np.arange(_WORD_BITS)]).astype(np.uint16)
 
@@ -102,10 +103,18 @@ def _words(hashes: Hashes) -> npt.NDArray[np.uint16]:
     PDQ's neighbouring bits are neighbouring frequencies and depend on each other: a word takes one of each row and each
     column of the 16 x 16, so that few words are frequent.
     """
-    rows = np.ascontiguousarray(hashes).view(">u2").astype(np.uint16).reshape(-1, _WORDS)
-    bit = np.arange(_WORD_BITS)
-    words = np.zeros((_WORDS, len(rows)), np.uint16)
-    for row in range(_WORDS):
-        cut = (rows[:, row, None] >> bit) & 1  # [n, 16], a column of the 16 x 16 each
-        words[(bit + row) % _WORDS] |= (cut << row).astype(np.uint16).T
+    words = np.empty((_WORDS, len(hashes)), np.uint16)
+    for start in range(0, len(hashes), _ROWS_AT_ONCE):
+        part = hashes[start : start + _ROWS_AT_ONCE]
+        packed = np.packbits(np.unpackbits(part, axis=1).take(_BITS_OF_WORDS, axis=1), axis=1)
+        words[:, start : start + len(part)] = packed.view(">u2").T
     return words
+
+
+def _bits_of_words() -> npt.NDArray[np.intp]:
+    """The place in a hash of every bit of the 16 words, one after another: `[256]`."""
+    word, row = np.divmod(np.arange(_WORDS * _WORD_BITS), _WORD_BITS)
+    return row * _WORD_BITS + (word + row) % _WORD_BITS
+
+
+_BITS_OF_WORDS = _bits_of_words()

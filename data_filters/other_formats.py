@@ -52,7 +52,7 @@ def tiff_header(data: bytes) -> Container:
                 values[tag] = struct.unpack_from(order + _TIFF_TYPES[kind], data, entry + (12 if big else 8))[
                     0
                 ]
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:  # BigTIFF's offsets may lie beyond any address
         raise BrokenSample("broken_image", f"tiff header: {error}") from error
     orientation = values.get(_ORIENTATION, 1)
     return Container(

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_filters import pdq
@@ -41,6 +42,8 @@ SCHEMA = pa.schema(
         ("pdq_quality", pa.int16()),
     ]
 )
+_SAME = ("source", "key", "offset", "image_hash", "caption_key")
+"""Rows that agree in these are one."""
 _METADATA = b"loupe_leak_index"
 _MEND = "make one with `loupe leak-index`"
 
@@ -67,10 +70,11 @@ class Matches:
 
 @dataclass(frozen=True, eq=False)
 class LeakIndex:
-    """Rows of SCHEMA; `sha256` of each file that they come from, `sources` that these were made of."""
+    """Rows of SCHEMA; `sha256` and number of `rows` of each file that they come from; `sources` that it was made of."""
 
     table: pa.Table
     sha256: tuple[str, ...]
+    rows: tuple[int, ...]
     sources: tuple[str, ...]
 
     @classmethod
@@ -84,7 +88,8 @@ class LeakIndex:
             digests.append(hashlib.sha256(data).hexdigest())
             sources.update(about["sources"])
         table = pa.concat_tables(tables).combine_chunks() if tables else SCHEMA.empty_table()
-        return cls(table, tuple(digests), tuple(sorted(sources)))
+        rows = tuple(one.num_rows for one in tables)
+        return cls(table, tuple(digests), rows, tuple(sorted(sources)))
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -135,8 +140,8 @@ class LeakIndex:
 
 
 def write_index(uri: Uri, table: pa.Table, sources: Sequence[str]) -> str:
-    """Write rows of SCHEMA, sorted by their place, each once; returns the sha256 of the file."""
-    ordered = table.sort_by([(name, "ascending") for name in ("source", "key", "offset", "image_hash")])
+    """Write rows of SCHEMA, sorted by their place and content, each once; returns the sha256 of the file."""
+    ordered = table.sort_by([(name, "ascending") for name in _SAME])
     about = {"version": VERSION, "hash": METHOD, "sources": sorted(set(sources))}
     text = json.dumps(about, ensure_ascii=True, sort_keys=True).encode("ascii")
     buffer = io.BytesIO()
@@ -146,13 +151,19 @@ def write_index(uri: Uri, table: pa.Table, sources: Sequence[str]) -> str:
 
 
 def _distinct(table: pa.Table) -> pa.Table:
-    """Without rows whose place is that of the row before."""
+    """Without rows that have place and content of the row before.
+
+    Indices of two machines may name other pictures by the same path: both stay, since a lost row lets its copies
+    through.
+    """
     if table.num_rows < 2:
         return table
     same = np.ones(table.num_rows - 1, bool)
-    for name in ("source", "key", "offset"):
+    for name in _SAME:
         column = table[name].combine_chunks()
-        same &= pa.compute.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+        equal = pc.fill_null(pc.equal(column[1:], column[:-1]), False)
+        both_null = pc.and_(pc.is_null(column[1:]), pc.is_null(column[:-1]))
+        same &= pc.or_(equal, both_null).to_numpy(zero_copy_only=False)
     return table.filter(pa.array(np.concatenate([[True], ~same])))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -54,7 +54,7 @@ class ShardBatch:
             raise damaged(broken) from broken
         for sample in self.samples:
             parts = {member.extension: (member, next(contents)) for member in sample}
-            image = next((name for name in parts if name.lower() in IMAGE_EXTENSIONS), None)
+            image = _picture_among(parts)
             place = None if image is None else parts[image][0]
             yield Found(
                 self.uri,
@@ -124,9 +124,16 @@ def _shard_batches(uri: str) -> Iterator[ShardBatch]:
     samples = []
     for places in join(members):
         sample = [members[place] for place in places]
-        needed = members_read(member.extension for member in sample)
+        names = [member.extension for member in sample]
+        needed = {*members_read(names), _picture_among(names)}
         samples.append(tuple(member for member in sample if member.extension in needed))
     yield from (ShardBatch(uri, tuple(some)) for some in _cut([s for s in samples if s]))
+
+
+def _picture_among(extensions: Iterable[str]) -> str | None:
+    """The picture among a sample's members: as curation finds it, else one of the other formats."""
+    by_lower = {name.lower(): name for name in reversed(list(extensions))}
+    return next((by_lower[wanted] for wanted in _PICTURES if wanted in by_lower), None)
 
 
 def _file_batches(uri: str) -> list[Batch]:

@@ -66,7 +66,7 @@ class BareScan:
     """The walk, the reads, the headers, the language calls and the hashes of phase A, and nothing else."""
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
-        identify = identifier_of_process("fasttext", model_path("fasttext", None))
+        identify = identifier_of_process("fasttext", model_path("fasttext", None), "the shipped one")
         with open(unit.uri, "rb") as file:
             hashlib.file_digest(file, "sha256").hexdigest()
         samples: dict[str, list[Member]] = {}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from data_filters.errors import InputError
 from data_filters.mixing import Hashes
 from pipelines.curate.corpus.corpus import Corpus, Rows
 from pipelines.curate.corpus.dropped import dropped
@@ -75,7 +76,12 @@ class _Worse:
 
 
 def scores_of(table: pa.Table, column: str) -> npt.NDArray[np.float64]:
-    """A column of numbers as float64, null as NaN."""
+    """A column of numbers as float64, null as NaN. Raises InputError where it holds none, such as `format`."""
+    kind = table[column].type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise InputError(
+            f"score is {column}, a column of {kind}; top_fraction orders pairs by a number; name a column of numbers"
+        )
     return table[column].cast(pa.float64()).to_numpy()
 
 

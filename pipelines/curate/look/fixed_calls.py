@@ -30,8 +30,9 @@ def device_of_process() -> torch.device:
 class FixedCalls:
     """Calls of `rows` rows each on a device.
 
-    Where they do not fit into memory they are halved, for good: only then may scores differ in their last bits from
-    those of a machine with more memory.
+    Where they do not fit into memory they are halved, for good. Scores may then differ in their last bits from those of
+    a machine with more memory; and so they do between a CPU and a GPU, between kinds of either, and between versions of
+    torch.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -54,8 +55,8 @@ class FixedCalls:
                 }
                 try:
                     values = compute(chunk).float().cpu()
-                except torch.OutOfMemoryError:
-                    if self.rows == 1:
+                except RuntimeError as error:  # torch.OutOfMemoryError is one
+                    if self.rows == 1 or not is_out_of_memory(error):
                         raise
                     self.rows //= 2
                     continue
@@ -69,6 +70,16 @@ class FixedCalls:
 
         last = rows[-1:].expand(self.rows - len(rows), *rows.shape[1:])
         return torch.cat([rows, last]).to(self.device)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory did not suffice, of the GPU or of the machine.
+
+    On the CPU torch raises a plain RuntimeError, which its text alone tells apart.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
 from data_filters.sample import BrokenSample, sample_from_members
+from pipelines.curate.look.fixed_calls import is_out_of_memory
 from pipelines.curate.look.group import (
     AnyLook,
     DerivedGroup,
@@ -68,7 +69,7 @@ def look(
                 started = time.perf_counter()
                 seen[group.name] = _derived(scores, {**tables, **seen}, group, rows)
                 if seconds is not None:
-                    seconds[group.name] = time.perf_counter() - started
+                    seconds[group.name] = seconds.get(group.name, 0.0) + time.perf_counter() - started
     return seen
 
 
@@ -170,14 +171,10 @@ def _halved(group: LookGroup, pictures: list[Picture]) -> list[pa.RecordBatch]:
     try:
         return [group.measure(pictures)]
     except Exception as error:
-        if len(pictures) == 1 or not _is_out_of_memory(error):
+        if len(pictures) == 1 or not is_out_of_memory(error):
             raise
     middle = len(pictures) // 2
     return [*_halved(group, pictures[:middle]), *_halved(group, pictures[middle:])]
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _derived(scores: Scores, tables: dict[str, pa.Table], group: DerivedGroup, rows: Rows) -> pa.Table:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
 from data_filters.balance import entry_hashes
+from data_filters.errors import InputError
 from pipelines.curate.corpus.balance import balance_over_list, balance_over_ngrams
 from pipelines.curate.corpus.corpus import Corpus
+from pipelines.curate.rules.list_files import Source
 from pipelines.curate.rules.rule import CorpusRule
 from pipelines.curate.scores.entries import Entries, read_entries
 from pipelines.curate.scores.group import Group
@@ -54,22 +57,42 @@ class Balance(CorpusRule):
         return self
 
     def check(self) -> None:
-        """Read the file of entries."""
-        if isinstance(self.entries, str):
-            read_entries(self.entries)
+        """Read the file of entries anew. Raises InputError when it cannot be read or holds none."""
+        self.__dict__.pop("recorded", None)
+        self.sources()
+
+    @cached_property
+    def recorded(self) -> Source | None:
+        """The file as this rule has first read it; None where the entries are the corpus's own n-grams."""
+        if isinstance(self.entries, int):
+            return None
+        entries, sha256 = read_entries(self.entries)
+        return Source(self.entries, sha256, len(entries))
+
+    def sources(self) -> Sequence[dict[str, str | int]]:
+        """Path, sha256 and number of entries of the file, for the data set's record."""
+        return [] if self.recorded is None else [self.recorded.as_json()]
 
     def groups(self) -> Sequence[Group]:
         """The words of captions, or the entries of the file in them. Raises InputError when it cannot be read."""
-        if isinstance(self.entries, int):
+        if self.recorded is None:
             return (Ngrams(),)
-        return (Entries(self.entries, read_entries(self.entries)[1], self.ignore_case),)
+        return (Entries(self.recorded.path, self.recorded.sha256, self.ignore_case),)
 
     def decide(self, corpus: Corpus) -> None:
-        """Count the pairs of every entry in one pass, and throw the coins in a second."""
+        """Count the pairs of every entry in one pass, and throw the coins in a second.
+
+        Raises InputError when the file of entries is another than the one whose places are stored.
+        """
         if isinstance(self.entries, int):
             balance_over_ngrams(corpus, self.entries, self.t, self.seed)
-        else:
-            balance_over_list(corpus, entry_hashes(read_entries(self.entries)[0]), self.t, self.seed)
+            return
+        entries, sha256 = read_entries(self.entries)
+        if self.recorded is None or sha256 != self.recorded.sha256:
+            raise InputError(
+                f"entries {self.entries} has changed since the run was planned; start the run again"
+            )
+        balance_over_list(corpus, entry_hashes(entries), self.t, self.seed)
 
     def words(self) -> str:
         entries = f"{self.entries:,} n-grams" if isinstance(self.entries, int) else self.entries

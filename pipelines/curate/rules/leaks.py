@@ -15,6 +15,7 @@ from data_filters.perceptual_hash import LOWEST_QUALITY
 from pipelines.curate.look.group import AnyLook
 from pipelines.curate.look.leaks import LeakScores, load_once
 from pipelines.curate.look.perceptual import PdqScores
+from pipelines.curate.rules.list_files import Source
 from pipelines.curate.rules.rule import PairRule
 
 
@@ -45,8 +46,14 @@ class Leaks(PairRule):
         return (value,) if isinstance(value, str) else value
 
     def check(self) -> None:
-        """Raise InputError when an index cannot be read, is empty, or is none."""
+        """Read the indices anew. Raises InputError when one cannot be read, is empty, or is none."""
+        load_once.cache_clear()
         load_once(self.index)
+
+    def sources(self) -> Sequence[dict[str, str | int]]:
+        """Path, sha256 and number of rows of every index, for the data set's record."""
+        found = load_once(self.index)
+        return [Source(*one).as_json() for one in zip(self.index, found.sha256, found.rows, strict=True)]
 
     def groups(self) -> Sequence[AnyLook]:
         """The pictures' hashes, and what they share with the index."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import unidata_version
 
 import pyarrow as pa
 
@@ -24,8 +25,10 @@ class FilterScores:
         return pa.schema([(name, pa.float64()) for name in self.scores])
 
     def settings(self) -> Mapping[str, object]:
-        """The names: another choice of filters may need other scores."""
-        return {"scores": list(self.scores)}
+        """The names, since another choice of filters may need other scores, and the version of Python's Unicode tables,
+        by which letters and visible characters are told.
+        """
+        return {"scores": list(self.scores), "unicode": unidata_version}
 
     def measure(self, pairs: Sequence[Facts]) -> pa.RecordBatch:
         """Compute every score of every pair."""

@@ -32,7 +32,8 @@ class LanguageScores:
         return {"method": self.method, "model_sha256": sha256_of(model_path(self.method, self.model))}
 
     def measure(self, pairs: Sequence[Facts]) -> pa.RecordBatch:
-        identify = identifier_of_process(self.method, model_path(self.method, self.model))
+        path = model_path(self.method, self.model)
+        identify = identifier_of_process(self.method, path, sha256_of(path))
         codes, shares = identify([pair.caption for pair in pairs])
         return pa.record_batch(
             [pa.array(codes, pa.string()), pa.array(shares, pa.float64(), from_pandas=False)], self.schema()

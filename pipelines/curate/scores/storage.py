@@ -261,7 +261,10 @@ def _encoded(about: Mapping[str, object]) -> bytes:
 
 
 def _about(schema: pa.Schema) -> dict[str, Any]:
-    about = json.loads((schema.metadata or {}).get(b"loupe", b"{}"))
+    try:
+        about = json.loads((schema.metadata or {}).get(b"loupe", b"{}"))
+    except ValueError:  # a footer of which a crash left something else; UnicodeDecodeError is one too
+        return {}
     return about if isinstance(about, dict) else {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import unidata_version
 
 import numpy as np
 import pyarrow as pa
@@ -27,8 +28,8 @@ class WordSets:
         return pa.schema([(WORD_SET, pa.list_(pa.uint64()))])
 
     def settings(self) -> Mapping[str, object]:
-        """Nothing changes the values."""
-        return {}
+        """The version of Python's Unicode tables: NFKC, case folding and what is a letter depend on it."""
+        return {"unicode": unidata_version}
 
     def measure(self, pairs: Sequence[Facts]) -> pa.RecordBatch:
         """The word set of each pair's caption."""

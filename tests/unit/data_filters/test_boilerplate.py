@@ -28,6 +28,20 @@ def test_captions_by_hand(caption, entry):
     assert matcher(PHRASES)(caption) == entry
 
 
+@pytest.mark.parametrize(
+    ("caption", "entry"),
+    [
+        ("Coming soon!", "= coming soon!"),
+        ("coming soon", "= coming soon!"),
+        ("...", "= ..."),
+        ("", None),
+        ("-", None),
+    ],
+)
+def test_punctuation_at_the_ends_of_a_whole_entry_does_not_count(caption, entry):
+    assert matcher(("= coming soon!", "= ..."))(caption) == entry
+
+
 WORDS = st.lists(st.sampled_from(["ab", "b", "a", "abc", "-", "a-b", "é"]), min_size=1, max_size=6).map(
     " ".join
 )

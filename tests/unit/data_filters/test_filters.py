@@ -1,13 +1,12 @@
-"""The filters: each limit at its edge, and that a verdict is a replay of a stored score."""
+"""The filters: each limit at its edge, and that a stricter limit never keeps more."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_filters import FILTERS, Facts, get_filter, judge, score, score_names
+from data_filters import FILTERS, Facts, get_filter, score_names
 from data_filters.errors import InputError
 from data_filters.image import ImageHeader
-from data_filters.verdict import Drop, Keep
 
 LIMITS = {
     "min_side": 200,
@@ -44,9 +43,9 @@ LIMITS = {
     ],
 )
 def test_limits_at_their_edge(name, width, height, words, value, kept):
-    scores = score(Facts(ImageHeader(width, height, "jpeg"), " ".join(["word"] * words)))
-    expected = Keep(value) if kept else Drop(name, value, LIMITS[FILTERS[name].limit_name])
-    assert judge(name, scores, LIMITS) == expected
+    chosen = get_filter(name)
+    assert chosen.measure(Facts(ImageHeader(width, height, "jpeg"), " ".join(["word"] * words))) == value
+    assert chosen.keeps(value, LIMITS[chosen.limit_name]) == kept
 
 
 @given(st.sampled_from(sorted(FILTERS)), st.integers(0, 500), st.integers(0, 500))
@@ -81,10 +80,10 @@ def test_a_stricter_limit_never_keeps_more(name, value, limit):
     ],
 )
 def test_filters_that_are_off_by_default_at_their_edge(name, caption, data, value, kept):
-    scores = score(Facts(ImageHeader(300, 300, "jpeg"), caption, image_bytes=data))
-    verdict = judge(name, scores, LIMITS)
-    assert isinstance(verdict, Keep if kept else Drop)
-    assert verdict.value == pytest.approx(value)
+    chosen = get_filter(name)
+    found = chosen.measure(Facts(ImageHeader(300, 300, "jpeg"), caption, image_bytes=data))
+    assert found == pytest.approx(value)
+    assert chosen.keeps(found, LIMITS[chosen.limit_name]) == kept
 
 
 def test_only_the_filters_of_the_paper_judge_by_default():

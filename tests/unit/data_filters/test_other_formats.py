@@ -119,6 +119,12 @@ def test_damage_of_any_byte_is_a_broken_sample_and_nothing_else(kind):
         assert header.height > 0
 
 
+def test_a_bigtiff_whose_directory_lies_beyond_any_address_is_broken():
+    data = b"II+\0\x08\0\0\0" + struct.pack("<Q", 2**64 - 1) + bytes(40)
+    with pytest.raises(BrokenSample, match="tiff header"):
+        read_header(data)
+
+
 def test_a_claim_of_too_many_pixels_is_refused():
     data = b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 40_000, 40_000, 1, 24) + bytes(24)
     with pytest.raises(BrokenSample, match="too_many_pixels"):

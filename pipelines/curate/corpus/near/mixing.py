@@ -1,9 +1,11 @@
-"""A mix of 64 bits in numpy, equal on every machine."""
+"""Keys of bands and seeded constants: 64-bit mixes in numpy, equal on every machine."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+from data_filters.mixing import mix as finalised
 
 Bits = npt.NDArray[np.uint64]
 
@@ -11,11 +13,8 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def mix(values: Bits) -> Bits:
-    """Scatter the bits of each value, one to one (the finaliser of SplitMix64, Steele, Lea and Flood 2014)."""
-    mixed: Bits = values + _STEP
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    """Scatter the bits of each value, one to one: a step of SplitMix64 from that state, whose result for 0 is not 0."""
+    return finalised(values + _STEP)
 
 
 def constants(seed: int, count: int) -> Bits:

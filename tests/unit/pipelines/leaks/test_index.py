@@ -68,6 +68,18 @@ def test_same_bytes_whatever_the_order_and_repetition_of_rows_and_sources(tmp_pa
     assert index.sources == ("a", "b")
 
 
+def test_other_content_at_the_same_place_is_another_row(tmp_path):
+    """Indices of two machines, where one path names other pictures; a row without a caption comes twice."""
+    here = rows(0, 1)
+    number = SCHEMA.get_field_index("image_hash")
+    there = here.set_column(number, SCHEMA.field(number), pa.array([xxh3(b"z"), xxh3(b"1")], pa.binary(16)))
+    write_index(tmp_path / "x.parquet", pa.concat_tables([here, there]), [])
+    index = LeakIndex.load(tmp_path / "x.parquet")
+    assert len(index) == 3
+    found = index.match(~EIGHT[:3, 0], [xxh3(b"0"), xxh3(b"z"), xxh3(b"1")], [b"", b"", b""])
+    assert found.bytes.tolist() == [True, True, True]
+
+
 def test_several_files_are_one_index_with_rows_numbered_on(tmp_path):
     write_index(tmp_path / "x.parquet", rows(0, 1), ["x"])
     write_index(tmp_path / "y.parquet", rows(2, 3), ["y"])

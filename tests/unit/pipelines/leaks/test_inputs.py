@@ -41,6 +41,18 @@ def test_samples_of_shards_with_the_place_of_their_pictures(tmp_path):
     assert places[2] == (-1, 0)
 
 
+def test_a_shard_gives_pictures_of_every_format_that_a_folder_gives(tmp_path):
+    other = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(other, "GIF")
+    tar = write_tar(
+        tmp_path / "0.tar", {"a.GIF": other.getvalue(), "a.txt": "one", "b.gif": b"x", "b.jpg": ONE}
+    )
+    assert read(tar) == [
+        (str(tar), "a", other.getvalue(), ["GIF", "txt"]),
+        (str(tar), "b", ONE, ["jpg"]),
+    ]
+
+
 def test_pictures_of_a_folder_and_its_subfolders_with_captions(tmp_path):
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "a.jpg").write_bytes(ONE)

@@ -37,6 +37,28 @@ def test_calls_are_halved_for_good_and_one_row_too_many_is_an_error():
         calls(lambda chunk: compute(chunk, most=0), {"x": x})
 
 
+def test_memory_of_the_machine_that_does_not_suffice_halves_too():
+    sizes = []
+
+    def compute(chunk):
+        sizes.append(len(chunk["x"]))
+        if sizes[-1] > 4:
+            torch.empty(1 << 50)  # more than any machine has; torch raises a plain RuntimeError
+        return chunk["x"]
+
+    x = torch.arange(8.0)
+    assert torch.equal(FixedCalls(torch.device("cpu"))(compute, {"x": x}), x)
+    assert sizes == [8, 4, 4]
+
+
+def test_another_error_is_raised_at_once():
+    def compute(chunk):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        FixedCalls(torch.device("cpu"))(compute, {"x": torch.arange(8.0)})
+
+
 def test_threads_are_set_back():
     before = torch.get_num_threads()
     with inference():

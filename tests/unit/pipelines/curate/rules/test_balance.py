@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from itertools import pairwise
@@ -183,6 +184,19 @@ def test_unusable_options_are_refused(tmp_path: Path) -> None:
         Balance(kind="balance", entries=str(tmp_path / "absent.txt")).check()
     with pytest.raises(InputError, match="holds no entry"):
         Balance(kind="balance", entries=entries_file(tmp_path, [])).check()
+
+
+def test_the_file_of_entries_is_recorded_and_may_not_change_before_the_decision(tmp_path: Path) -> None:
+    path = entries_file(tmp_path, ["word0", "word2", "word2"])
+    rule = Balance(kind="balance", entries=path, t=1)
+    rule.check()
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert rule.sources() == [{"path": path, "sha256": digest, "entries": 2}]
+    corpus = corpus_of(rule, {"0": ["word0 word2"]}, {})
+    entries_file(tmp_path, ["word2", "word0"])  # the stored places would mean others
+    with pytest.raises(InputError, match="has changed since the run was planned"):
+        rule.decide(corpus.as_corpus())
+    assert Balance(kind="balance", entries=10, t=1).sources() == []
 
 
 def test_words() -> None:

@@ -1,5 +1,7 @@
 """The list of the rule: shipped, one's own, and what is refused."""
 
+import hashlib
+
 import pyarrow as pa
 import pytest
 
@@ -22,6 +24,9 @@ def test_the_groups_settings_follow_ones_own_list(tmp_path):
     (shipped,) = BoilerplateRule().groups()
     assert own.phrases == ("buy now",)
     assert own.settings() != shipped.settings()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert BoilerplateRule(file=str(path)).sources() == [{"path": str(path), "sha256": digest, "entries": 1}]
+    assert BoilerplateRule().sources() == []
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,22 @@ def test_wrong_options_are_refused(wrong):
 
 def test_check_reads_the_index(tmp_path):
     tar = write_tar(tmp_path / "0.tar", {"a.jpg": picture()})
-    good = build_index([str(tar)], str(tmp_path / "x"), workers=1).output
+    made = build_index([str(tar)], str(tmp_path / "x"), workers=1)
+    good = made.output
     Leaks(index=(good,)).check()
+    assert Leaks(index=(good,)).sources() == [{"path": good, "sha256": made.sha256, "entries": 1}]
     for other in (str(tar), str(tmp_path / "nothing")):
         with pytest.raises(InputError):
             Leaks(index=(good, other)).check()
+
+
+def test_check_sees_an_index_that_was_made_anew_at_its_path(tmp_path):
+    found = []
+    for number in range(2):
+        tar = write_tar(tmp_path / f"{number}.tar", {"a.jpg": picture(), "b.jpg": picture(90 + number, 80)})
+        made = build_index([str(tar)], str(tmp_path / "x"), workers=1)
+        rule = Leaks(index=(made.output,))
+        rule.check()
+        found.append(rule.groups()[1].settings()["index"])
+        assert found[-1] == [made.sha256]
+    assert found[0] != found[1]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from small_corpus import SmallCorpus
 
+from data_filters.errors import InputError
 from pipelines.curate.rules.top_fraction import KeptOf, TopFraction
 
 SCORES = st.one_of(
@@ -71,6 +72,12 @@ def test_drops_carry_their_score() -> None:
 def test_a_null_is_a_nan_and_integers_are_scores() -> None:
     assert kept_by_rule(corpus_of([[3, None, 7]], kind=pa.int32()), 0.5) == {0, 2}
     assert kept_by_rule(corpus_of([[0.5, None, 0.25]], kind=pa.float32()), 0.5) == {0, 2}
+
+
+def test_a_score_that_is_no_number_is_refused_in_one_line() -> None:
+    corpus = SmallCorpus({"0": pa.table({"clip": ["jpeg", "png"]})})
+    with pytest.raises(InputError, match="score is clip, a column of string"):
+        kept_by_rule(corpus, 0.5)
 
 
 def test_an_earlier_output_is_neither_counted_nor_dropped() -> None:

@@ -36,3 +36,13 @@ def test_settings_hold_the_sha256_of_the_model_and_not_its_path(tmp_path):
     assert LanguageScores("py3langid").settings()["model_sha256"] != expected["model_sha256"]
     with pytest.raises(InputError, match="where there is no file"):
         LanguageScores(model=str(tmp_path / "none")).settings()
+
+
+def test_a_model_that_was_replaced_is_not_taken_from_the_process(tmp_path):
+    path = tmp_path / "model.ftz"
+    shutil.copy(model_path("fasttext"), path)
+    group, pair = LanguageScores(model=str(path)), Facts(ImageHeader(1, 1, "png"), "a red car in the street")
+    assert group.measure([pair])["language"].to_pylist() == ["en"]
+    path.write_bytes(b"another model, which cannot be read")
+    with pytest.raises(InputError, match="cannot read"):
+        group.measure([pair])

@@ -121,6 +121,15 @@ def test_what_a_crash_has_damaged_is_computed_again_and_no_loss_is_forgotten(uni
     assert isinstance(read_identity("0", str(tmp_path)), dict)
 
 
+@pytest.mark.parametrize("about", [b"{not JSON", b"\xff", b"[]"])
+def test_facts_whose_metadata_are_no_json_are_computed_again(unit, tmp_path, about):
+    store(scanned(unit), str(tmp_path))
+    path = tmp_path / "scores" / "facts" / "0.parquet"
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"loupe": about}), path)
+    assert load_facts(unit, str(tmp_path)) is None
+    assert read_identity("0", str(tmp_path)) == {}
+
+
 def test_the_first_lost_sample_is_named_with_its_reason(tmp_path):
     shards = {
         "0": {"a.jpg": picture(), "a.txt": CAPTION},

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pyarrow as pa
 
 from data_filters.duplicates import word_set
@@ -19,3 +21,7 @@ def test_every_caption_has_a_row_in_order_and_of_the_schema() -> None:
 
 def test_no_pairs_give_no_rows() -> None:
     assert WordSets().measure([]) == pa.RecordBatch.from_pylist([], schema=WordSets().schema())
+
+
+def test_the_tables_that_words_depend_on_are_a_setting() -> None:
+    assert WordSets().settings() == {"unicode": unicodedata.unidata_version}
