@@ -78,7 +78,11 @@ class ActiveFilters(Section):
     @classmethod
     def _known_filters(cls, names: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
         """Refuse names that are unknown or come twice; `rules` is checked before."""
-        known = [*FILTERS, *info.data.get("rules", {})]
+        if (
+            "rules" not in info.data
+        ):  # a mistake in there is told by itself; its names are not unknown as well
+            return names
+        known = [*FILTERS, *info.data["rules"]]
         for name in names or ():
             if name not in known:
                 raise ValueError(f"unknown filter {name!r}; known are {', '.join(known)}")

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from cluster.option_groups import OptionGroup, find_options, option_groups
 from data_filters.errors import InputError
 from pipelines.common.options import describe
+from pipelines.curate.rules import RULES
 from pretrain.evaluation.tasks import TASKS
 
 
@@ -43,6 +44,8 @@ def found(wanted: str) -> dict[str, list[str]]:
         ("batch_size", {"training": ["data.batch_size"], "evaluation.retrieval": ["batch_size"]}),
         ("evaluation", {"evaluation.retrieval": ["batch_size", "prefetch"]}),
         ("evaluation.retrieval.prefetch", {"evaluation.retrieval": ["prefetch"]}),
+        ("retrieval", {"evaluation.retrieval": ["batch_size", "prefetch"]}),
+        ("retrieval.prefetch", {"evaluation.retrieval": ["prefetch"]}),
         ("rows.mine.title", {"training": ["rows.NAME.title"]}),
     ],
 )
@@ -66,7 +69,10 @@ def test_an_unknown_key_is_answered_with_the_nearest(wanted, says):
 def test_the_groups_are_those_of_the_commands():
     groups = {group.name: group for group in option_groups()}
     assert [name for name in groups if "." not in name] == ["curation", "phrases", "pretraining", "ablation"]
-    assert {name for name in groups if "." in name} == {f"evaluation.{task}" for task in TASKS}
+    assert {name for name in groups if "." in name} == {
+        *(f"evaluation.{task}" for task in TASKS),
+        *(f"curation.rules.{kind}" for kind in RULES),
+    }
     assert "scoring" in [option.key for option in groups["evaluation.retrieval"].options]
     assert "data.batch_size" in [option.key for option in groups["pretraining"].options]
     assert all(option.description for option in groups["curation"].options)
