@@ -74,10 +74,10 @@ def find_options(groups: list[OptionGroup], wanted: str) -> list[OptionGroup]:
 
 
 def _matches(wanted: str, group: str, key: str) -> bool:
-    """Whether a key, with or without its group's name, is `wanted`, stands below it or ends with it."""
-    parts = wanted.split(".")
-    full = [*group.split("."), *key.split(".")]
-    return key.endswith(f".{wanted}") or _starts(parts, key.split(".")) or _starts(parts, full)
+    """Whether a key, with its group's name, without it or with its end, is `wanted`, stands below it or ends with it."""
+    parts, groups = wanted.split("."), group.split(".")
+    full = [*groups, *key.split(".")]
+    return key.endswith(f".{wanted}") or any(_starts(parts, full[start:]) for start in range(len(groups) + 1))
 
 
 def _starts(parts: list[str], key: list[str]) -> bool:

@@ -6,6 +6,7 @@ The classes are imported inside those functions: `loupe recipes list` needs the 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,7 @@ class RecipeKind:
             if not line.startswith("#"):
                 break
             comment.append(line.lstrip("# ").strip())
-        sentence, stop, _ = " ".join(comment).partition(". ")
-        return f"{sentence}{stop}".strip()
+        return re.split(r"(?<=\.)(?<!et al\.) ", " ".join(comment), maxsplit=1)[0]
 
 
 def _load_curation(name: str, sets: list[str] | None) -> BaseModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,7 +62,8 @@ def curate(
 ) -> None:
     """Filter raw shards into curated ones, with manifests and a report of what was dropped and why.
 
-    Filters that a recipe may name: {filters}.
+    Kinds of rules under `rules`: {rules}. Filters, each with a limit of its own: {filters}. `loupe recipes options
+    curation` explains every key of a recipe.
     """
     from pipelines.common.ownership import owned
 
@@ -78,6 +80,8 @@ def curate(
         from pipelines.curate.run import curate as run_curation
 
         config = _config(recipe, sets)
+        if scores is not None:
+            _check_scores(scores)
         with progress("curating") as tick:
             summary = run_curation(
                 config,
@@ -106,7 +110,39 @@ def _config(recipe: str, sets: list[str] | None) -> CurateConfig:
     from cluster.shipped import CURATION
     from pipelines.curate.config import CurateConfig
 
-    return load_recipe(CurateConfig, CURATION, recipe, sets)
+    config = load_recipe(CurateConfig, CURATION, recipe, sets)
+    _check_switched_off(config, recipe, sets or [])
+    return config
+
+
+def _check_switched_off(config: CurateConfig, recipe: str, sets: list[str]) -> None:
+    """Refuse `rules.NAME=null` of a rule that the recipe does not have: a misspelt name would leave the rule on."""
+    from cluster.recipes import find_recipe, read_values
+    from cluster.shipped import CURATION
+    from data_filters.errors import InputError
+
+    set_keys = {assignment.partition("=")[0].strip() for assignment in sets}
+    names = [name for name in config.switched_off() if f"rules.{name}" in set_keys]
+    if not names:
+        return
+    own = list(read_values(find_recipe(CURATION, recipe)).get("rules") or {})
+    for name in names:
+        if name in own:
+            continue
+        near = difflib.get_close_matches(name, own, n=1)
+        hint = f"did you mean rules.{near[0]}?" if near else f"its rules are {', '.join(own) or 'none'}"
+        raise InputError(f"--set rules.{name}=null: recipe {recipe} has no rule {name}; {hint}")
+
+
+def _check_scores(output: str) -> None:
+    """Refuse an output without scores: all of them would be computed again, without a word."""
+    from data_filters.errors import InputError
+    from pipelines.curate.scores.storage import stored_groups
+
+    if not stored_groups(output):
+        raise InputError(
+            f"--scores {output} holds no scores; give an output of `loupe curate`, or leave --scores out"
+        )
 
 
 def _replay(

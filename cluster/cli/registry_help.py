@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 REGISTRIES: dict[str, tuple[str, str]] = {
     "recipe_kinds": ("cluster.recipe_kinds", "KINDS"),
     "filters": ("data_filters", "FILTERS"),
+    "rules": ("pipelines.curate.rules", "RULES"),
     "training_tasks": ("pretrain.tasks", "TASKS"),
     "objectives": ("pretrain.objectives", "OBJECTIVES"),
     "export_formats": ("pretrain.export", "FORMATS"),

@@ -121,11 +121,22 @@ def _explain_one(
         return _unknown_tag(name, problem, where, remedy)
     if problem["type"] == "missing":
         return f"{where}: {name} is missing; {remedy(name)}"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = _message(problem)
     if not name:  # a check across fields, whose message names them
         return f"{where}: {one_line(message)}"
     allowed = message[0].lower() + message[1:]
     return f"{where}: {name} is {_short(problem['input'])}; {one_line(allowed)}; {remedy(name)}"
+
+
+def _message(problem: ErrorDetails) -> str:
+    """What is allowed, in the terms of YAML: pydantic speaks of tuples and dictionaries."""
+    if problem["type"] in ("tuple_type", "list_type"):
+        return "allowed is a list, such as [a, b]"
+    if problem["type"] == "dict_type":
+        return "allowed are keys with values, such as {a: 1}"
+    if problem["type"] == "too_short":
+        return f"allowed is a list of at least {problem['ctx']['min_length']}"
+    return problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 def _unknown_tag(name: str, problem: ErrorDetails, where: str, remedy: Remedy) -> str:
@@ -142,12 +153,18 @@ def _without_tags(model_class: type[BaseModel], location: list[str]) -> list[str
     """The keys as the user writes them: pydantic names, behind a section that is one of several models, which it is."""
     kept: list[str] = []
     model, choice = model_class, list[type[BaseModel]]()
+    is_free = False  # whether the next part is a name of the user's, which may be that of a tag
     for part in location:
-        if choice and (tagged := _tagged(choice, part)):
+        if not is_free and choice and (tagged := _tagged(choice, part)):
             model, choice = tagged, []
             continue
         kept.append(part)
-        models = _models_in(_field_annotation(model, part))
+        if is_free:
+            is_free = False
+            continue
+        annotation = _field_annotation(model, part)
+        is_free = get_origin(annotation) is dict
+        models = _models_in(annotation)
         if models:
             model, choice = models[0], models if len(models) > 1 else []
     return kept
@@ -178,13 +195,18 @@ def _model_at(model_class: type[BaseModel], location: list[str]) -> type[BaseMod
     """The model that the keys lead to; a key that is no field (an index of a list) does not descend."""
     model: type[BaseModel] = model_class
     choice: list[type[BaseModel]] = []
+    is_free = False  # whether the next part is a name of the user's, which may be that of a tag
     for part in location:
+        if is_free:
+            is_free = False
+            continue
         if choice and (tagged := _tagged(choice, part)):
             model, choice = tagged, []
             continue
         annotation = _field_annotation(model, part)
         if annotation is None:
             continue
+        is_free = get_origin(annotation) is dict
         models = _models_in(annotation)
         if not models:
             return None

@@ -37,9 +37,10 @@ def changed_settings(
     for manifest in others:
         for change in differences(manifest.get("config", {}), settings):
             if change.key.split(".")[0] in FIXED:
+                theirs, mine = ("null" if value is None else value for value in (change.theirs, change.mine))
                 raise InputError(
-                    f"output {output} was begun with {change.key} {change.theirs}, this run has {change.mine}; an "
-                    f"update keeps it: set {change.key}={change.theirs}, or choose another output folder"
+                    f"output {output} was begun with {change.key} {theirs}, this run has {mine}; an "
+                    f"update keeps it: set {change.key}={theirs}, or choose another output folder"
                 )
     return bool(others)
 

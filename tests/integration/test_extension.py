@@ -28,9 +28,9 @@ def _characters(facts: Facts) -> float:
 
 
 LONG_CAPTION = Filter(
-    score="characters",
+    score="caption_length",
     measure=_characters,
-    at_most=Limit(key="max_characters", default=500, unit="characters", description="characters of the caption"),
+    at_most=Limit(key="max_caption_length", default=500, unit="characters", description="characters of the caption"),
 )
 """,
     "pretrain/supervision/brightness_teacher.py": """
@@ -189,7 +189,7 @@ def test_all_of_them_work_and_nothing_else_changed(extended, tmp_path):
     world, curated, run = tmp_path / "world", tmp_path / "curated", tmp_path / "run"
     loupe(extended, "world", "--output", str(world), "--pairs", "60", "--image-size", "64", "--names", "8")
 
-    limits = {"min_side": 32, "min_words": 1, "max_characters": LONGEST}
+    limits = {"min_side": 32, "min_words": 1, "max_caption_length": LONGEST}
     (tmp_path / "curation.yaml").write_text(yaml.safe_dump(limits))
     summary = json.loads(
         loupe(
@@ -224,7 +224,7 @@ def test_all_of_them_work_and_nothing_else_changed(extended, tmp_path):
     message = loupe(extended, *evaluate, "--output", str(tmp_path / "x"), "--set", "scal=2", code=2)
     assert "did you mean scale" in message
 
-    for key in ("objectives.brightness.factor", "max_characters"):
+    for key in ("objectives.brightness.factor", "max_caption_length"):
         assert key in loupe(extended, "recipes", "options", key)
     assert_only_files_and_lines_were_added(extended)
 

@@ -86,7 +86,11 @@ class DenyListRule(PairRule):
         return () if self.of == "xxh3" else (self._field(),)
 
     def words(self) -> str:
-        return f"keeps: {self.limit()}"
+        if self.of not in ("url", "domain"):
+            return f"keeps: {self.limit()}"
+        return (
+            f"keeps: {self.limit()}{', or it is missing' if self.missing == 'keep' else ', and not missing'}"
+        )
 
     def limit(self) -> str:
         what = (

@@ -44,6 +44,8 @@ def found(wanted: str) -> dict[str, list[str]]:
         ("batch_size", {"training": ["data.batch_size"], "evaluation.retrieval": ["batch_size"]}),
         ("evaluation", {"evaluation.retrieval": ["batch_size", "prefetch"]}),
         ("evaluation.retrieval.prefetch", {"evaluation.retrieval": ["prefetch"]}),
+        ("retrieval", {"evaluation.retrieval": ["batch_size", "prefetch"]}),
+        ("retrieval.prefetch", {"evaluation.retrieval": ["prefetch"]}),
         ("rows.mine.title", {"training": ["rows.NAME.title"]}),
     ],
 )

@@ -13,9 +13,11 @@ def test_the_summary_is_the_first_sentence_of_the_comment(tmp_path):
         "# Rules of 1.5 px that\n# need a pair alone. And more.\nseed: 1 # no\n"
     )
     (tmp_path / "none.yaml").write_text("seed: 1\n# late.\n")
+    (tmp_path / "paper.yaml").write_text("# ALIGN (Jia et al. 2021, arXiv 1). More.\n")
     kind = dataclasses.replace(KINDS["curation"], folder=tmp_path)
-    assert kind.names() == ["none", "two"]
+    assert kind.names() == ["none", "paper", "two"]
     assert kind.summary("two") == "Rules of 1.5 px that need a pair alone."
+    assert kind.summary("paper") == "ALIGN (Jia et al. 2021, arXiv 1)."
     assert kind.summary("none") == ""
 
 

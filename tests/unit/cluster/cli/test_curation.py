@@ -122,6 +122,22 @@ def test_what_cannot_be_replayed_is_said_in_one_line(loupe, scored, words, said)
     assert said in err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "rules.saftey=null"], "has no rule saftey; did you mean rules.safety?"),
+        (["--set", "rules.zzzz=null"], "has no rule zzzz; its rules are formats, english,"),
+        (["--scores", "EMPTY"], "holds no scores; give an output of `loupe curate`"),
+    ],
+)
+def test_what_would_be_without_effect_is_refused_before_the_run(loupe, scored, no_ray, words, said):
+    words = [str(scored / "empty") if word == "EMPTY" else word for word in words]
+    command = ["curate", "loupe_paper", "--input", str(scored / "raw"), "--output", str(scored / "new")]
+    code, out, err = loupe(*command, *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
 def test_help_explains_both_in_a_line_each(loupe):
     code, out, _ = loupe("curate", "--help")
     assert code == 0

@@ -165,3 +165,31 @@ def test_limits_that_no_pair_can_meet_are_refused(monkeypatch):
     assert settings(filters=["huge_image"], max_side=201).limits() == {"max_side": 201}
     with pytest.raises(ValidationError, match="min_side is 200, above max_side 200; no pair could pass"):
         settings(min_side=200, max_side=200)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"leaks": {"index": ["x"]}}, "here: rules.leaks.kind is missing; set rules.leaks.kind=value"),
+        ({"a": {"kind": "nosuch"}}, "here: rules.a.kind is 'nosuch'; known are "),
+        (
+            {"language": {"kind": "language", "allw": ["en"]}},
+            "unknown key rules.language.allw; did you mean rules.language.allow?",
+        ),
+        (
+            {"a": {"kind": "language", "allow": []}},
+            "rules.a.allow is []; allowed is a list of at least 1; set",
+        ),
+        (
+            {"a": {"kind": "language", "allow": "en"}},
+            "rules.a.allow is 'en'; allowed is a list, such as [a, b]; set",
+        ),
+        ({"urls": {"kind": "formats"}}, "urls is the name of a filter; choose another name"),
+        (["language"], "rules is ['language']; allowed are keys with values, such as {a: 1}; set"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_one_mistake_under_the_key_that_the_user_wrote(rules, said):
+    with pytest.raises(InputError) as raised:
+        validate(CurateConfig, {"rules": rules}, "here")
+    assert said in str(raised.value)
+    assert "more mistake" not in str(raised.value)

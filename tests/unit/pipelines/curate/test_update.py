@@ -43,6 +43,11 @@ def test_the_size_of_shards_stays():
     with pytest.raises(InputError, match="begun with shard_size 5, this run has 6; .* set shard_size=5"):
         changed_settings("out", manifests, output_settings(CurateConfig(shard_size=6)), True)
     assert changed_settings("out", manifests, output_settings(CurateConfig(shard_size=5)), True) is True
+    manifests = {"0": manifest(CurateConfig())}
+    with pytest.raises(
+        InputError, match="begun with shard_size null, this run has 6; .* set shard_size=null"
+    ):
+        changed_settings("out", manifests, output_settings(CurateConfig(shard_size=6)), True)
 
 
 def test_a_commit_of_another_recipe_without_raw_shards_is_refused():

@@ -101,6 +101,12 @@ def test_what_it_names_may_not_be_shown():
     assert rule.hides_content is True
     assert "hides_content" not in rule.model_dump()
     assert rule.words() == "keeps: sha256 of the image on no list of a"
+    url = DenyListRule(of="url", files=("a",))
+    assert url.words() == "keeps: url in url on no list of a, and not missing"
+    assert (
+        url.model_copy(update={"missing": "keep"}).words()
+        == "keeps: url in url on no list of a, or it is missing"
+    )
     assert DenyListRule(of="xxh3", files=("a",)).groups() == ()
     for bad in ({"of": "sha1", "files": ("a",)}, {"of": "md5", "files": ()}, {"of": "md5"}):
         with pytest.raises(ValidationError):
