@@ -74,7 +74,7 @@ def find_options(groups: list[OptionGroup], wanted: str) -> list[OptionGroup]:
 
 
 def _matches(wanted: str, group: str, key: str) -> bool:
-    """Whether a key, with its group's name, without it or with its end, is `wanted`, stands below it or ends with it."""
+    """Whether a key, with its group's name, its end or neither, is `wanted`, stands below it or ends with it."""
     parts, groups = wanted.split("."), group.split(".")
     full = [*groups, *key.split(".")]
     return key.endswith(f".{wanted}") or any(_starts(parts, full[start:]) for start in range(len(groups) + 1))

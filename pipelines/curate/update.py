@@ -37,9 +37,9 @@ def changed_settings(
     for manifest in others:
         for change in differences(manifest.get("config", {}), settings):
             if change.key.split(".")[0] in FIXED:
-                theirs, mine = ("null" if value is None else value for value in (change.theirs, change.mine))
+                theirs, here = ("null" if value is None else value for value in (change.theirs, change.mine))
                 raise InputError(
-                    f"output {output} was begun with {change.key} {theirs}, this run has {mine}; an "
+                    f"output {output} was begun with {change.key} {theirs}, this run has {here}; an "
                     f"update keeps it: set {change.key}={theirs}, or choose another output folder"
                 )
     return bool(others)

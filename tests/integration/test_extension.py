@@ -153,7 +153,7 @@ def extended(tmp_path_factory) -> Path:
         end = lines.index("}")  # of the registry, the first dict of its file
         last_import = max(number for number, line in enumerate(lines[:end]) if line.startswith("from "))
         lines.insert(end, entry)
-        lines.insert(last_import + 1, imported)
+        lines.insert(last_import, imported)  # in front: the last import may go on below its line
         (copy / path).write_text("\n".join(lines) + "\n")
     return copy
 

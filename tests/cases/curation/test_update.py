@@ -174,7 +174,7 @@ def test_groups_of_raw_shards_survive_an_update_and_a_new_shard_stands_by_itself
             "s1_00000",
             "s1_00001",
         ]
-    with pytest.raises(InputError, match=f"begun with shard_size {one + 1}, this run has None"):
+    with pytest.raises(InputError, match=f"begun with shard_size {one + 1}, this run has null"):
         once(tmp_path, STRICTER, update=True)
 
 
