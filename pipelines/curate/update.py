@@ -32,7 +32,8 @@ def changed_settings(
     if old:
         raise InputError(
             f"output {output} was written by another version of loupe ({old[0]}.json has format "
-            f"{manifests[old[0]].get('format')}, this version writes {FORMAT}); choose another output folder"
+            f"{manifests[old[0]].get('format')}, this version writes {FORMAT}); choose another output "
+            f"folder, and give --scores {output} where its scores are to be taken over"
         )
     for manifest in others:
         for change in differences(manifest.get("config", {}), settings):

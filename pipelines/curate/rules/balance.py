@@ -99,4 +99,4 @@ class Balance(CorpusRule):
         return f"keeps: about {self.t:,} pairs of each entry of {entries}"
 
     def limit(self) -> str:
-        return f"t {self.t}"
+        return f"about {self.t:,} pairs of an entry"

@@ -64,5 +64,5 @@ class Duplicates(CorpusRule):
 
     def limit(self) -> str:
         if self.keep is not None:
-            return f"keep {self.keep}"
+            return "the first of equal pairs" if self.keep == "first" else "no equal pair"
         return f"max_images {self.max_images}" if self.max_images else f"max_captions {self.max_captions}"

@@ -38,7 +38,7 @@ class TopFraction(CorpusRule):
         return f"keeps: the {self.fraction:.6g} of pairs with the highest {self.score}"
 
     def limit(self) -> str:
-        return f"fraction {self.fraction:.6g}"
+        return f"the highest {self.fraction:.6g} of pairs"
 
 
 @dataclass(frozen=True)
