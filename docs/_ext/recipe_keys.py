@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class RecipeKeys(SphinxDirective):
     """`{recipe-keys} module:NAME [attribute]`: NAME is a class of pydantic fields, or a registry of such.
 
-    Of a registry, each entry has a section; `attribute` says where the entry keeps its class.
+    Of a registry, each entry has a section; `attribute` says where the entry keeps its class, where it is none itself.
     """
 
     required_arguments = 1
@@ -34,7 +34,7 @@ class RecipeKeys(SphinxDirective):
         # The text has to begin with a heading: what stands before the first one is placed behind all sections.
         if isinstance(thing, Mapping):
             parts = [
-                f"## {code(entry)}\n\n{tables(getattr(value, attribute), '###')}"
+                f"## {code(entry)}\n\n{tables(getattr(value, attribute) if attribute else value, '###')}"
                 for entry, value in thing.items()
             ]
         else:
