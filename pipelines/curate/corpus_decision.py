@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.common.config import hash_of
@@ -87,17 +88,20 @@ class CorpusDecision:
 
 
 class ShardNames(Mapping[int, str]):
-    """The names of shards by number, those of earlier outputs by negative number; 20 bytes each, in sorted order."""
+    """The names of shards by number, those of earlier outputs by negative number; about 30 bytes each."""
 
     def __init__(self, names: pa.StringArray, earlier: pa.StringArray) -> None:
         self._names, self._earlier = names, earlier
+        # The shards' order is that of their file names: `a-b.tar` comes before `a.tar`.
+        self._sorted = pc.sort_indices(names).to_numpy()
 
     def number(self, name: str) -> int:
         """The number of a raw shard. Raises KeyError."""
-        place = bisect.bisect_left(range(len(self._names)), name, key=lambda at: str(self._names[at]))
-        if place == len(self._names) or str(self._names[place]) != name:
+        place = bisect.bisect_left(self._sorted, name, key=lambda at: str(self._names[int(at)]))
+        number = int(self._sorted[place]) if place < len(self._sorted) else -1
+        if number < 0 or str(self._names[number]) != name:
             raise KeyError(name)
-        return place
+        return number
 
     def __getitem__(self, number: int) -> str:
         of, place = (self._names, number) if number >= 0 else (self._earlier, number + NUMBERS)

@@ -30,7 +30,13 @@ from pipelines.curate.look.group import fault_column
 from pipelines.curate.plan import Plan, make_plan
 from pipelines.curate.rules import CorpusRule
 from pipelines.curate.scored_corpus import DropUnscored, ScoredCorpus, WithFlags
-from pipelines.curate.stored_scores import SCORED, ScoredShard, StoredScores, scored_shards, step_columns
+from pipelines.curate.stored_scores import (
+    SCORED,
+    ScoredShard,
+    StoredScores,
+    scored_shards,
+    step_columns,
+)
 from pipelines.ray_tasks import Result, for_each, running_ray
 from pipelines.shards.manifest import read_manifests
 from pipelines.shards.unit import Unit
@@ -289,7 +295,7 @@ class JudgeShard:
     keep: bool
 
     def __call__(self, unit: Unit) -> Result:
-        shard = bisect.bisect_left(self.stored.shards, unit.name, key=lambda known: known.name)
+        shard = bisect.bisect_left(self.stored.shards, unit.shard, key=lambda known: known.shard)
         found = judged(self.stored, shard, self.plan, self.decisions, keep=self.keep)
         funnel = funnel_of(found.bits, self.stored.quarantine(shard), found.faults, self.plan)
         standing = found.bits != SET_ASIDE

@@ -51,24 +51,30 @@ class ScoredShard:
     sha256: str
     rows: int
 
+    @property
+    def shard(self) -> str:
+        """The file name, by which shards are ordered wherever it matters which pair is earlier."""
+        return f"{self.name}.tar"
+
 
 def scored_shards(output: str) -> list[ScoredShard]:
-    """The raw shards whose facts lie in an output, by name; those of another version of the program are left out."""
+    """The raw shards whose facts lie in an output, by file name; those of another version are left out."""
     fs, folder = filesystem(join(output, SCORES, FACTS))
     if not fs.isdir(folder):
         return []
-    names = sorted(
+    names = [
         path.rsplit("/", 1)[-1].removesuffix(".parquet")
         for path in fs.ls(folder, detail=False)
         if path.endswith(".parquet")
-    )
+    ]
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(lambda name: facts_identity(name, output), names)
-        return [
+        shards = [
             ScoredShard(name, str(about["sha256"]), rows)
             for name, (about, rows) in zip(names, found, strict=True)
             if about
         ]
+    return sorted(shards, key=lambda one: one.shard)
 
 
 @dataclass(frozen=True)
