@@ -7,15 +7,14 @@ It stands apart from the manifests, which are equal for equal raw shards, whenev
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.common.files import filesystem, join, remove_file, write_parquet
+from pipelines.common.files import join, read_parquet, remove_file, write_parquet
+from pipelines.curate.scores.storage import DAMAGED
 from pipelines.shards.listed import MARK_BYTES, listed_marks
 from pipelines.shards.unit import Unit
 
@@ -89,14 +88,11 @@ class Catalogue:
     def _stored(self) -> tuple[Bytes, Bytes, int]:
         """The marks and hashes that are noted of these raw shards, zeros for others, and how many the file names."""
         marks, digests = np.zeros_like(self._listed), np.zeros((len(self._units), SHA256_BYTES), np.uint8)
-        fs, path = filesystem(join(self._output, CATALOGUE))
-        if not fs.isfile(path):
-            return marks, digests, 0
         try:
-            table = pq.read_table(io.BytesIO(fs.cat_file(path)))
-        except (pa.ArrowException, OSError):  # damaged
-            return marks, digests, 0
-        if not table.schema.equals(SCHEMA):
+            table = read_parquet(join(self._output, CATALOGUE))
+        except DAMAGED:
+            table = None
+        if table is None or not table.schema.equals(SCHEMA):
             return marks, digests, 0
         for batch in table.to_batches(max_chunksize=10_000):
             for name, uri, mark, sha256 in zip(

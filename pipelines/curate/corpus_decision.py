@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-import io
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.common.config import hash_of
-from pipelines.common.files import filesystem, join, read_json, write_json, write_parquet
+from pipelines.common.files import join, read_json, read_parquet, write_json, write_parquet
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus.corpus import Corpus
 from pipelines.curate.corpus.drop_files import DropFiles, remove_folder, write_drops
@@ -133,8 +131,9 @@ class _About:
 def _about(folder: str) -> _About:
     # Any: what the file holds, which was written whole.
     stored: dict[str, Any] = read_json(join(folder, DECISION)) or {}
-    fs, path = filesystem(join(folder, NAMES))
-    names = pq.read_table(io.BytesIO(fs.cat_file(path))).column("name").combine_chunks()
+    table = read_parquet(join(folder, NAMES))
+    assert table is not None  # it is written before the decision
+    names = table.column("name").combine_chunks()
     files = [DropFiles(join(folder, rule["folder"]), bytes(rule["groups"])) for rule in stored["rules"]]
     count = stored["shards"]
     return _About(

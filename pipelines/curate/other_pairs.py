@@ -15,12 +15,10 @@ from pipelines.curate.pair_picture import caption_and_picture
 from pipelines.curate.plan import Plan, Step
 from pipelines.curate.rules import CorpusRule
 from pipelines.curate.scores.facts import FACTS, members_at
-from pipelines.curate.scores.storage import facts_identity, scores_uri
+from pipelines.curate.scores.storage import DAMAGED, facts_identity, scores_uri
 from pipelines.curate.stored_scores import ScoredShard, StoredScores
 from pipelines.shards.batches import parts_of
 from pipelines.shards.unit import Unit
-
-_DAMAGED = (pa.ArrowException, OSError)
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class OtherPairs:
             facts = read_row(scores_uri(output, FACTS, name), row, ["key", "members", "width", "height"])
             about, rows = facts_identity(name, output)
             is_hidden = bool(about) and self._is_hidden(output, ScoredShard(name, about["sha256"], rows), row)
-        except _DAMAGED:
+        except DAMAGED:
             return None
         if facts is None or not about:
             return None

@@ -174,7 +174,7 @@ def _groups(steps: Sequence[Step]) -> list[Group | AnyLook]:
                 )
     columns = list(FACTS_SCHEMA.names)
     for group in groups.values():
-        columns += stored_schema(group).names if is_look_group(group) else group.schema().names
+        columns += stored_schema(group).names
     for step in steps:
         for name in step.rule.columns():
             if name not in columns:

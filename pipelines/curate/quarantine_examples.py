@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Iterable
 from typing import Any, TypedDict
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipelines.common.files import filesystem, join
+from pipelines.common.files import join, read_parquet
+from pipelines.curate.scores.storage import DAMAGED
 
 SHOWN = 3  # samples of a reason
 MOST_FILES = 200  # that are read to find them
@@ -51,9 +48,8 @@ def quarantine_examples(
 
 # Any: the values of QUARANTINE_SCHEMA.
 def _rows(uri: str) -> list[dict[str, Any]]:
-    fs, path = filesystem(uri)
     try:
-        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(fs.cat_file(path))).to_pylist()
-    except (pa.ArrowException, OSError):  # gone, or damaged by a crash of the machine
+        table = read_parquet(uri)
+    except DAMAGED:
         return []
-    return rows
+    return [] if table is None else table.to_pylist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,9 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.common.files import filesystem
+from pipelines.common.files import read_parquet
 from pipelines.curate.corpus.drops import places
 from pipelines.curate.decide import pair_bits, pair_columns
 from pipelines.curate.look.group import fault_column, stored_schema
@@ -60,8 +58,8 @@ class ScoreFiles:
         """These columns of all pairs of a shard, from the files of their groups."""
         read: dict[str, pa.ChunkedArray] = {}
         for group, names in self._files(columns).items():
-            fs, path = filesystem(scores_uri(self.output, group, self.names[shard]))
-            table = pq.read_table(io.BytesIO(fs.cat_file(path)), columns=names)
+            table = read_parquet(scores_uri(self.output, group, self.names[shard]), names)
+            assert table is not None  # phase A has written it
             read.update({name: table.column(name) for name in names})
         return pa.table({name: read[name] for name in columns})
 
@@ -80,8 +78,7 @@ class ScoreFiles:
     def _files(self, columns: Sequence[str]) -> dict[str, list[str]]:
         schemas = {
             FACTS: FACTS_SCHEMA,
-            **{group.name: group.schema() for group in self.plan.groups},
-            **{group.name: stored_schema(group) for group in self.plan.looks},
+            **{group.name: stored_schema(group) for group in (*self.plan.groups, *self.plan.looks)},
         }
         files: dict[str, list[str]] = {}
         for column in columns:

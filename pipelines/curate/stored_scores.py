@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.common.files import filesystem, join
+from pipelines.common.files import filesystem, join, read_parquet
 from pipelines.curate.look.group import (
     AnyLook,
     DerivedGroup,
@@ -28,9 +27,11 @@ from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA
 from pipelines.curate.scores.filter_scores import FilterScores
 from pipelines.curate.scores.group import Group
 from pipelines.curate.scores.storage import (
+    DAMAGED,
     QUARANTINE,
     QUARANTINE_SCHEMA,
     SCORES,
+    about_file,
     about_group,
     facts_identity,
     scores_uri,
@@ -116,10 +117,8 @@ class StoredScores:
 
     def quarantine(self, shard: int) -> pa.Table:
         """The samples of a shard that could not be read."""
-        fs, path = filesystem(join(self.output, QUARANTINE, f"{self.name(shard)}.parquet"))
-        if not fs.exists(path):
-            return QUARANTINE_SCHEMA.empty_table()
-        return pq.read_table(io.BytesIO(fs.cat_file(path)))
+        table = read_parquet(join(self.output, QUARANTINE, f"{self.name(shard)}.parquet"))
+        return QUARANTINE_SCHEMA.empty_table() if table is None else table
 
     def _read(self, shard: int, columns: Iterable[str]) -> tuple[dict[str, pa.ChunkedArray], dict[str, Mask]]:
         """Columns, and of each pair whether it has them."""
@@ -175,7 +174,7 @@ class StoredScores:
                     return pa.table({})
                 there = [name for name in names if name in schema.names]
                 return file.read(columns=there).replace_schema_metadata()
-            except (pa.ArrowException, OSError):  # damaged by a crash of the machine
+            except DAMAGED:  # damaged by a crash of the machine
                 return pa.table({})
 
 
@@ -197,14 +196,12 @@ def _by_group(plan: Plan, columns: Iterable[str]) -> Iterator[tuple[Group | AnyL
 
 
 def _schema(group: Group | AnyLook | None) -> pa.Schema:
-    if group is None:
-        return FACTS_SCHEMA
-    return stored_schema(group) if is_look_group(group) else group.schema()
+    return FACTS_SCHEMA if group is None else stored_schema(group)
 
 
 def _is_valid(schema: pa.Schema, group: Group | AnyLook, shard: ScoredShard) -> bool:
     """Whether a file holds a group's values of these bytes, in this version with these settings."""
-    stored: Mapping[str, object] = json.loads((schema.metadata or {}).get(b"loupe", b"{}"))
+    stored = about_file(schema)
     wanted = about_group(group, shard.name, shard.sha256, shard.rows)
     if isinstance(group, FilterScores):  # a column each, none of which depends on which others are there
         stored, wanted = {**stored, "settings": None}, {**wanted, "settings": None}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.common.files import filesystem, join, write_parquet
+from pipelines.common.files import filesystem, join, read_parquet, write_parquet
 from pipelines.common.paths import local_path
 from pipelines.curate.corpus.corpus import DROPS
 
@@ -25,8 +23,10 @@ class DropFiles:
         """The drops of a group (DROPS), sorted by rank. Raises FileNotFoundError where its file was removed."""
         if not self.groups[group]:
             return DROPS.empty_table()
-        fs, path = filesystem(_uri(self.folder, group))
-        return pq.read_table(io.BytesIO(fs.cat_file(path))).cast(DROPS)
+        table = read_parquet(uri := _uri(self.folder, group))
+        if table is None:
+            raise FileNotFoundError(uri)
+        return table.cast(DROPS)
 
 
 def write_drops(folder: str, group: int, drops: pa.Table) -> None:

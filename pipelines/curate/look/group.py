@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import pyarrow as pa
 from typing_extensions import TypeIs
 
 from pipelines.curate.look.picture import Picture
-from pipelines.curate.scores.group import Group
+from pipelines.curate.scores.group import Columns
 
 LOOKED = "looked"
 FAULT = "fault"
 
 
-class LookGroup(Protocol):
+class LookGroup(Columns, Protocol):
     """Scores of pairs whose image is decoded. Its columns are null for a pair that was not looked at.
 
     They are stored in `OUTPUT/scores/NAME/SHARD.parquet`, where they stay valid as those of `Group` do; pairs that a
@@ -23,26 +23,8 @@ class LookGroup(Protocol):
     """
 
     @property
-    def name(self) -> str:
-        """The folder of its files."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Raise it when the same pair gets other values."""
-        ...
-
-    @property
     def at_least(self) -> int:
         """Pixels of the shorter side that it needs (`data_filters.decode.decode`); 0: the whole image."""
-        ...
-
-    def schema(self) -> pa.Schema:
-        """The columns, whose names are unique among all groups."""
-        ...
-
-    def settings(self) -> Mapping[str, object]:
-        """What changes the values, as JSON holds it: the sha256 of a model, never a threshold."""
         ...
 
     def measure(self, pictures: Sequence[Picture]) -> pa.RecordBatch:
@@ -50,26 +32,8 @@ class LookGroup(Protocol):
         ...
 
 
-class DerivedGroup(Protocol):
+class DerivedGroup(Columns, Protocol):
     """Scores that are computed from columns of a look group and of the facts: no image is decoded for them."""
-
-    @property
-    def name(self) -> str:
-        """The folder of its files."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Raise it when the same columns give other values."""
-        ...
-
-    def schema(self) -> pa.Schema:
-        """The columns, whose names are unique among all groups."""
-        ...
-
-    def settings(self) -> Mapping[str, object]:
-        """What changes the values, as JSON holds it."""
-        ...
 
     def sources(self) -> Sequence[LookGroup]:
         """The look groups whose columns it reads; a rule names them before it."""
@@ -87,18 +51,20 @@ class DerivedGroup(Protocol):
 AnyLook = LookGroup | DerivedGroup
 
 
-def is_look_group(group: Group | AnyLook) -> TypeIs[AnyLook]:
+def is_look_group(group: Columns) -> TypeIs[AnyLook]:
     """Whether a group is computed in phase L."""
     return hasattr(group, "at_least") or is_derived(group)
 
 
-def is_derived(group: Group | AnyLook) -> TypeIs[DerivedGroup]:
+def is_derived(group: Columns) -> TypeIs[DerivedGroup]:
     """Whether a group is computed from columns that are there."""
     return hasattr(group, "derive")
 
 
-def stored_schema(group: AnyLook) -> pa.Schema:
-    """The columns of its file: its own, whether a pair was looked at, and why its image did not decode."""
+def stored_schema(group: Columns) -> pa.Schema:
+    """The columns of a group's file: its own, and in phase L whether a pair was looked at and why it did not decode."""
+    if not is_look_group(group):
+        return group.schema()
     looked, fault = looked_column(group), fault_column(group)
     return pa.schema([*group.schema(), (looked, pa.bool_()), (fault, pa.string())])
 

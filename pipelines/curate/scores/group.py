@@ -10,13 +10,8 @@ import pyarrow as pa
 from data_filters.facts import Facts
 
 
-class Group(Protocol):
-    """Scores of pairs that need no pixels: headers, captions, hashes, metadata.
-
-    They are stored in `OUTPUT/scores/NAME/SHARD.parquet` and computed anew when the shard's bytes, `version` or
-    `settings` change, never for a threshold. A group is pickled to Ray workers: load a model at the first `measure`.
-    One that needs the image's bytes has an attribute `reads_image` that is true; others may be computed without them.
-    """
+class Columns(Protocol):
+    """What every group of scores has, however it is computed."""
 
     @property
     def name(self) -> str:
@@ -35,6 +30,15 @@ class Group(Protocol):
     def settings(self) -> Mapping[str, object]:
         """What changes the values, as JSON holds it: the sha256 of a model or a list, never a threshold."""
         ...
+
+
+class Group(Columns, Protocol):
+    """Scores of pairs that need no pixels: headers, captions, hashes, metadata.
+
+    They are stored in `OUTPUT/scores/NAME/SHARD.parquet` and computed anew when the shard's bytes, `version` or
+    `settings` change, never for a threshold. A group is pickled to Ray workers: load a model at the first `measure`.
+    One that needs the image's bytes has an attribute `reads_image` that is true; others may be computed without them.
+    """
 
     def measure(self, pairs: Sequence[Facts]) -> pa.RecordBatch:
         """Compute a row for each pair, in their order."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem, join, read_parquet, remove_file, write_parquet
-from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
+from pipelines.curate.look.group import AnyLook, stored_schema
 from pipelines.curate.scores.facts import FACTS, FACTS_SCHEMA, FACTS_VERSION
 from pipelines.curate.scores.group import Group
 from pipelines.shards.unit import Unit
@@ -24,7 +24,7 @@ from pipelines.shards.witness import Witness, read_sha256, witness
 
 SCORES = "scores"
 QUARANTINE = "quarantine"
-_DAMAGED = (pa.ArrowException, OSError)  # a cut file, pages of zeros
+DAMAGED = (pa.ArrowException, OSError)  # a cut file, pages of zeros
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -121,7 +121,7 @@ def load_facts(
     read are added to `damaged`.
     """
     table = _read(scores_uri(output, FACTS, unit.name), damaged)
-    about = {} if table is None else _about(table.schema)
+    about = {} if table is None else about_file(table.schema)
     if table is None or about.get("version") != FACTS_VERSION or not table.schema.equals(FACTS_SCHEMA):
         return None
     now = confirm(unit, about, verify)
@@ -143,8 +143,7 @@ def load_group(
     A file that is there and cannot be read is added to `damaged`.
     """
     table = _read(scores_uri(output, group.name, scores.unit.name), damaged)
-    schema = stored_schema(group) if is_look_group(group) else group.schema()
-    if table is None or not table.schema.equals(schema):
+    if table is None or not table.schema.equals(stored_schema(group)):
         return None
     if (table.schema.metadata or {}).get(b"loupe") != _encoded(_about_group(scores, group)):
         return None
@@ -157,7 +156,7 @@ def scores_of_unit(name: str, groups: Sequence[Group | AnyLook], output: str) ->
     The raw shard need not be there.
     """
     facts = _read(scores_uri(output, FACTS, name))
-    about = {} if facts is None else _about(facts.schema)
+    about = {} if facts is None else about_file(facts.schema)
     if facts is None or about.get("version") != FACTS_VERSION:
         return []
     scores = Scores(Unit(name, about["uri"], about["size"]), about["sha256"], {FACTS: facts})
@@ -188,8 +187,8 @@ def read_identity(name: str, output: str) -> dict[str, Any]:
         return {}
     with fs.open(path, "rb") as file:
         try:
-            return _about(pq.read_schema(file))
-        except _DAMAGED:
+            return about_file(pq.read_schema(file))
+        except DAMAGED:
             return {}
 
 
@@ -199,10 +198,10 @@ def facts_identity(name: str, output: str) -> tuple[dict[str, Any], int]:
     with fs.open(path, "rb") as file:
         try:
             footer = pq.read_metadata(file)
-        except _DAMAGED:
+        except DAMAGED:
             return {}, 0
     schema = footer.schema.to_arrow_schema()
-    about = _about(schema)
+    about = about_file(schema)
     if about.get("version") != FACTS_VERSION or not schema.equals(FACTS_SCHEMA):
         return {}, 0
     return about, footer.num_rows
@@ -260,7 +259,8 @@ def _encoded(about: Mapping[str, object]) -> bytes:
     return json.dumps(about, sort_keys=True).encode()
 
 
-def _about(schema: pa.Schema) -> dict[str, Any]:
+def about_file(schema: pa.Schema) -> dict[str, Any]:
+    """What the metadata of a file of scores say; empty where they are none of ours."""
     try:
         about = json.loads((schema.metadata or {}).get(b"loupe", b"{}"))
     except ValueError:  # a footer of which a crash left something else; UnicodeDecodeError is one too
@@ -271,7 +271,7 @@ def _about(schema: pa.Schema) -> dict[str, Any]:
 def _read(uri: str, damaged: list[str] | None = None) -> pa.Table | None:
     try:
         return read_parquet(uri)
-    except _DAMAGED:  # by a crash of the machine: computed anew
+    except DAMAGED:  # by a crash of the machine: computed anew
         if damaged is not None:
             damaged.append("/".join(uri.split("/")[-2:]))
         return None
