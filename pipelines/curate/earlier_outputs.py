@@ -13,7 +13,9 @@ import pyarrow as pa
 from data_filters.errors import InputError
 from pipelines.common.config import hash_of
 from pipelines.common.files import absolute
+from pipelines.curate.look.group import AnyLook, stored_schema
 from pipelines.curate.plan import Plan
+from pipelines.curate.scores.group import Group
 from pipelines.curate.scores.storage import scores_of_unit
 from pipelines.curate.status import read_decisions
 from pipelines.shards.manifest import read_manifests
@@ -50,8 +52,9 @@ class EarlierOutputs:
     def load(self, shard: int, columns: Sequence[str]) -> pa.Table:
         """These columns of all pairs of a shard. Raises InputError where its output holds no such scores."""
         output, name = self.shards[shard]
-        tables = scores_of_unit(name, [*self.plan.groups], output)
-        tables += scores_of_unit(name, [*self.plan.looks], output)[1:]
+        groups: list[Group | AnyLook] = [*self.plan.groups, *self.plan.looks]
+        needed = [group for group in groups if not set(columns).isdisjoint(stored_schema(group).names)]
+        tables = scores_of_unit(name, needed, output)
         found = {column: table.column(column) for table in tables for column in table.column_names}
         missing = [column for column in columns if column not in found]
         if missing:

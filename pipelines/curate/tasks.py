@@ -17,12 +17,13 @@ from pipelines.curate.corpus_decision import CorpusDecision
 from pipelines.curate.cost import LOOK, WRITE
 from pipelines.curate.decide import Decision, decide
 from pipelines.curate.funnel import add_funnels
+from pipelines.curate.identity import recipe_settings
 from pipelines.curate.kept_samples import Part
-from pipelines.curate.look.look import lacking, look, stored_looks
+from pipelines.curate.look.look import lacking, look, looks_or_empty, stored_looks
 from pipelines.curate.pilot import probe
 from pipelines.curate.plan import Plan
 from pipelines.curate.scored import stored_scores, up_to_date
-from pipelines.curate.scores.storage import Scores, load_group, save_scores, with_table
+from pipelines.curate.scores.storage import Scores, save_scores, with_table
 from pipelines.curate.write import write_unit
 from pipelines.ray_tasks import Result
 from pipelines.shards.manifest import Manifest, manifest_uri
@@ -67,7 +68,7 @@ class CountLacking:
 
     def __call__(self, unit: Unit) -> Result:
         scores, decision = before_look(unit, self.plan, self.store, self.decision)
-        tables = stored_looks(scores, self.plan.looks, self.store, self.elsewhere)
+        tables = looks_or_empty(scores, self.plan.looks, self.store, self.elsewhere)
         counts = {
             group.name: len(lacking(tables[group.name], group, decision.kept)) for group in self.plan.looks
         }
@@ -91,18 +92,17 @@ class LookShard:
     def __call__(self, unit: Unit) -> Result:
         scores, decision = before_look(unit, self.plan, self.store, self.decision)
         damaged: list[str] = []
-        tables = stored_looks(scores, self.plan.looks, self.store, self.elsewhere, damaged=damaged)
+        stored = stored_looks(scores, self.plan.looks, self.store, damaged=damaged)
+        tables = {**looks_or_empty(scores, self.plan.looks, self.elsewhere), **stored}
         seconds: dict[str, float] = {}
         started = time.perf_counter()
         new = look(scores, tables, self.plan.looks, decision.kept, self.batch_size, seconds)
         if seconds:
             seconds[LOOK] = time.perf_counter() - started - sum(seconds.values())
         for group in self.plan.looks:
-            if group.name in new or load_group(scores, group, self.store) is None:
-                scores = with_table(scores, group, new.get(group.name, tables[group.name]))
+            scores = with_table(scores, group, new.get(group.name, tables[group.name]))
+            if group.name in new or group.name not in stored:
                 save_scores(scores, [group], self.store)
-            else:
-                scores = with_table(scores, group, tables[group.name])
         return {
             "funnel": asdict(decide(scores, self.plan, self._drops(unit)).funnel),
             "seconds": seconds,
@@ -114,15 +114,21 @@ class LookShard:
         return {} if self.decision is None else self.decision.drops(unit.name)
 
 
-def before_look(
-    unit: Unit, plan: Plan, store: str, decision: CorpusDecision | None
-) -> tuple[Scores, Decision]:
-    """The scores of a raw shard that need no pixels, and what the rules before phase L decide."""
+def scores_without_looks(unit: Unit, plan: Plan, store: str) -> Scores:
+    """The scores of a raw shard that need no pixels, as phase A has stored them."""
     scores, missing = stored_scores(unit, plan.groups, store)
     if scores is None or missing:
         raise ShardChanged(
             f"{unit.uri} was changed after it was scanned; wait until whatever writes it has ended and run again"
         )
+    return scores
+
+
+def before_look(
+    unit: Unit, plan: Plan, store: str, decision: CorpusDecision | None
+) -> tuple[Scores, Decision]:
+    """The scores of a raw shard that need no pixels, and what the rules before phase L decide."""
+    scores = scores_without_looks(unit, plan, store)
     drops = {} if decision is None else decision.drops(unit.name)
     return scores, decide(scores, plan.before_look, drops)
 
@@ -146,6 +152,7 @@ class WriteShard:
     ) -> None:
         self.config, self.plan, self.store = config, plan, store
         self.decisions, self.fallen, self.dry_run = decisions, fallen, dry_run
+        self.settings = recipe_settings(config, plan)  # here, since it may read the lists and models of rules
 
     def __call__(self, shard: Unit) -> Result:
         units = shard.parts if isinstance(shard, JoinedUnit) else (shard,)
@@ -156,7 +163,7 @@ class WriteShard:
         started = time.perf_counter()
         try:
             manifest = write_unit(
-                shard.name, parts, self.store, self.config, self.plan, earlier, self.decisions
+                shard.name, parts, self.store, self.config, self.plan, earlier, self.decisions, self.settings
             )
         except (BrokenShard, BrokenSample):  # it could be read a moment ago
             for part in parts:
@@ -185,9 +192,8 @@ class WriteShard:
         }
 
     def _part(self, unit: Unit) -> Part:
-        early = self.decisions[0] if self.decisions else None
-        scores, _ = before_look(unit, self.plan, self.store, early)
-        looks = stored_looks(scores, self.plan.looks, self.store)
+        scores = scores_without_looks(unit, self.plan, self.store)
+        looks = looks_or_empty(scores, self.plan.looks, self.store)
         for group in self.plan.looks:
             scores = with_table(scores, group, looks[group.name])
         drops: dict[int, pa.Table] = {}

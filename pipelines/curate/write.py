@@ -47,17 +47,19 @@ def write_unit(
     plan: Plan,
     earlier: Manifest | None = None,
     decisions: Sequence[CorpusDecision] = (),
+    settings: Mapping[str, object] | None = None,
 ) -> Manifest:
     """Write the curated shard `name` and commit it; return its manifest. Without kept pairs there is no tar.
 
     `earlier`: the shard's manifest, where its tar stands as that says. The tar is left as it is where the same pairs
     are kept, and otherwise the phrases of captions that it holds are not found anew; nothing is written where the
     commit is of this recipe and these decisions. `decisions`: those of the rules over the corpus. Raises
-    ShardChanged, with nothing committed, when a raw shard is no longer the file that was scanned.
+    ShardChanged, with nothing committed, when a raw shard is no longer the file that was scanned. `settings`: those of
+    the recipe (`recipe_settings`), by default found here.
     """
     parts = list(parts)
     digest = kept_digest(parts, config)
-    settings = recipe_settings(config, plan)
+    settings = recipe_settings(config, plan) if settings is None else settings
     config_hash = hash_of(settings)
     keys = [decision.key for decision in decisions]
     if earlier is not None and earlier.get("kept") == digest:

@@ -32,7 +32,7 @@ from data_filters.perceptual_hash import hash_thumbnails, thumbnail
 from data_filters.sample import BrokenSample
 from pipelines.curate.look.dual_encoder import dual_encoder_scores
 from pipelines.curate.look.group import LookGroup
-from pipelines.curate.look.look import look, stored_looks
+from pipelines.curate.look.look import look, looks_or_empty
 from pipelines.curate.look.perceptual import PerceptualHashes
 from pipelines.curate.look.safety import open_nsfw_of_process, open_nsfw_scores
 from pipelines.curate.scan import scan
@@ -87,7 +87,7 @@ def seconds(call: Callable[[], object]) -> float:
 def look_at(shard: str, group: LookGroup, output: str) -> None:
     """Phase L of the shard without the scan, which phase A has made."""
     scores = SCANNED.setdefault(shard, scan(Unit("shard", shard, os.path.getsize(shard))))
-    tables = stored_looks(scores, [group])
+    tables = looks_or_empty(scores, [group])
     rows = np.arange(scores.facts.num_rows)
     found = look(scores, tables, [group], rows, BATCH)
     save_scores(with_table(scores, group, found[group.name]), [group], output)

@@ -101,19 +101,19 @@ def _seen(
 
 
 def stored_looks(
-    scores: Scores, groups: Sequence[AnyLook], *outputs: str | None, damaged: list[str] | None = None
+    scores: Scores, groups: Sequence[AnyLook], output: str, damaged: list[str] | None = None
 ) -> dict[str, pa.Table]:
-    """What the first of some outputs that knows it holds of each group; an empty table where none does.
+    """What an output holds of these groups, by name. Files that cannot be read are added to `damaged`."""
+    found = {group.name: load_group(scores, group, output, damaged) for group in groups}
+    return {name: table for name, table in found.items() if table is not None}
 
-    Files that cannot be read are added to `damaged`.
-    """
-    tables: dict[str, pa.Table] = {}
-    for group in groups:
-        for output in outputs:
-            found = None if output is None else load_group(scores, group, output, damaged)
-            if found is not None:
-                tables.setdefault(group.name, found)
-        tables.setdefault(group.name, empty_table(group, scores.facts.num_rows))
+
+def looks_or_empty(scores: Scores, groups: Sequence[AnyLook], *outputs: str | None) -> dict[str, pa.Table]:
+    """What the first of some outputs that knows it holds of each group; an empty table where none does."""
+    tables = {group.name: empty_table(group, scores.facts.num_rows) for group in groups}
+    for output in reversed(outputs):
+        if output is not None:
+            tables.update(stored_looks(scores, groups, output))
     return tables
 
 

@@ -13,7 +13,7 @@ from tiny_models import tiny_classifier, tiny_dual_encoder
 from pipelines.curate.look.dual_encoder import DualEncoderScores, dual_encoder_scores
 from pipelines.curate.look.group import fault_column, looked_column
 from pipelines.curate.look.image_classifier import ClassifierScores, classifier_scores
-from pipelines.curate.look.look import lacking, look, stored_looks
+from pipelines.curate.look.look import lacking, look, looks_or_empty
 from pipelines.curate.scores.storage import Scores, load_group, save_scores, with_table
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import ShardChanged
@@ -59,7 +59,7 @@ def cut(width: int = 300) -> bytes:
 
 
 def first_look(scores: Scores, group, rows, batch_size: int = 4) -> pa.Table:
-    tables = stored_looks(scores, [group])
+    tables = looks_or_empty(scores, [group])
     return look(scores, tables, [group], np.array(rows, np.int64), batch_size)[group.name]
 
 
@@ -116,7 +116,7 @@ def test_only_pairs_that_lack_a_score_are_looked_at(tmp_path, folder):
     first = first_look(scores, group, [1, 2, 6])
     save_scores(with_table(scores, group, first), [group], output)
     group.sizes.clear()
-    tables = stored_looks(scores, [group], output)
+    tables = looks_or_empty(scores, [group], output)
     assert look(scores, tables, [group], np.array([2, 6], np.int64), 4) == {}
     assert group.sizes == []
     second = look(scores, tables, [group], np.arange(PAIRS), 4)[group.name]
@@ -132,7 +132,8 @@ def test_scores_of_other_settings_are_not_used(tmp_path, folder):
     for other in (replace(group, at_least=1024), replace(group, version=2)):
         assert other.name == group.name
         assert (
-            len(lacking(stored_looks(scores, [other], output)[other.name], other, np.arange(PAIRS))) == PAIRS
+            len(lacking(looks_or_empty(scores, [other], output)[other.name], other, np.arange(PAIRS)))
+            == PAIRS
         )
 
 
@@ -141,7 +142,7 @@ def test_groups_that_lack_other_pairs_share_the_decoding(tmp_path, folder):
     two: DualEncoderScores = dual_encoder_scores(
         tiny_dual_encoder(tmp_path / "clip"), "clip", embeddings=True
     )
-    tables = stored_looks(scores, [one, two])
+    tables = looks_or_empty(scores, [one, two])
     tables[two.name] = first_look(scores, two, [0, 1, 2, 3])
     found = look(scores, tables, [one, two], np.array([2, 3, 4, 5, 8], np.int64), 100)
     assert one.sizes == [5]
@@ -149,7 +150,7 @@ def test_groups_that_lack_other_pairs_share_the_decoding(tmp_path, folder):
     assert found[two.name].equals(alone)
     assert alone.column("embedding").null_count == 2
     save_scores(with_table(scores, two, alone), [two], str(tmp_path / "out"))
-    assert stored_looks(scores, [two], str(tmp_path / "out"))[two.name].equals(alone)
+    assert looks_or_empty(scores, [two], str(tmp_path / "out"))[two.name].equals(alone)
 
 
 def test_a_shard_that_changed_since_its_scan_is_an_error(tmp_path, folder):
