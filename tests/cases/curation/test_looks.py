@@ -4,8 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 from raw_shards import CAPTION, pairs, picture, write_tar
 from tiny_models import tiny_classifier, tiny_dual_encoder
+from without_ray import without_ray
 
-from pipelines.curate import phases
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.look.image_classifier import Classifier
 from pipelines.curate.run import curate
@@ -14,18 +14,9 @@ PAIRS = 10
 CLASSIFIER = {"kind": "safety", "label": "unsafe", "max_score": 1.0}
 
 
-def in_process(function, units, workers, tell, **_):
-    """`for_each` without Ray: the same order, the same results."""
-    results = [function(unit) for unit in units]
-    for unit, result in zip(units, results, strict=True):
-        tell(unit, result)
-    return results
-
-
 @pytest.fixture(autouse=True)
-def without_ray(monkeypatch, no_ray):
-    monkeypatch.setattr(phases, "for_each", in_process)
-    monkeypatch.setattr(phases, "running_ray", lambda workers: phases.contextlib.nullcontext())
+def in_this_process(monkeypatch, no_ray):
+    without_ray(monkeypatch)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import tarfile
 
 import pytest
 from raw_shards import CAPTION, pairs, picture, write_tar
+from without_ray import without_ray
 
 from data_filters.errors import InputError
-from pipelines.curate import phases, run
+from pipelines.curate import run
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.run import curate
 from pipelines.curate.tasks import WriteShard
@@ -19,18 +20,9 @@ from pipelines.shards.witness import ShardChanged
 CONFIG = CurateConfig(min_side=64)
 
 
-def in_process(function, units, workers, tell, *, keep_results=True, actors=None):
-    """`for_each` without Ray: the same order, the same results."""
-    results = [function(unit) for unit in units]
-    for unit, result in zip(units, results, strict=True):
-        tell(unit, result)
-    return results
-
-
 @pytest.fixture(autouse=True)
-def without_ray(monkeypatch, no_ray):
-    monkeypatch.setattr(phases, "for_each", in_process)
-    monkeypatch.setattr(phases, "running_ray", lambda workers: phases.contextlib.nullcontext())
+def in_this_process(monkeypatch, no_ray):
+    without_ray(monkeypatch)
 
 
 def shards(folder, caption: str = CAPTION) -> None:

@@ -7,6 +7,7 @@ import tarfile
 import pytest
 from curation_rules import MEASURED, FewLetters, SameCaption
 from raw_shards import CAPTION, pairs, picture, write_tar
+from without_ray import without_ray
 
 from data_filters.errors import InputError
 from pipelines.common.config import config_hash
@@ -23,15 +24,8 @@ SAME = ("*.tar", "*.index.parquet", "decisions/*", "status/*", "examples/*", "sc
 
 
 @pytest.fixture(autouse=True)
-def without_ray(monkeypatch, no_ray):
-    def in_process(function, units, workers, tell, *, keep_results=True, actors=None):
-        results = [function(unit) for unit in units]
-        for unit, result in zip(units, results, strict=True):
-            tell(unit, result)
-        return results
-
-    monkeypatch.setattr(phases, "for_each", in_process)
-    monkeypatch.setattr(phases, "running_ray", lambda workers: phases.contextlib.nullcontext())
+def in_this_process(monkeypatch, no_ray):
+    without_ray(monkeypatch)
 
 
 @pytest.fixture
