@@ -181,7 +181,10 @@ class Phases:
         """Phase L: says how many pairs each look group still has to look at, then looks."""
         count = CountLacking(self.plan, store, decision, self._elsewhere())
         lacking: Counter[str] = Counter()
-        add = lambda unit, result: lacking.update(result["lacking"])  # noqa: E731
+
+        def add(_: Unit, result: Result) -> None:
+            lacking.update(result["lacking"])
+
         for_each(count, todo, self.config.workers, add, keep_results=False)
         for group in self.plan.looks:
             if not is_derived(group):

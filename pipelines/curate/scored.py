@@ -14,7 +14,6 @@ from pipelines.curate.scores.storage import (
     Scores,
     load_facts,
     load_group,
-    renew_identity,
     save_facts,
     save_scores,
     with_table,
@@ -29,13 +28,14 @@ def stored_scores(
     *,
     verify: bool = False,
     damaged: list[str] | None = None,
+    renew: bool = False,
 ) -> tuple[Scores | None, list[Group]]:
     """Read what an output knows of a raw shard: its scores, and the groups among `groups` that are not there.
 
     None, and all groups, where not even the facts are known of these bytes. Files that cannot be read are added to
-    `damaged`.
+    `damaged`. `renew`: as `load_facts` says.
     """
-    scores = load_facts(unit, output, verify=verify, damaged=damaged)
+    scores = load_facts(unit, output, verify=verify, damaged=damaged, renew=renew)
     missing: list[Group] = []
     for group in groups:
         table = None if scores is None else load_group(scores, group, output, damaged)
@@ -60,9 +60,7 @@ def up_to_date(
     and are written anew, are said in `Scores.damaged`.
     """
     damaged: list[str] = []
-    scores, missing = stored_scores(unit, groups, output, verify=verify, damaged=damaged)
-    if scores is not None:
-        renew_identity_of(scores, output)
+    scores, missing = stored_scores(unit, groups, output, verify=verify, damaged=damaged, renew=True)
     if elsewhere is not None and (scores is None or missing):
         scores, missing = _taken_over(unit, scores, groups, missing, output, elsewhere, verify)
     if scores is None:
@@ -73,12 +71,6 @@ def up_to_date(
         scores = rescan(scores, missing)
         save_scores(scores, missing, output)
     return replace(scores, damaged=tuple(damaged))
-
-
-def renew_identity_of(scores: Scores, output: str) -> None:
-    """Note under which witness the shard's bytes lie now."""
-    if scores.witness is not None:
-        renew_identity(scores.unit, output, scores.witness)
 
 
 def _taken_over(

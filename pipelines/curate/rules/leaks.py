@@ -15,6 +15,7 @@ from data_filters.perceptual_hash import LOWEST_QUALITY
 from pipelines.curate.look.group import AnyLook
 from pipelines.curate.look.leaks import LeakScores, load_once
 from pipelines.curate.look.perceptual import PdqScores
+from pipelines.curate.rules.columns import booleans, numbers
 from pipelines.curate.rules.list_files import Source
 from pipelines.curate.rules.rule import PairRule
 
@@ -74,10 +75,10 @@ class Leaks(PairRule):
 
     def fails(self, table: pa.Table) -> npt.NDArray[np.bool_]:
         """Whether each row fails; one without scores does."""
-        near = _numbers(table, "leak_distance", -1) <= self.max_distance
-        fails = (near & ~self.without_verdict(table)) | _flags(table, "leak_bytes")
+        near = ~(numbers(table["leak_distance"]) > self.max_distance)  # so is one without a distance
+        fails = (near & ~self.without_verdict(table)) | booleans(table["leak_bytes"])
         if self.captions == "drop":
-            fails |= _flags(table, "leak_caption")
+            fails |= booleans(table["leak_caption"])
         return fails
 
     def no_verdict_cause(self) -> str:
@@ -86,7 +87,7 @@ class Leaks(PairRule):
 
     def without_verdict(self, table: pa.Table) -> npt.NDArray[np.bool_]:
         """Whether each row's picture has too little in it to be compared; these are counted."""
-        return _numbers(table, "pdq_quality", 100) < self.min_quality
+        return numbers(table["pdq_quality"]) < self.min_quality
 
     # Any: a number or text.
     def values(self, table: pa.Table) -> list[Any]:
@@ -107,12 +108,3 @@ class Leaks(PairRule):
                 strict=True,
             )
         ]
-
-
-def _numbers(table: pa.Table, name: str, missing: int) -> npt.NDArray[np.int64]:
-    return table[name].cast(pa.int64()).fill_null(missing).to_numpy()
-
-
-def _flags(table: pa.Table, name: str) -> npt.NDArray[np.bool_]:
-    flags: npt.NDArray[np.bool_] = table[name].fill_null(False).to_numpy()
-    return flags

@@ -113,12 +113,17 @@ def save_facts(scores: Scores, output: str) -> None:
 
 
 def load_facts(
-    unit: Unit, output: str, *, verify: bool = False, damaged: list[str] | None = None
+    unit: Unit,
+    output: str,
+    *,
+    verify: bool = False,
+    damaged: list[str] | None = None,
+    renew: bool = False,
 ) -> Scores | None:
     """Read the facts of the same bytes that an earlier run has found; None when there are none.
 
     With `verify` the shard is read to compare its sha256, whatever its witness says. Files that are there and cannot be
-    read are added to `damaged`.
+    read are added to `damaged`. With `renew` it is noted where these bytes lie now, and under which witness.
     """
     table = _read(scores_uri(output, FACTS, unit.name), damaged)
     about = {} if table is None else about_file(table.schema)
@@ -132,6 +137,8 @@ def load_facts(
         bad = _read(join(output, QUARANTINE, f"{unit.name}.parquet"), damaged)
     if bad is None or bad.num_rows != about.get("quarantined"):
         return None  # its file is gone or damaged: what it counted would be forgotten
+    if renew:
+        _renew(table, about, unit, output, now)
     return Scores(unit, about["sha256"], {FACTS: table.replace_schema_metadata()}, bad, now)
 
 
@@ -209,11 +216,15 @@ def facts_identity(name: str, output: str) -> tuple[dict[str, Any], int]:
 
 def renew_identity(unit: Unit, output: str, now: Witness) -> None:
     """Note with the facts that these bytes lie at the unit's URI under another witness; nothing where they say so."""
-    about = read_identity(unit.name, output)
+    table = _read(scores_uri(output, FACTS, unit.name))
+    if table is not None and (about := about_file(table.schema)):
+        _renew(table, about, unit, output, now)
+
+
+def _renew(table: pa.Table, about: About, unit: Unit, output: str, now: Witness) -> None:
     renewed = {**about, **asdict(unit), "witness": now.as_json()}
-    uri = scores_uri(output, FACTS, unit.name)
-    if about and renewed != about and (table := _read(uri)) is not None:
-        write_parquet(uri, _with(table, renewed))
+    if renewed != about:
+        write_parquet(scores_uri(output, FACTS, unit.name), _with(table, renewed))
 
 
 def first_quarantined(units: Iterable[Unit], output: str) -> str | None:
