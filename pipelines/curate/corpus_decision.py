@@ -324,8 +324,7 @@ def _key(plan: Plan, config: CurateConfig, shards: Shards, against: EarlierOutpu
         ]
         for step in plan.steps
     ]
-    of_looks = {group.name: [group.version, dict(group.settings())] for group in plan.looks}
-    groups = {**{group.name: [group.version, dict(group.settings())] for group in plan.groups}, **of_looks}
+    groups = {group.name: [group.version, dict(group.settings())] for group in (*plan.groups, *plan.looks)}
     return hash_of(
         {
             "facts": FACTS_VERSION,

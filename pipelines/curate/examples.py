@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ def write_examples(
     examples: list[dict[str, object]] = []
     for example, rank, (*_, is_shown) in zip(_examples(scores, chosen), accounts, chosen, strict=True):
         other = None if rank is None or rank == NO_OTHER or not is_shown else others.at(rank)
-        examples.append({**example, "other": None if other is None else asdict(other)})
+        examples.append({**example, "other": other})
     if examples:
         write_json(uri, examples, ensure_ascii=True, end="")
     else:

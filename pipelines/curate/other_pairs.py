@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,7 @@ from pipelines.shards.batches import parts_of
 from pipelines.shards.unit import Unit
 
 
-@dataclass(frozen=True)
-class OtherPair:
+class OtherPair(TypedDict):
     """A pair by shard and key; caption and picture (JPEG in base64) are empty where they may not or cannot be shown."""
 
     shard: str
@@ -64,7 +63,14 @@ class OtherPairs:
         (members,) = members_at(facts, np.zeros(1, np.int64))
         unit = Unit(name, about["uri"], about["size"])
         caption, picture = ("", "") if is_hidden else caption_and_picture(unit, parts_of(members))
-        return OtherPair(unit.shard, pair["key"], pair["width"], pair["height"], caption, picture)
+        return {
+            "shard": unit.shard,
+            "key": pair["key"],
+            "width": pair["width"],
+            "height": pair["height"],
+            "caption": caption,
+            "picture": picture,
+        }
 
     def _is_hidden(self, output: str, shard: ScoredShard, row: int) -> bool:
         """Whether a hiding rule rejects the pair, or this cannot be told."""

@@ -21,6 +21,7 @@ from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
 from pipelines.curate.histograms import NAN, Histograms
 from pipelines.curate.no_verdict import read_no_verdict
+from pipelines.curate.other_pairs import OtherPair
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
 from pipelines.curate.rule_notes import read_rule_notes
@@ -41,17 +42,6 @@ _HINTS = {
 }
 
 
-class Other(TypedDict):
-    """The pair on whose account another is rejected; see `Example`."""
-
-    shard: str
-    key: str
-    width: int
-    height: int
-    caption: str
-    picture: str
-
-
 class Example(TypedDict):
     """A rejected pair; `picture` is a JPEG in base64, empty where the image does not decode or may not be shown."""
 
@@ -64,7 +54,7 @@ class Example(TypedDict):
     height: int
     caption: str
     picture: str
-    other: NotRequired[Other | None]
+    other: NotRequired[OtherPair | None]
 
 
 @dataclass(frozen=True)

@@ -101,11 +101,11 @@ def test_what_a_hiding_rule_rejects_is_nowhere_shown(world):
     scan_all(world, config)
     others = OtherPairs(make_plan(config), str(world / "out"), {0: "0", 2: "2"})
     hidden, shown = others.at(2 * ROW), others.at(1)
-    assert (hidden.key, hidden.caption, hidden.picture) == ("e", "", "")
-    assert (shown.key, shown.caption) == ("b", "b first")
+    assert (hidden["key"], hidden["caption"], hidden["picture"]) == ("e", "", "")
+    assert (shown["key"], shown["caption"]) == ("b", "b first")
     # Without the scores that the hiding rule reads nobody can tell.
     next((world / "out" / "scores").glob("digest-*/0.parquet")).unlink()
-    assert others.at(1).picture == ""
+    assert others.at(1)["picture"] == ""
 
 
 def test_a_pair_of_an_earlier_output_is_found_there(world):
@@ -113,7 +113,7 @@ def test_a_pair_of_an_earlier_output_is_found_there(world):
     scan_all(world, config)
     number = -5
     others = OtherPairs(make_plan(config), str(world / "elsewhere"), {number: f"{world / 'out'}/1"})
-    assert others.at(number * ROW + 1).key == "d"
+    assert others.at(number * ROW + 1)["key"] == "d"
 
 
 def test_what_is_gone_has_no_picture_and_what_is_unknown_is_nothing(world):
@@ -124,7 +124,7 @@ def test_what_is_gone_has_no_picture_and_what_is_unknown_is_nothing(world):
     assert others.at(7 * ROW) is None
     assert others.at(2) is None  # shard 0 has two pairs
     (world / "raw" / "0.tar").write_bytes(b"")
-    assert (others.at(1).key, others.at(1).picture) == ("b", "")
+    assert (others.at(1)["key"], others.at(1)["picture"]) == ("b", "")
 
 
 def test_a_row_is_found_in_whatever_row_group(world, tmp_path):
