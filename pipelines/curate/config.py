@@ -216,6 +216,6 @@ class CurateConfig(FilterSettings, ActiveFilters):
         3,
         ge=0,
         le=100,
-        description="rejected pairs kept as pictures for the report, per filter and shard",
+        description="rejected pairs that the report may show, per filter and shard",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )

@@ -19,7 +19,7 @@ WORDS = {
     FACTS: "scan: reading, image headers, hashes",
     LOOK: "look: reading the pairs",
     DECIDED: "decide: rules over the corpus, seconds of the run",
-    WRITE: "write: kept pairs, phrases, status, examples",
+    WRITE: "write: kept pairs, phrases, status",
 }
 HEAD = ("part", "pairs", "core-seconds", "microseconds per pair")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.common.files import filesystem
-from pipelines.curate.corpus.drops import ROW_BITS, ROW_MASK
 from pipelines.curate.pair_picture import caption_and_picture
 from pipelines.curate.plan import Plan, Step
 from pipelines.curate.rules import CorpusRule
@@ -33,24 +32,20 @@ class OtherPair(TypedDict):
 
 
 class OtherPairs:
-    """Looks up pairs by their rank. `names`: the raw shards by number, OUTPUT/NAME for those of earlier outputs.
+    """Looks up pairs by shard and row. An earlier output's shard is named OUTPUT/NAME, as `status/` does.
 
     A pair that a rule with `hides_content` rejects has neither caption nor picture, and neither has one whose scores
     cannot be read to tell.
     """
 
-    def __init__(self, plan: Plan, output: str, names: Mapping[int, str]) -> None:
-        self.plan, self.output, self.names = plan, output, names
+    def __init__(self, plan: Plan, output: str) -> None:
+        self.plan, self.output = plan, output
         self.hiding = [step for step in plan.steps if hides(step)]
 
-    def at(self, rank: int) -> OtherPair | None:
-        """The pair of a rank; None where nothing is known of it any more."""
-        number, row = rank >> ROW_BITS, rank & ROW_MASK
-        if number not in self.names:
-            return None
-        output, _, name = (
-            self.names[number].rpartition("/") if number < 0 else (self.output, "", self.names[number])
-        )
+    def at(self, shard: str, row: int) -> OtherPair | None:
+        """The pair of a shard's row; None where nothing is known of it any more."""
+        output, _, name = shard.rpartition("/")
+        output = output or self.output
         try:
             facts = read_row(scores_uri(output, FACTS, name), row, ["key", "members", "width", "height"])
             about, rows = facts_identity(name, output)
@@ -62,7 +57,7 @@ class OtherPairs:
         (pair,) = facts.drop_columns(["members"]).to_pylist()
         (members,) = members_at(facts, np.zeros(1, np.int64))
         unit = Unit(name, about["uri"], about["size"])
-        caption, picture = ("", "") if is_hidden else caption_and_picture(unit, parts_of(members))
+        caption, picture = ("", "") if is_hidden else caption_and_picture(unit, parts_of(members), about)
         return {
             "shard": unit.shard,
             "key": pair["key"],
@@ -95,7 +90,7 @@ def read_row(uri: str, row: int, columns: Sequence[str]) -> pa.Table | None:
     if not fs.exists(path):
         return None
     with fs.open(path, "rb") as opened:
-        file = pq.ParquetFile(opened)
+        file = pq.ParquetFile(opened, page_checksum_verification=True)
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             if row < count:

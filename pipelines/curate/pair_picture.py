@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
+from typing import Any
 
 from data_filters.decode import decode
 from data_filters.sample import BrokenSample, sample_from_members
 from pipelines.shards.reader import read_members
 from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.unit import Unit
+from pipelines.shards.witness import Witness, witness
 
 THUMBNAIL = 128  # pixels, the longer side of an example's picture
 CAPTION_SHOWN = 300  # characters of an example's caption
 
 
-def caption_and_picture(unit: Unit, members: list[Member]) -> tuple[str, str]:
-    """Caption and picture of a pair, empty where its members cannot be read any more.
+# Any: what the facts of the shard say of it (`read_identity`).
+def caption_and_picture(unit: Unit, members: list[Member], about: Mapping[str, Any]) -> tuple[str, str]:
+    """Caption and picture of a pair, empty where its members cannot be read any more or the shard has changed.
 
-    An example is no reason to end a run; a shard that has changed is noticed before the commit.
+    An example is no reason to end a run.
     """
     names = [member.extension for member in members]
     try:
+        scanned = Witness.from_json(about.get("witness"))
+        if scanned is None or scanned != witness(unit.uri):
+            return "", ""
         contents = dict(zip(names, read_members(unit.uri, members), strict=True))
         sample = sample_from_members(members[0].key, contents)
-    except (BrokenSample, BrokenShard):
+    except (BrokenSample, BrokenShard, OSError):
         return "", ""
     return (sample.caption or "")[:CAPTION_SHOWN], _thumbnail(sample.image or b"")
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from markupsafe import Markup
 
 from pipelines.common.config import config_hash, output_settings
-from pipelines.common.files import filesystem, join, write_json, write_text
+from pipelines.common.files import join, write_json, write_text
 from pipelines.common.html.environment import render as render_template
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import bar, cards, preformatted, quiet, table
 from pipelines.curate.commits import Totals
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.cost import Cost, cost_section
-from pipelines.curate.examples import EXAMPLES
+from pipelines.curate.examples import Example, rejected_examples
 from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
 from pipelines.curate.histograms import NAN, Histograms
 from pipelines.curate.no_verdict import read_no_verdict
-from pipelines.curate.other_pairs import OtherPair
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
 from pipelines.curate.rule_notes import read_rule_notes
@@ -29,8 +28,6 @@ from pipelines.curate.score_charts import bins_of, score_section
 from pipelines.phrases.page import PHRASES_PAGE
 from pipelines.phrases.page import SHOWN as SHOWN_PHRASES
 
-SHOWN = 12  # pictures per filter in the HTML
-MOST_FILES = 500  # examples of so many shards are read
 TITLE = "Curation report"
 
 _PACKAGE = "pipelines.curate"
@@ -42,30 +39,17 @@ _HINTS = {
 }
 
 
-class Example(TypedDict):
-    """A rejected pair; `picture` is a JPEG in base64, empty where the image does not decode or may not be shown."""
-
-    filter: str
-    shard: str
-    key: str
-    value: str
-    limit: str
-    width: int
-    height: int
-    caption: str
-    picture: str
-    other: NotRequired[OtherPair | None]
-
-
 @dataclass(frozen=True)
 class Found:
-    """What a report shows beside the funnel and the examples.
+    """What a report shows beside the funnel.
 
+    `examples`: rejected pairs by rule.
     `no_verdict`: the pairs that rules cannot judge, by rule and cause. `costs`: those of the last run, which stand in
     the HTML alone, since `report.json` is equal for equal runs.
     """
 
     plan: Plan | None = None
+    examples: Mapping[str, Sequence[Example]] = field(default_factory=dict)
     histograms: Histograms = field(default_factory=dict)
     quarantine: Sequence[QuarantineExample] = ()
     no_verdict: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -73,10 +57,11 @@ class Found:
     rule_notes: Sequence[str] = ()  # what a person must know of how rules over the corpus went
 
 
-def found_in(output: str, totals: Totals, plan: Plan, costs: Sequence[Cost] = ()) -> Found:
-    """Gather it from an output and the sums over its commits."""
+def found_in(output: str, totals: Totals, plan: Plan, costs: Sequence[Cost] = (), examples: int = 0) -> Found:
+    """Gather it from an output and the sums over its commits; `examples`: how many of a rule and shard."""
     return Found(
         plan,
+        rejected_examples(output, plan, examples),
         totals.histograms,
         quarantine_examples(output, totals.quarantine_files, totals.funnel.quarantine),
         {**totals.no_verdict, **read_no_verdict(output)},
@@ -93,12 +78,11 @@ def write_report(
     recipe: str | None = None,
     found: Found | None = None,
 ) -> str:
-    """Write both files from the funnel and the examples in `output`; return the URI of the HTML.
+    """Write both files from the funnel and what was found; return the URI of the HTML.
 
     `recipe`: the hash that names the recipe, by default that of its settings.
     """
     found = found or Found()
-    examples = _examples(output)
     report = {
         "version": 1,
         "input": input,
@@ -112,10 +96,12 @@ def write_report(
         "no_verdict": found.no_verdict,
         "rule_notes": list(found.rule_notes),
         "quarantine": list(found.quarantine),
-        "examples": {name: [_without_pictures(one) for one in chosen] for name, chosen in examples.items()},
+        "examples": {
+            name: [_without_pictures(one) for one in chosen] for name, chosen in found.examples.items()
+        },
     }
     write_json(join(output, "report.json"), report, errors="replace")
-    content = render(input, output, config, funnel, examples, found)
+    content = render(input, output, config, funnel, found)
     write_text(join(output, "report.html"), content, errors="replace")
     return join(output, "report.html")
 
@@ -129,37 +115,11 @@ def _without_pictures(example: Example) -> dict[str, Any]:
     return kept
 
 
-def _examples(output: str) -> dict[str, list[Example]]:
-    """Rejected pairs by filter, taken in turn from shards so that no single shard fills the page.
-
-    Of more than MOST_FILES shards as many are looked at, evenly spread.
-    """
-    fs, path = filesystem(join(output, EXAMPLES))
-    if not fs.isdir(path):
-        return {}
-    ranked: list[tuple[int, str, Example]] = []
-    files = sorted(file for file in fs.ls(path, detail=False) if file.endswith(".json"))
-    files = files[:: -(-len(files) // MOST_FILES) or 1]
-    for file, content in zip(files, fs.cat_ranges(files, None, None, on_error="raise"), strict=True):
-        rank: dict[str, int] = {}
-        for example in json.loads(content):
-            rank[example["filter"]] = rank.get(example["filter"], 0) + 1
-            ranked.append((rank[example["filter"]], file, example))
-    ranked.sort(key=lambda item: item[:2])
-    chosen: dict[str, list[Example]] = {}
-    for _, _, example in ranked:
-        of_filter = chosen.setdefault(example["filter"], [])
-        if len(of_filter) < SHOWN:
-            of_filter.append(example)
-    return chosen
-
-
 def render(
     input: str,
     output: str,
     config: CurateConfig,
     funnel: Funnel,
-    examples: dict[str, list[Example]],
     found: Found | None = None,
 ) -> str:
     """Render the page: counts, filters in order, scores, quarantine, cost, examples by filter, recipe."""
@@ -179,7 +139,7 @@ def render(
         ("Not readable", _quarantine(funnel) + _quarantine_examples(found.quarantine)),
         ("Cost", cost_section(found.costs)),
         ("Phrases", _phrases() if config.phrases else Markup("")),
-        *((counts.name, _rejected(counts, examples.get(counts.name, []))) for counts in funnel.filters),
+        *((counts.name, _rejected(counts, found.examples.get(counts.name, []))) for counts in funnel.filters),
         ("Recipe", preformatted(json.dumps(output_settings(config), indent=1))),
     ]
     return page(TITLE, f"{input} → {output}, config {config_hash(config)}", cards(headline), sections)
@@ -242,7 +202,7 @@ def _quarantine(funnel: Funnel) -> Markup:
     return quiet(text) + table(["reason", "samples", ""], rows, words={2})
 
 
-def _rejected(counts: FilterCounts, examples: list[Example]) -> Markup:
+def _rejected(counts: FilterCounts, examples: Sequence[Example]) -> Markup:
     """Pictures and captions of pairs that a filter rejected; empty without any."""
     if not examples:
         return Markup("")

@@ -119,7 +119,7 @@ def _curate(
         if config.phrases:
             write_phrases_page(output)
         write_dataset(output, totals, plan, config)
-        found = found_in(output, totals, plan, run.costs.listed())
+        found = found_in(output, totals, plan, run.costs.listed(), config.examples)
         report = write_report(output, input, config, funnel, recipe_hash(config, plan), found)
     return CurateSummary(
         output=output,

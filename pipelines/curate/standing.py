@@ -19,7 +19,6 @@ from fsspec.implementations.local import LocalFileSystem
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem, join, remove_file
 from pipelines.curate.catalogue import Catalogue
-from pipelines.curate.examples import EXAMPLES
 from pipelines.curate.scores.storage import (
     QUARANTINE,
     confirm,
@@ -113,7 +112,6 @@ def drop_raw_shard(name: str, output: str) -> None:
     remove_file(decisions_uri(output, name))
     remove_file(status_uri(output, name))
     remove_file(join(output, QUARANTINE, f"{name}.parquet"))
-    remove_file(join(output, EXAMPLES, f"{name}.json"))
 
 
 def drop(name: str, manifest: Manifest, output: str) -> None:

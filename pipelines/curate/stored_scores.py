@@ -168,7 +168,7 @@ class StoredScores:
             return pa.table({})
         with fs.open(path, "rb") as opened:
             try:
-                file = pq.ParquetFile(opened)
+                file = pq.ParquetFile(opened, page_checksum_verification=True)
                 schema = file.schema_arrow
                 if group is not None and not _is_valid(schema, group, one):
                     return pa.table({})

@@ -1,6 +1,6 @@
 """Phase C: copies the kept pairs of one or more raw shards into a curated one.
 
-A curated shard is a unit of commit: tar and index, decisions, status, examples for the report, and last the manifest. A
+A curated shard is a unit of commit: tar and index, decisions, status, and last the manifest. A
 shard without a manifest does not exist; running it again gives the same bytes.
 """
 
@@ -15,7 +15,6 @@ from pipelines.common.files import join, remove_file
 from pipelines.common.garbage import rare_collections
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import CorpusDecision
-from pipelines.curate.examples import write_examples
 from pipelines.curate.funnel import Funnel, add_funnels
 from pipelines.curate.histograms import add_histograms, histograms
 from pipelines.curate.identity import recipe_settings
@@ -81,7 +80,6 @@ def write_unit(
         }
         write_decisions(part.scores, part.decision, plan, output)
         write_status(part.scores, part.decision, plan, output, of_part, shard_names)
-        write_examples(part.scores, part.decision, plan, output, config.examples, shard_names)
     manifest = {
         "format": FORMAT,
         "config_hash": config_hash,

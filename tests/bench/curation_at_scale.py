@@ -30,6 +30,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(Path(__file__).parent)]
 
+from measured_shard import real_shard, worker_requests
 from ray import cloudpickle
 from simulated_store import PROTOCOL, SIZES, SimulatedStore
 
@@ -37,7 +38,6 @@ from pipelines import ray_tasks
 from pipelines.curate.catalogue import Catalogue
 from pipelines.curate.commits import sum_commits
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.corpus import in_process
 from pipelines.curate.corpus.drop_files import DropFiles
 from pipelines.curate.corpus.partitions import (
     PIECE,
@@ -48,15 +48,15 @@ from pipelines.curate.corpus.partitions import (
 )
 from pipelines.curate.corpus_decision import CorpusDecision, _about, decision_keys, write_decision
 from pipelines.curate.dataset_page import write_dataset
-from pipelines.curate.identity import recipe_hash, recipe_settings
+from pipelines.curate.identity import recipe_settings
 from pipelines.curate.inputs import check_output, find_units
 from pipelines.curate.output_shards import output_shards, write_groups
+from pipelines.curate.phases import Options, Phases, _as_unit
 from pipelines.curate.plan import make_plan
-from pipelines.curate.run import Options, _as_unit, _Run
 from pipelines.curate.scanned import Scanned
 from pipelines.curate.score_files import ScoreFiles
 from pipelines.curate.standing import take_stock
-from pipelines.curate.tasks import ScanShard, WriteShard
+from pipelines.curate.tasks import WriteShard
 from pipelines.curate.update import changed_settings
 from pipelines.shards.manifest import each_manifest
 from pipelines.shards.unit import Unit
@@ -188,99 +188,6 @@ def phase(
     return len(groups)
 
 
-# ---- a real shard ----------------------------------------------------------------------------------------------------
-
-
-def real_shard(tar: Path, folder: Path) -> dict[str, Any]:
-    """Phases A to C for a real tar, without Ray: the manifest, the results, and the bytes of a row in each exchange."""
-    raw, output = folder / "raw", str(folder / "out")
-    raw.mkdir()
-    (raw / tar.name).write_bytes(tar.read_bytes())
-    (unit,) = find_units(str(raw))
-    cpu = time.process_time()
-    scan = ScanShard(PLAN, output, False, None)(unit)
-    scan_cpu = time.process_time() - cpu
-    source = ScoreFiles(output, (unit.name,), (scan["rows"],), PLAN)
-    exchanges = bytes_of_rows(source)
-    write = WriteShard(
-        CurateConfig(min_side=63, max_bad_fraction=1),
-        make_plan(CurateConfig(min_side=63)),
-        output,
-        [],
-        None,
-        False,
-    )
-    cpu = time.process_time()
-    written = write(unit)
-    write_cpu = time.process_time() - cpu
-    manifest = json.loads((folder / "out" / "manifests" / f"{unit.name}.json").read_text())
-    manifest["config"], manifest["config_hash"] = recipe_settings(CONFIG, PLAN), recipe_hash(CONFIG, PLAN)
-    manifest["rules"] = [step.name for step in PLAN.steps]
-    manifest["funnel"]["filters"] = [
-        {**manifest["funnel"]["filters"][0], "name": step.name, "words": step.rule.words()}
-        for step in PLAN.steps
-    ]
-    scan["funnel"]["filters"] = manifest["funnel"]["filters"]
-    written["funnel"] = manifest["funnel"]
-    scores = {path.parent.name: path.stat().st_size for path in Path(output, "scores").rglob("*.parquet")}
-    return {
-        "rows": scan["rows"],
-        "tar": tar.stat().st_size,
-        "scan": scan,
-        "written": written,
-        "manifest": manifest,
-        "exchanges": exchanges,
-        "scan_us": 1e6 * scan_cpu / scan["rows"],
-        "write_us": 1e6 * write_cpu / scan["rows"],
-        "scores": {name: size / scan["rows"] for name, size in scores.items()},
-    }
-
-
-def bytes_of_rows(source: ScoreFiles) -> dict[str, float]:
-    """Bytes for each pair of the corpus that the rules over it hand to the exchange, by rule; drops beside them."""
-    found: dict[str, float] = {}
-    rows = source.rows(0)
-
-    class Counting(in_process._Corpus):
-        def _reduced(self, columns: Any, select: Any, reduce: Any) -> Any:
-            sizes: list[int] = []
-
-            def counted(part: Any) -> Any:
-                table = select(part)
-                sizes.append(table.nbytes)
-                return table
-
-            tables = super()._reduced(columns, counted, reduce)
-            number = sum(key.startswith(name) for key in found) + 1
-            found[f"{name} {number}"] = sum(sizes) / rows
-            return tables
-
-    for step in PLAN.steps:
-        if step.is_corpus:
-            name = step.name
-            step.rule.decide(Counting(in_process.InProcess(source)))
-    return found
-
-
-def worker_requests(tar: Path) -> dict[str, dict[str, int]]:
-    """Requests of a worker for one raw shard in the store: a first scan, a scan of stored scores, a write."""
-    path = f"real/{tar.name}"
-    SimulatedStore.stored[path] = tar.read_bytes()
-    unit = Unit(tar.stem, f"{PROTOCOL}://{path}", tar.stat().st_size)
-    config = CurateConfig(min_side=63, max_bad_fraction=1)
-    plan, output = make_plan(config), f"{PROTOCOL}://done"
-    found = {}
-    for name, task in {
-        "scan": ScanShard(plan, output, False, None),
-        "scan again": ScanShard(plan, output, False, None),
-        "write": WriteShard(config, plan, output, [], None, False),
-    }.items():
-        SimulatedStore.requests.clear()
-        task(unit)
-        found[name] = dict(SimulatedStore.requests)
-    return found
-
-
 # ---- one number of shards --------------------------------------------------------------------------------------------
 
 
@@ -305,7 +212,7 @@ def first_run(shards: int, arguments: argparse.Namespace, real: dict[str, Any], 
         source = cloudpickle.dumps(ScoreFiles(OUT, found.names, found.rows, PLAN))
         files = [DropFiles(f"{OUT}/decide/{keys[0]}/rule-{n:03}-0", b"\1" * len(groups)) for n in range(4)]
         folder = f"{OUT}/decide/{keys[0]}"
-        write_decision(folder, found, [], groups, list(PLAN.corpus_steps()), files)
+        write_decision(folder, found.names, [], groups, list(PLAN.corpus_steps()), files, [{}] * len(files))
     with steps.step("C: groups, results"):
         outputs = output_shards(units, scanned, None, [])
         if arguments.group:
@@ -316,8 +223,8 @@ def first_run(shards: int, arguments: argparse.Namespace, real: dict[str, Any], 
         phase(write, joined, arguments.workers, real["written"], lambda unit, result: None)
     _about.cache_clear()
     before, cpu = resident("VmRSS"), time.process_time()
-    number = CorpusDecision(folder).shard_names().number(name_of(shards // 2))
-    assert number == shards // 2
+    names = CorpusDecision(folder).shard_names()
+    assert names[shards // 2] == name_of(shards // 2)
     steps.found["(a worker) names of all shards, once a process"] = {
         "cpu": time.process_time() - cpu,
         "peak": resident("VmRSS") - before,
@@ -368,7 +275,7 @@ def end_and_resume(
     assert not standing.changed
     assert not standing.damaged
     with steps.step("resume: what is to do"):
-        run = _Run(CONFIG, PLAN, units, standing, OUT, Options(), None)
+        run = Phases(CONFIG, PLAN, units, standing, OUT, Options(), None)
         todo = run.todo(is_other)
         scanned = Scanned(todo, PLAN)
         for unit in todo:  # their scores are there: phase A reads them
@@ -379,8 +286,8 @@ def end_and_resume(
 
 def one(shards: int, arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="curation-at-scale-") as folder:
-        real = real_shard(Path(arguments.tar), Path(folder))
-    requests = worker_requests(Path(arguments.tar))
+        real = real_shard(CONFIG, Path(arguments.tar), Path(folder))
+    requests = worker_requests(CurateConfig(min_side=63, max_bad_fraction=1), Path(arguments.tar))
     steps = Steps()
     keys = first_run(shards, arguments, real, steps)
     end_and_resume(shards, arguments, real, keys, steps)

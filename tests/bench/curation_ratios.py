@@ -7,6 +7,9 @@
     python tests/bench/curation_ratios.py phrases --data FOLDER             phase C's phrases against spaCy's nlp.pipe
     python tests/bench/curation_ratios.py runs --data WORK/large WORK/small      whole runs: CPU seconds and memory
 
+Outputs stay until the end: for five minutes after many files were deleted ext4 takes 0.4 ms of CPU for each new one
+(it does not use their inodes again so soon), which small shards would pay for. Delete nothing before, either.
+
 `scan` and `write` run both sides in Ray's workers by turns, one worker at a time, and compare CPU seconds of the
 process; `phrases` does so in this process. `runs` sums the CPU seconds of all processes of `loupe curate`, Ray's own
 among them, and gives those of a run over one pair beside. The median of the rounds after the first counts.
@@ -20,9 +23,7 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,7 +33,9 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from process_usage import Usage, run_watched
 
 from data_filters.hashes import caption_key, xxh3
 from data_filters.image import read_header
@@ -169,7 +172,6 @@ def measure_scan(data: str, rounds: int) -> None:
             ours.append(spent(ScanShard(plan, f"{work}/{number}", False, None), units)[0])
             seconds, pairs = spent(BareScan(), units)
             bare.append(seconds)
-            shutil.rmtree(f"{work}/{number}")
     report("scan", ours, bare, pairs, 1.4)
 
 
@@ -186,12 +188,10 @@ def measure_write(data: str, rounds: int) -> None:
         for number in range(rounds + 1):
             out, copy = f"{work}/{number}", f"{work}/{number}-bare"
             spent(ScanShard(plan, out, False, None), units)
-            ours.append(spent(WriteShard(config, plan, out, {}, [], frozenset(), False), units)[0])
+            ours.append(spent(WriteShard(config, plan, out, [], None, False), units)[0])
             kept = [unit for unit in units if Path(out, f"{unit.name}.tar").exists()]
             seconds, pairs = spent(BareWrite(data, out, copy), kept)
             bare.append(seconds)
-            shutil.rmtree(out)
-            shutil.rmtree(copy)
     report("write", ours, bare, pairs, 2.0)
 
 
@@ -210,7 +210,7 @@ def measure_phrases(data: str, rounds: int) -> None:
         for _ in range(rounds + 1):
             seconds = []
             for recipe in (without, config):
-                write = WriteShard(recipe, plan, work, {}, [], frozenset(), False)
+                write = WriteShard(recipe, plan, work, [], None, False)
                 before = time.process_time()
                 for unit in units:
                     write(unit)
@@ -228,7 +228,7 @@ def measure_phrases(data: str, rounds: int) -> None:
 
 def kept_captions(config: CurateConfig, work: str, units: list[Unit]) -> list[list[str]]:
     """The distinct captions of each shard that are kept, in the order of their keys."""
-    write = WriteShard(config, make_plan(config), work, {}, [], frozenset(), False)
+    write = WriteShard(config, make_plan(config), work, [], None, False)
     found = []
     for unit in units:
         write(unit)
@@ -239,79 +239,15 @@ def kept_captions(config: CurateConfig, work: str, units: list[Unit]) -> list[li
     return found
 
 
-class Usage:
-    """The CPU seconds and the memory of a process and all that it started, looked at several times a second.
-
-    Memory in bytes: the driver's highest resident set, and the highest private memory of a worker.
-    """
-
-    def __init__(self, root: int) -> None:
-        self.root = root
-        self.cpu: dict[int, float] = {}
-        self.names: dict[int, str] = {}
-        self.driver = self.worker = 0
-        self._parents: dict[int, int] = {}
-
-    def look(self) -> None:
-        """Take the figures of all processes that live."""
-        mine = {self.root}
-        stats = {}
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                with contextlib.suppress(OSError):
-                    fields = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-                    stats[int(name)] = (int(fields[1]), sum(map(int, fields[11:13])))
-        for pid, (parent, _) in stats.items():
-            self._parents.setdefault(pid, parent)  # Ray's processes outlive the one that started them
-        for pid in sorted(stats):
-            above: int | None = pid
-            while above is not None and above != self.root:
-                above = self._parents.get(above)
-            if above == self.root:
-                mine.add(pid)
-        for pid in mine & stats.keys():
-            with contextlib.suppress(OSError):
-                if name := Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode():
-                    self.names[pid] = (
-                        "driver" if pid == self.root else name.rpartition("/")[2].partition("(")[0]
-                    )
-            self.cpu[pid] = stats[pid][1] / os.sysconf("SC_CLK_TCK")
-            with contextlib.suppress(OSError, IndexError):  # it has ended, and may be a zombie
-                self._look_at_memory(pid)
-
-    def _look_at_memory(self, pid: int) -> None:
-        if pid == self.root:
-            status = Path(f"/proc/{pid}/status").read_text()
-            self.driver = max(self.driver, 1024 * int(status.partition("VmHWM:")[2].split()[0]))
-        elif Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::"):
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
-            self.worker = max(self.worker, 1024 * private)
-
-
-def curate(data: str, recipe: Path, workers: int) -> tuple[Usage, float, int]:
+def curate(data: str, recipe: Path, output: Path, workers: int) -> tuple[Usage, float, int]:
     """A whole `loupe curate` in a process of its own: its usage, its wall seconds, the pairs that it kept."""
-    with tempfile.TemporaryDirectory(prefix="loupe-bench-") as work:
-        started = time.monotonic()
-        command = [sys.executable, "-m", "cluster.cli", "curate", str(recipe), "--input", data]
-        command += ["--output", f"{work}/out", "--json", "--set", f"workers={workers}"]
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        ) as process:
-            usage = Usage(process.pid)
-            while process.poll() is None:
-                usage.look()
-                time.sleep(0.1)
-            assert process.stdout is not None
-            said = process.stdout.read()
-        if process.returncode:
-            raise SystemExit(f"loupe curate over {data} ended with {process.returncode}: {said}")
-        return usage, time.monotonic() - started, json.loads(said)["funnel"]["pairs"]
+    started = time.monotonic()
+    command = [sys.executable, "-m", "cluster.cli", "curate", str(recipe), "--input", data]
+    command += ["--output", str(output), "--json", "--set", f"workers={workers}"]
+    usage, said, returncode = run_watched(command, {"PYTHONPATH": str(ROOT)}, cwd=ROOT)
+    if returncode:
+        raise SystemExit(f"loupe curate over {data} ended with {returncode}: {said}")
+    return usage, time.monotonic() - started, json.loads(said)["funnel"]["pairs"]
 
 
 def measure_runs(folders: list[str], rounds: int, workers: int) -> None:
@@ -322,9 +258,9 @@ def measure_runs(folders: list[str], rounds: int, workers: int) -> None:
         first = next(iter(iterate(find_units(folders[0])[0].uri)))
         write_shard(f"{work}/one/0.tar", [first])
         seconds: dict[str, list[float]] = {}
-        for _ in range(rounds):
-            for data in [f"{work}/one", *folders]:
-                usage, wall, pairs = curate(data, recipe, workers)
+        for number in range(rounds):
+            for place, data in enumerate([f"{work}/one", *folders]):
+                usage, wall, pairs = curate(data, recipe, Path(work, f"out-{number}-{place}"), workers)
                 cpu = sum(usage.cpu.values())
                 seconds.setdefault(data, []).append(cpu / pairs if data != f"{work}/one" else cpu)
                 print(

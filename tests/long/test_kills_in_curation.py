@@ -119,7 +119,7 @@ def commits(output: Path) -> dict[Path, tuple[int, int]]:
     for name in named(output, "manifests/*.json"):
         for pattern in (f"{name}.tar", f"{name}.index.parquet", f"manifests/{name}.json"):
             found += output.glob(pattern)
-        for folder in ("decisions", "status", "examples"):
+        for folder in ("decisions", "status"):
             found += output.glob(f"{folder}/{name}.*")
     found += output.glob("decide/*/*/decision.json")
     return {path: (stat.st_ino, stat.st_mtime_ns) for path in found for stat in [path.stat()]}

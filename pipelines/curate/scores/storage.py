@@ -88,7 +88,7 @@ def stored_groups(output: str) -> list[str]:
 
 
 def save_scores(scores: Scores, groups: Sequence[Group | AnyLook], output: str) -> None:
-    """Write the tables of these groups. One that a power cut takes away is computed anew."""
+    """Write the tables of these groups. One that a power cut takes away or damages is computed anew."""
     for group in groups:
         table = _with(scores.tables[group.name], _about_group(scores, group))
         write_parquet(scores_uri(output, group.name, scores.unit.name), table, lasting=False)
@@ -97,12 +97,12 @@ def save_scores(scores: Scores, groups: Sequence[Group | AnyLook], output: str) 
 def save_facts(scores: Scores, output: str) -> None:
     """Write the quarantine (when there is any), then the facts; facts that exist mean that both are done.
 
-    The facts say how many rows the quarantine has, so that facts whose quarantine a power cut has taken away count as
-    none.
+    The facts say how many rows the quarantine has, so that facts whose quarantine a power cut has taken away or
+    damaged count as none.
     """
     quarantine = join(output, QUARANTINE, f"{scores.unit.name}.parquet")
     if scores.quarantine.num_rows:
-        write_parquet(quarantine, scores.quarantine)
+        write_parquet(quarantine, scores.quarantine, lasting=False)
     else:
         remove_file(quarantine)
     about = {"version": FACTS_VERSION, "sha256": scores.sha256, **asdict(scores.unit)}

@@ -35,7 +35,7 @@ def files(output, kinds=("*.tar", "*.parquet", "decisions/*", "status/*", "manif
 
 
 def times(output) -> dict:
-    kinds = ("?.tar", "?.*.parquet", "scores/*/*", "decisions/*", "status/*", "manifests/*", "examples/*")
+    kinds = ("?.tar", "?.*.parquet", "scores/*/*", "decisions/*", "status/*", "manifests/*")
     return {path: path.stat().st_mtime_ns for kind in kinds for path in output.glob(kind)}
 
 

@@ -20,7 +20,7 @@ from pipelines.phrases.config import PhrasesConfig
 
 CONFIG = CurateConfig(min_side=64, examples=1)
 STRICTER = CONFIG.model_copy(update={"min_side": 100})
-SAME = ("*.tar", "*.index.parquet", "decisions/*", "status/*", "examples/*", "scores/*/*", "dataset.json")
+SAME = ("*.tar", "*.index.parquet", "decisions/*", "status/*", "scores/*/*", "dataset.json")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from data_filters import language
 from data_filters.errors import InputError
 from data_filters.language import METHODS, load_identifier, model_path
 
@@ -63,6 +64,7 @@ def test_a_model_that_cannot_be_read_is_refused_in_one_line(method, tmp_path):
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    language._shipped_model.cache_clear()
     with pytest.raises(
         InputError,
         match=r'needs the package py3langid, which is not installed; pip install "loupe\[langid\]"',

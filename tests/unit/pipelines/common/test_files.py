@@ -208,3 +208,18 @@ def test_small_tables_are_written_as_they_are_and_large_ones_compressed(tmp_path
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
     with pytest.raises((pa.ArrowException, OSError)):
         read_parquet(tmp_path / "cut.parquet")
+
+
+@pytest.mark.parametrize("rows", [10, 20_000])  # written as it is, and compressed
+def test_zeros_in_the_place_of_values_are_noticed(tmp_path, rows):
+    """What a power cut leaves of a file that nobody waited for: a whole footer behind zeros."""
+    uri = str(tmp_path / "x.parquet")
+    table = pa.table({"x": pa.array(range(1, rows + 1), pa.int64())})
+    write_parquet(uri, table, lasting=False)
+    assert read_parquet(uri).equals(table)
+    whole = bytearray(Path(uri).read_bytes())
+    end = pq.read_metadata(uri).row_group(0).column(0).total_compressed_size
+    whole[end - 8 : end] = bytes(8)
+    Path(uri).write_bytes(whole)
+    with pytest.raises(OSError, match="[Cc]rc|CRC"):
+        read_parquet(uri)

@@ -31,9 +31,9 @@ def test_captions_without_a_word_are_counted_and_shown(tmp_path):
     write_no_verdict(str(tmp_path), plan, [decision])
     found = read_no_verdict(str(tmp_path))
     assert found == {"near": {"captions without a word": 3}}
-    page = PageReader(render("in", "out", CONFIG, Funnel(), {}, Found(no_verdict=found)))
+    page = PageReader(render("in", "out", CONFIG, Funnel(), Found(no_verdict=found)))
     assert "captions without a word" in page.text
-    assert "without a verdict" not in PageReader(render("in", "out", CONFIG, Funnel(), {}, Found())).text
+    assert "without a verdict" not in PageReader(render("in", "out", CONFIG, Funnel(), Found())).text
 
 
 def test_a_plan_without_such_rules_leaves_no_file(tmp_path):

@@ -1,4 +1,4 @@
-"""The pair on whose account another goes: found by its rank, shown beside it, hidden where a rule says so."""
+"""The pair on whose account another goes: found by its shard and row, shown beside it, hidden where a rule says so."""
 
 import base64
 import hashlib
@@ -14,19 +14,20 @@ from raw_shards import picture, write_tar
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.corpus_decision import run_rules
 from pipelines.curate.decide import decide
-from pipelines.curate.examples import write_examples
+from pipelines.curate.examples import rejected_examples
 from pipelines.curate.funnel import FilterCounts, Funnel
 from pipelines.curate.inputs import find_units
+from pipelines.curate.kept_samples import Part
 from pipelines.curate.other_pairs import OtherPairs, read_row
 from pipelines.curate.plan import make_plan
 from pipelines.curate.report import Found, render, write_report
 from pipelines.curate.score_files import ScoreFiles
 from pipelines.curate.scores.facts import FACTS
 from pipelines.curate.scores.storage import scores_uri
+from pipelines.curate.write import write_unit
 
 SAME = {"same": {"kind": "duplicates", "of": "image", "keep": "first"}}
 SECRET = picture(200, 120, seed=9)
-ROW = 1 << 32
 
 
 @pytest.fixture
@@ -58,16 +59,17 @@ def scan_all(world, config: CurateConfig) -> list:
 
 
 def examples(world, config: CurateConfig, shard: int) -> list[dict]:
-    """The examples of a shard, decided with all others."""
+    """The examples of a shard, decided and written with all others."""
     plan, output = make_plan(config), str(world / "out")
     found = scan_all(world, config)
     source = ScoreFiles(output, ("0", "1", "2"), tuple(one.facts.num_rows for one in found), plan)
     rules = {step: rule.decide for step, rule in plan.corpus_steps().items()}
     decision = run_rules(source, rules, str(world / "decide"), config, None)
-    scores = found[shard]
-    judged = decide(scores, plan, decision.drops(scores.unit.name))
-    write_examples(scores, judged, plan, output, 3, decision.shard_names())
-    return json.loads((world / "out" / "examples" / f"{shard}.json").read_bytes())
+    for scores in found:
+        part = Part(scores, decide(scores, plan, decision.drops(scores.unit.name)))
+        write_unit(scores.unit.name, [part], output, config, plan, decisions=[decision])
+    shown = rejected_examples(output, plan, 3)
+    return [one for of_rule in shown.values() for one in of_rule if one["shard"] == f"{shard}.tar"]
 
 
 def size_of(picture_text: str) -> tuple[int, int]:
@@ -99,32 +101,31 @@ def deny(tmp_path, image: bytes) -> dict:
 def test_what_a_hiding_rule_rejects_is_nowhere_shown(world):
     config = recipe(world, secret=deny(world, SECRET))
     scan_all(world, config)
-    others = OtherPairs(make_plan(config), str(world / "out"), {0: "0", 2: "2"})
-    hidden, shown = others.at(2 * ROW), others.at(1)
+    others = OtherPairs(make_plan(config), str(world / "out"))
+    hidden, shown = others.at("2", 0), others.at("0", 1)
     assert (hidden["key"], hidden["caption"], hidden["picture"]) == ("e", "", "")
     assert (shown["key"], shown["caption"]) == ("b", "b first")
     # Without the scores that the hiding rule reads nobody can tell.
     next((world / "out" / "scores").glob("digest-*/0.parquet")).unlink()
-    assert others.at(1)["picture"] == ""
+    assert others.at("0", 1)["picture"] == ""
 
 
 def test_a_pair_of_an_earlier_output_is_found_there(world):
     config = recipe(world)
     scan_all(world, config)
-    number = -5
-    others = OtherPairs(make_plan(config), str(world / "elsewhere"), {number: f"{world / 'out'}/1"})
-    assert others.at(number * ROW + 1)["key"] == "d"
+    others = OtherPairs(make_plan(config), str(world / "elsewhere"))
+    assert others.at(f"{world / 'out'}/1", 1)["key"] == "d"
 
 
 def test_what_is_gone_has_no_picture_and_what_is_unknown_is_nothing(world):
     config = recipe(world)
     scan_all(world, config)
-    others = OtherPairs(make_plan(config), str(world / "out"), {0: "0", 3: "3"})
-    assert others.at(3 * ROW) is None
-    assert others.at(7 * ROW) is None
-    assert others.at(2) is None  # shard 0 has two pairs
+    others = OtherPairs(make_plan(config), str(world / "out"))
+    assert others.at("3", 0) is None
+    assert others.at("?", 0) is None
+    assert others.at("0", 2) is None  # it has two pairs
     (world / "raw" / "0.tar").write_bytes(b"")
-    assert (others.at(1)["key"], others.at(1)["picture"]) == ("b", "")
+    assert (others.at("0", 1)["key"], others.at("0", 1)["picture"]) == ("b", "")
 
 
 def test_a_row_is_found_in_whatever_row_group(world, tmp_path):
@@ -145,13 +146,15 @@ def test_a_row_is_found_in_whatever_row_group(world, tmp_path):
 
 def test_the_report_shows_both_and_its_json_no_picture(world):
     (example,) = examples(world, recipe(world), 1)
-    text = render("in", "out", recipe(world), FUNNEL_OF_SAME, {"same": [example]}, Found())
+    text = render("in", "out", recipe(world), FUNNEL_OF_SAME, Found(examples={"same": [example]}))
     page = PageReader(text)
     assert page.open == []
     assert text.count("<img") == 2
     assert "b first" in page.text
     assert "because of" in page.text
-    write_report(str(world / "out"), "in", recipe(world), FUNNEL_OF_SAME)
+    write_report(
+        str(world / "out"), "in", recipe(world), FUNNEL_OF_SAME, None, Found(examples={"same": [example]})
+    )
     (stored,) = json.loads((world / "out" / "report.json").read_bytes())["examples"]["same"]
     assert stored["other"] == {"shard": "0.tar", "key": "b", "width": 160, "height": 80, "caption": "b first"}
     assert "picture" not in stored

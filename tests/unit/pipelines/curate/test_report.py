@@ -16,7 +16,7 @@ from pipelines.curate.cost import Cost
 from pipelines.curate.funnel import empty_funnel
 from pipelines.curate.histograms import histograms
 from pipelines.curate.plan import make_plan
-from pipelines.curate.report import SHOWN, found_in, render, write_report
+from pipelines.curate.report import Found, found_in, render, write_report
 from pipelines.curate.scores.storage import QUARANTINE_SCHEMA
 
 CONFIG = CurateConfig()
@@ -65,9 +65,8 @@ class Page(html.parser.HTMLParser):
 
 
 def test_page_is_whole_safe_and_needs_nothing(tmp_path):
-    text = render(
-        "in & out", "out", CONFIG, FUNNEL, {"small_image": [example("0.tar", 1), example("0.tar", 2)]}
-    )
+    found = Found(examples={"small_image": [example("0.tar", 1), example("0.tar", 2)]})
+    text = render("in & out", "out", CONFIG, FUNNEL, found)
     page = Page(text)
     assert page.open == []
     assert "script" not in page.tags
@@ -79,24 +78,21 @@ def test_page_is_whole_safe_and_needs_nothing(tmp_path):
         assert name in page.text
 
 
-def test_files_hold_the_funnel_and_examples_from_all_shards_in_turn(tmp_path):
-    (tmp_path / "examples").mkdir()
-    for shard in range(3):
-        chosen = [example(f"{shard}.tar", number) for number in range(10)]
-        (tmp_path / "examples" / f"{shard}.json").write_text(json.dumps(chosen))
-    page = write_report(str(tmp_path), "in", CONFIG, FUNNEL)
+def test_files_hold_the_funnel_and_the_examples(tmp_path):
+    shown = [example(f"{number % 3}.tar", number) for number in range(10)]
+    page = write_report(str(tmp_path), "in", CONFIG, FUNNEL, None, Found(examples={"small_image": shown}))
     assert page == f"{tmp_path}/report.html"
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["funnel"]["samples"], report["funnel"]["pairs"], report["funnel"]["kept"]) == (3, 2, 1)
     assert report["funnel"]["quarantine"] == {"no_image": 1}
-    shown = report["examples"]["small_image"]
-    assert len(shown) == SHOWN
-    assert [one["shard"] for one in shown[:4]] == ["0.tar", "1.tar", "2.tar", "0.tar"]
-    assert (tmp_path / "report.html").read_text().count("<figure>") == SHOWN
+    stored = report["examples"]["small_image"]
+    assert [one["key"] for one in stored] == [one["key"] for one in shown]
+    assert all("picture" not in one for one in stored)
+    assert (tmp_path / "report.html").read_text().count("<figure>") == 10
 
 
 def test_the_page_shows_every_count_of_the_funnel():
-    source = render("in", "out", CONFIG, FUNNEL, {})
+    source = render("in", "out", CONFIG, FUNNEL)
     rows = [re.findall("<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr.*?</tr>", source)]
     counts = {row[0]: [cell for cell in row[1:] if "bar" not in cell] for row in rows if row}
     # By hand: of three samples one is broken; of two pairs the small one fails the first filter and no other.
@@ -112,8 +108,8 @@ def test_the_page_shows_every_count_of_the_funnel():
 def test_the_page_says_which_numbers_are_estimated():
     lost = {"reason": "broken_shard", "count": 1200, "estimated": True}
     funnel = judged(scores_of(ROWS, [lost, {"reason": "no_image"}]), CONFIG).funnel
-    assert "1,200 of them are estimated" in Page(render("in", "out", CONFIG, funnel, {})).text
-    assert "estimated" not in Page(render("in", "out", CONFIG, FUNNEL, {})).text
+    assert "1,200 of them are estimated" in Page(render("in", "out", CONFIG, funnel)).text
+    assert "estimated" not in Page(render("in", "out", CONFIG, FUNNEL)).text
 
 
 def test_scores_quarantine_and_cost_stand_on_the_page_and_the_cost_alone_is_not_in_the_json(tmp_path):

@@ -41,7 +41,7 @@ def test_a_large_bucket_is_counted_and_said(tmp_path):
     assert rule_notes(plan, [decision]) == said
     write_rule_notes(str(tmp_path), said)
     assert read_rule_notes(str(tmp_path)) == said == json.loads((tmp_path / RULE_NOTES).read_text())
-    assert said[0] in PageReader(render("in", "out", config, Funnel(), {}, Found(rule_notes=said))).text
+    assert said[0] in PageReader(render("in", "out", config, Funnel(), Found(rule_notes=said))).text
 
 
 def test_nothing_to_say_leaves_no_file(tmp_path):

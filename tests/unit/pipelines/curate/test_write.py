@@ -89,7 +89,7 @@ def test_batches_do_not_change_the_bytes(tmp_path, monkeypatch):
     run(tmp_path, str(tmp_path / "out"))
     monkeypatch.setattr(batches, "READ_AHEAD", 1)
     run(tmp_path, str(tmp_path / "again"))
-    for name in ["0.tar", "0.index.parquet", "examples/0.json", "manifests/0.json"]:
+    for name in ["0.tar", "0.index.parquet", "status/0.parquet", "manifests/0.json"]:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
@@ -104,7 +104,7 @@ def test_nothing_is_committed_when_writing_fails(tmp_path, monkeypatch):
     def failing(*_args, **_kwargs):
         raise OSError("disk is gone")
 
-    monkeypatch.setattr(write_module, "write_examples", failing)
+    monkeypatch.setattr(write_module, "write_status", failing)
     with pytest.raises(OSError, match="disk is gone"):
         run(tmp_path, str(tmp_path / "out"))
     assert committed_shards(tmp_path / "out") == []

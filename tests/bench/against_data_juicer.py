@@ -2,59 +2,41 @@
 
     python3 -m venv DJ
     DJ/bin/pip install py-data-juicer ray==2.55.1 webdataset fasttext-predict opencv-python-headless
-    python tests/bench/data_juicer.py --input RAW --python DJ/bin/python [--workers 2] [--repeat 2] [--min-side 64]
+    python tests/bench/against_data_juicer.py --input RAW --python DJ/bin/python [--workers 2] [--repeat 2]
 
 Both run in a process of their own with a Ray of their own. CPU seconds are those of the whole process tree, read
-every SAMPLED seconds (of a Ray no parent takes in what its children have spent); what Ray leaves behind stays below
-this process (PR_SET_CHILD_SUBREAPER). data-juicer reads the tars by Ray Data's WebDataset reader; images stay bytes,
-which its filters open by their header, and which are written to WebDataset as they came. Both use lid.176.ftz of
-fastText. data-juicer ends with the first image that cannot be opened, so both read copies of the tars without those.
-One line of JSON for each run, then the ratio of the best of each.
+several times a second (of a Ray no parent takes in what its children have spent). data-juicer reads the tars by Ray
+Data's WebDataset reader; images stay bytes, which its filters open by their header, and which are written to WebDataset
+as they came. Both use lid.176.ftz of fastText. data-juicer ends with the first image that cannot be opened, so both
+read copies of the tars without those. One line of JSON for each run, then the ratio of the best of each.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from process_usage import run_watched
+
 ROOT = Path(__file__).parents[2]
-PR_SET_CHILD_SUBREAPER = 36
-SAMPLED = 0.1
 IMAGES = ("jpg", "jpeg", "png", "webp")
 MIN_WORDS, MAX_WORDS, MIN_CHARS, MAX_CHARS, MAX_ASPECT, MIN_LANGUAGE = 3, 100, 5, 1000, 10, 0.2
 
 
 def cpu_seconds(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """CPU seconds of a command and of all processes below it, and the seconds it took."""
-    import psutil
-
     started = time.monotonic()
-    spent: dict[tuple[int, float], float] = {}
-    with tempfile.TemporaryFile("w+") as said:
-        run = subprocess.Popen(command, env={**os.environ, **environment}, stdout=said, stderr=said)
-        below = psutil.Process()
-        while run.poll() is None:
-            for process in below.children(recursive=True):
-                try:
-                    times = process.cpu_times()
-                    spent[process.pid, process.create_time()] = times.user + times.system
-                except psutil.Error:
-                    continue
-            time.sleep(SAMPLED)
-        seconds = time.monotonic() - started
-        said.seek(0)
-        if run.returncode:
-            sys.exit(f"{' '.join(command)} ended with {run.returncode}:\n{said.read()[-4000:]}")
-    return sum(spent.values()), seconds
+    usage, said, returncode = run_watched(command, environment)
+    if returncode:
+        sys.exit(f"{' '.join(command)} ended with {returncode}:\n{said[-4000:]}")
+    return sum(usage.cpu.values()), time.monotonic() - started
 
 
 def samples_in(folder: Path) -> int:
@@ -155,7 +137,6 @@ def _result(
 
 def side(arguments: argparse.Namespace) -> None:
     """The run of data-juicer, inside of its own environment."""
-    sys.path.pop(0)  # this file has the package's name
     import ray
 
     ray.init(
@@ -241,7 +222,6 @@ def main() -> None:
     if arguments.side:
         side(arguments)
         return
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     best: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="against-data-juicer-") as raw:
         clean_copies(Path(arguments.input), Path(raw, "raw"))
