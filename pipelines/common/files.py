@@ -144,14 +144,17 @@ def indented_json(
 
     def text(value: object, margin: str) -> str:
         if not isinstance(value, (dict, list, tuple)) or not value:
-            return encode(value)
+            return str(value) if type(value) is int else encode(value)
         inner = margin + " " * indent
         values = value.values() if isinstance(value, dict) else value
         if any(isinstance(one, (dict, list, tuple)) for one in values):
             if isinstance(value, dict):
                 items = sorted(value.items()) if sort_keys else value.items()
                 # Encoded as a key: numbers, true and null become texts.
-                parts = [f"{encode({key: 0})[1:-4]}: {text(one, inner)}" for key, one in items]
+                parts = [
+                    f"{encode(key) if isinstance(key, str) else encode({key: 0})[1:-4]}: {text(one, inner)}"
+                    for key, one in items
+                ]
             else:
                 parts = [text(one, inner) for one in value]
             body = f",{inner}".join(parts)

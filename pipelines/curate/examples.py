@@ -6,11 +6,11 @@ Nothing is kept for them when a shard is written: of a million shards a report s
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ from pipelines.shards.unit import Unit
 
 SHOWN = 12  # pairs of a rule
 MOST_FILES = 500  # shards among which they are chosen
-READERS = 16  # files that are read at the same time
+READERS = 8  # shards that are read at the same time
 
 
 class Example(TypedDict):
@@ -46,7 +46,7 @@ class Example(TypedDict):
     other: NotRequired[OtherPair | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Chosen:
     """A rejected pair by raw shard and row; `hidden` where a rule that it fails says that it may not be shown."""
 
@@ -73,12 +73,16 @@ def rejected_examples(output: str, plan: Plan, of_shard: int) -> dict[str, list[
         for step in plan.steps:
             in_turn = (one for rank in range(of_shard) for one in _of_rank(firsts, step, rank))
             chosen += islice(in_turn, SHOWN)
+        by_shard: dict[str, list[_Chosen]] = {}
+        for one in chosen:
+            by_shard.setdefault(one.name, []).append(one)
         others = OtherPairs(plan, output)
-        read = pool.map(lambda one: _example(output, one, others), chosen)
-        found: dict[str, list[Example]] = {}
-        for example in read:
-            if example is not None:
-                found.setdefault(example["filter"], []).append(example)
+        read = pool.map(lambda name: _examples_of(output, name, by_shard[name], others), by_shard)
+        examples = {one: example for of_shard in read for one, example in of_shard.items()}
+    found: dict[str, list[Example]] = {}
+    for one in chosen:
+        if one in examples:
+            found.setdefault(one.step.name, []).append(examples[one])
     return dict(sorted(found.items()))
 
 
@@ -112,45 +116,40 @@ def _of_rank(firsts: list[dict[str, list[_Chosen]]], step: Step, rank: int) -> I
         yield from of_shard.get(step.name, [])[rank : rank + 1]
 
 
-def _example(output: str, chosen: _Chosen, others: OtherPairs) -> Example | None:
-    """Read a pair for the report; None where its scores or its status cannot be read."""
-    facts = _read(scores_uri(output, FACTS, chosen.name), ["key", "members", "width", "height"])
-    about = read_identity(chosen.name, output)
-    if facts is None or not about or chosen.row >= facts.num_rows:
-        return None
-    pair = facts.slice(chosen.row, 1)
-    key, width, height = (pair.column(name)[0].as_py() for name in ("key", "width", "height"))
-    status = _status(output, chosen.name, key)
-    if status is None:
-        return None
-    (members,) = members_at(pair, np.zeros(1, np.int64))
-    unit = Unit(chosen.name, about["uri"], about["size"])
-    caption, picture = ("", "") if chosen.hidden else caption_and_picture(unit, parts_of(members), about)
-    has_other = status["other_shard"] is not None and not chosen.hidden
-    return {
-        "filter": chosen.step.name,
-        "shard": unit.shard,
-        "key": key,
-        "value": _short(str(status["value"])),
-        "limit": chosen.step.rule.limit(),
-        "width": width,
-        "height": height,
-        "caption": caption,
-        "picture": picture,
-        "other": others.at(status["other_shard"], status["other_row"]) if has_other else None,
-    }
-
-
-# Any: the values of STATUS_SCHEMA.
-def _status(output: str, name: str, key: str) -> dict[str, Any] | None:
-    """What became of a rejected pair."""
-    columns = ["key", "outcome", "value", "other_shard", "other_row"]
-    table = _read(status_uri(output, name), columns)
-    if table is None:
-        return None
-    is_this = pc.and_(pc.equal(table.column("key"), key), pc.equal(table.column("outcome"), REJECTED))
-    rows: list[dict[str, Any]] = table.filter(is_this).to_pylist()
-    return rows[0] if rows else None
+def _examples_of(
+    output: str, name: str, chosen: Sequence[_Chosen], others: OtherPairs
+) -> dict[_Chosen, Example]:
+    """Read pairs of a shard for the report; those whose scores or status cannot be read are left out."""
+    facts = _read(scores_uri(output, FACTS, name), ["key", "members", "width", "height"])
+    about = read_identity(name, output)
+    status = _read(status_uri(output, name), ["key", "outcome", "value", "other_shard", "other_row"])
+    if facts is None or status is None or not about or max(one.row for one in chosen) >= facts.num_rows:
+        return {}
+    rows = np.array([one.row for one in chosen], np.int64)
+    pairs = facts.select(["key", "width", "height"]).take(pa.array(rows)).to_pylist()
+    status = status.filter(pc.equal(status.column("outcome"), REJECTED))
+    keys = pa.array([pair["key"] for pair in pairs], pa.string())
+    fates = status.take(pc.index_in(keys, status.column("key").combine_chunks())).to_pylist()
+    unit = Unit(name, about["uri"], about["size"])
+    found: dict[_Chosen, Example] = {}
+    for one, pair, fate, members in zip(chosen, pairs, fates, members_at(facts, rows), strict=True):
+        if fate["key"] is None:
+            continue
+        caption, picture = ("", "") if one.hidden else caption_and_picture(unit, parts_of(members), about)
+        has_other = fate["other_shard"] is not None and not one.hidden
+        found[one] = {
+            "filter": one.step.name,
+            "shard": unit.shard,
+            "key": pair["key"],
+            "value": _short(str(fate["value"])),
+            "limit": one.step.rule.limit(),
+            "width": pair["width"],
+            "height": pair["height"],
+            "caption": caption,
+            "picture": picture,
+            "other": others.at(fate["other_shard"], fate["other_row"]) if has_other else None,
+        }
+    return found
 
 
 def _short(value: str) -> str:

@@ -47,6 +47,11 @@ class Funnel:
     quarantine: dict[str, int] = field(default_factory=dict)  # reason → count
     estimated: int = 0  # of those quarantined, in damaged shards where nothing says how many they were
 
+    # Any: what JSON holds. `dataclasses.asdict` takes many times as long, which a small shard feels.
+    def as_json(self) -> dict[str, Any]:
+        """The funnel as JSON holds it, in the order of its fields."""
+        return {**vars(self), "filters": [dict(vars(counts)) for counts in self.filters]}
+
 
 def empty_funnel(plan: Plan) -> Funnel:
     """The funnel of no samples, with a line for every rule of the plan, in the order in which they judge."""
@@ -80,9 +85,9 @@ def add_to(total: Funnel, funnel: Funnel) -> None:
         total.quarantine[reason] = total.quarantine.get(reason, 0) + number
 
 
-# Any: the JSON that `dataclasses.asdict` makes of a Funnel.
+# Any: the JSON that `Funnel.as_json` makes.
 def funnel_from_json(data: Mapping[str, Any]) -> Funnel:
-    """Build a Funnel from JSON: the inverse of `dataclasses.asdict`."""
+    """Build a Funnel from JSON: the inverse of `Funnel.as_json`."""
     return Funnel(**{**data, "filters": [FilterCounts(**counts) for counts in data["filters"]]})
 
 

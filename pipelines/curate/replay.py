@@ -304,7 +304,7 @@ class JudgeShard:
             not_scored.append(int((standing & (found.lacking >> step & 1 == 1)).sum()))
             standing &= found.bits >> step & 1 == 0
         return {
-            "funnel": asdict(funnel),
+            "funnel": funnel.as_json(),
             "not_scored": not_scored,
             "unjudged": int(((found.bits == 0) & (found.lacking != 0)).sum()),
         }

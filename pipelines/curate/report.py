@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
@@ -88,7 +88,7 @@ def write_report(
         "input": input,
         "config_hash": recipe or config_hash(config),
         "config": output_settings(config),
-        "funnel": asdict(funnel),
+        "funnel": funnel.as_json(),
         "histograms": {
             name: {"bins": bins_of(bins), "missing": bins.get(NAN, 0)}
             for name, bins in found.histograms.items()

@@ -105,6 +105,8 @@ def _pairs(
     first = decision.first
     for number, step in enumerate(plan.steps):
         rows = np.flatnonzero(first == number)
+        if not len(rows):
+            continue
         found = zip(
             rows.tolist(),
             values_of(scores, decision, number, step, rows),

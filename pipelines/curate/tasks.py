@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +41,7 @@ class ScanShard:
         scores = up_to_date(unit, self.plan.groups, self.store, verify=self.verify, elsewhere=self.elsewhere)
         decision = decide(scores, self.plan.before_look)
         return {
-            "funnel": asdict(decision.funnel),
+            "funnel": decision.funnel.as_json(),
             "sha256": scores.sha256,
             "rows": scores.facts.num_rows,
             "kept_bytes": _bytes_of(scores.facts, decision.kept),
@@ -72,7 +71,7 @@ class CountLacking:
         counts = {
             group.name: len(lacking(tables[group.name], group, decision.kept)) for group in self.plan.looks
         }
-        return {"funnel": asdict(decision.funnel), "lacking": counts}
+        return {"funnel": decision.funnel.as_json(), "lacking": counts}
 
 
 class LookShard:
@@ -104,7 +103,7 @@ class LookShard:
             if group.name in new or group.name not in stored:
                 save_scores(scores, [group], self.store)
         return {
-            "funnel": asdict(decide(scores, self.plan, self._drops(unit)).funnel),
+            "funnel": decide(scores, self.plan, self._drops(unit)).funnel.as_json(),
             "seconds": seconds,
             "timed_pairs": len(decision.kept),
             "damaged": damaged,
@@ -183,7 +182,7 @@ class WriteShard:
         funnel = add_funnels((part.decision.funnel for part in parts), self.plan)
         probes = [probe(part, self.config) for part in parts]
         return {
-            "funnel": asdict(funnel),
+            "funnel": funnel.as_json(),
             "written": False,
             "size": sum(part.scores.unit.size for part in parts),
             "bytes": sum(size for size, _ in probes),

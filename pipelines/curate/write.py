@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 from pipelines.common.config import hash_of, output_settings
 from pipelines.common.files import join, remove_file
@@ -91,7 +90,7 @@ def write_unit(
         "kept": digest,
         "renamed": [[shard, key, new] for (shard, key), new in sorted(renamed.items())],
         "contents": contents,
-        "funnel": asdict(_funnel(parts, plan)),
+        "funnel": _funnel(parts, plan).as_json(),
         "histograms": add_histograms([histograms(part.scores, plan) for part in parts]),
         "no_verdict": add_verdictless(
             pairs_without_verdict(part.scores, part.decision, plan) for part in parts

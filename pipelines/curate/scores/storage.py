@@ -66,12 +66,10 @@ class Scores:
 
     def columns(self, names: Iterable[str]) -> pa.Table:
         """These columns, of whatever groups. Raises KeyError when no group has one."""
-        chosen = {}
-        for name in names:
-            table = next((table for table in self.tables.values() if name in table.column_names), None)
-            if table is None:
-                raise KeyError(name)
-            chosen[name] = table.column(name)
+        holding: dict[str, pa.Table] = {}
+        for table in reversed(self.tables.values()):
+            holding.update(dict.fromkeys(table.column_names, table))
+        chosen = {name: holding[name].column(name) for name in names}
         return pa.table(chosen) if chosen else self.facts.select(["key"])
 
 
