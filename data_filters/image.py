@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from data_filters.containers import Container, image_format, walk_jpeg, walk_png, walk_webp
 from data_filters.decode import MOST_PIXELS, check_pixels, unknown_format
@@ -11,8 +11,7 @@ from data_filters.other_formats import OTHER_FORMATS
 from data_filters.sample import BrokenSample
 
 
-@dataclass(frozen=True)
-class ImageHeader:
+class ImageHeader(NamedTuple):
     """Width and height in pixels as shown (EXIF's orientation applied); `format` is that of the
     bytes: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff` or `avif`."""
 

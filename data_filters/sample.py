@@ -6,6 +6,7 @@ in `KEY.json` under `caption`, and any other members, which are carried along un
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -13,12 +14,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 CAPTION_EXTENSION = "txt"
 METADATA_EXTENSION = "json"
 MAX_JSON_DEPTH = 100
 """Levels; fixed, since what Python's parser and writer can do depends on the stack that they run on."""
 
+_DECODER = msgspec.json.Decoder()  # gives what `json.loads` gives, in a third of its time
 _JSON_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
@@ -83,17 +87,24 @@ def sample_from_members(key: str, members: Mapping[str, bytes]) -> Sample:
     Raises BrokenSample when a part exists but cannot be read: a caption that is not UTF-8, metadata that is not a JSON
     object.
     """
-    image_name, caption_name, metadata_name = names = parts_named(tuple(members))
+    image, caption, metadata = parts_from_members(members)
+    names = parts_named(tuple(members))
+    extras = {name: data for name, data in members.items() if name not in names}
+    return Sample(key, image, names[0] and names[0].lower(), caption, metadata, extras)
+
+
+def parts_from_members(
+    members: Mapping[str, bytes],
+) -> tuple[bytes | None, str | None, dict[str, Any] | None]:
+    """A sample's image, caption and metadata, as `sample_from_members` reads them. Raises BrokenSample."""
+    image_name, caption_name, metadata_name = parts_named(tuple(members))
     metadata = None if metadata_name is None else parse_metadata(members[metadata_name])
     caption: str | None = None
     if caption_name is not None:
         caption = _decode_caption(members[caption_name])
     elif metadata is not None and isinstance(metadata.get("caption"), str):
         caption = _checked_unicode(metadata["caption"])
-    extras = {name: data for name, data in members.items() if name not in names}
-    if image_name is None:
-        return Sample(key, None, None, caption, metadata, extras)
-    return Sample(key, members[image_name], image_name.lower(), caption, metadata, extras)
+    return None if image_name is None else members[image_name], caption, metadata
 
 
 def parse_metadata(data: bytes) -> dict[str, Any]:
@@ -101,8 +112,13 @@ def parse_metadata(data: bytes) -> dict[str, Any]:
 
     Whatever is returned can be written by `dump_metadata`.
     """
+    is_plain = data[:1] == b"{" and data[1:2] != b"\0"  # UTF-8, as `detect_encoding` finds more slowly
+    if is_plain and data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH:
+        # It refuses NaN, infinite numbers and lone surrogates.
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            plain: dict[str, Any] = _DECODER.decode(data)
+            return plain
     try:
-        is_plain = data[:1] == b"{" and data[1:2] != b"\0"  # as `detect_encoding` finds more slowly
         text = data.decode("utf-8" if is_plain else json.detect_encoding(data), "surrogatepass")
         if _is_deep(text):
             raise BrokenSample("metadata_not_json", f"nested deeper than {MAX_JSON_DEPTH} levels")

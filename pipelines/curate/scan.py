@@ -24,7 +24,7 @@ from data_filters.sample import (
     BrokenSample,
     image_member,
     members_read,
-    sample_from_members,
+    parts_from_members,
     what_is_missing,
 )
 from pipelines.common.files import filesystem
@@ -120,12 +120,11 @@ def rescan(scores: Scores, groups: Sequence[Group]) -> Scores:
     for batch in batches(samples, lambda members: length_of(_read_again(members, with_images))):
         needed = [_read_again(members, with_images) for members in batch]
         data = iter(read_members(unit.uri, [member for members in needed for member in members]))
-        for members, used in zip(batch, needed, strict=True):
+        for used in needed:
             parts = {member.extension: next(data) for member in used}
-            sample = sample_from_members(members[0].key, parts)
+            image, caption, metadata = parts_from_members(parts)
             header, size = ImageHeader(*next(headers)), next(sizes)
-            caption, metadata = sample.caption or "", sample.metadata or {}
-            measured.add(Facts(header, caption, sample.image or b"", metadata, size))
+            measured.add(Facts(header, caption or "", image or b"", metadata or {}, size))
         measured.end_batch()
     if scores.witness is not None:
         check_unchanged(unit.uri, scores.witness)
@@ -155,13 +154,12 @@ def _look(key: str, members: list[Member], parts: dict[str, bytes], sparse: Sequ
         _raise_fault(key, names)
     if len(parts) < len(members) or sparse:
         _check_parts(key, members, sparse)
-    sample = sample_from_members(key, parts)
-    if sample.image is None:
-        raise BrokenSample("no_image", what_is_missing(key, names, sample.metadata))
-    if sample.caption is None:
-        raise BrokenSample("no_caption", what_is_missing(key, names, sample.metadata))
-    header = read_header(sample.image)
-    return Facts(header, sample.caption, sample.image, sample.metadata or {}, len(sample.image))
+    image, caption, metadata = parts_from_members(parts)
+    if image is None:
+        raise BrokenSample("no_image", what_is_missing(key, names, metadata))
+    if caption is None:
+        raise BrokenSample("no_caption", what_is_missing(key, names, metadata))
+    return Facts(read_header(image), caption, image, metadata or {}, len(image))
 
 
 def _raise_fault(key: str, names: Sequence[str]) -> None:

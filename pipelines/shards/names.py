@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_PLAIN = re.compile(r"[\w.-]+", re.ASCII)  # nearly all names; told at once
+
 
 def split_name(name: str) -> tuple[str, str] | None:
     """Split a member's name into (key, extension); None when it belongs to no sample."""
@@ -19,6 +23,8 @@ def fault_of_name(name: str) -> str | None:
     Unsafe is what leaves the folder that a tar is unpacked in on some system (`..` as a part, `/` in front, a
     backslash), and what cannot stand in a file name or in UTF-8 text (NUL, bytes that are not UTF-8).
     """
+    if _PLAIN.fullmatch(name) and name != "..":
+        return None
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

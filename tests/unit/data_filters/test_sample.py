@@ -4,8 +4,12 @@ import json
 import subprocess
 import sys
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from data_filters import sample
 from data_filters.sample import (
     BrokenSample,
     dump_metadata,
@@ -142,3 +146,63 @@ def test_room_loads_neither_ray_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def outcome(data: bytes) -> object:
+    """What is read, told apart from anything equal to it (1, 1.0 and true), or the reason."""
+    try:
+        return repr(parse_metadata(data))
+    except BrokenSample as broken:
+        return broken.reason, broken.detail
+
+
+def by_the_standard_library(data: bytes) -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample, "_DECODER", Refuses())
+        return outcome(data)
+
+
+class Refuses:
+    def decode(self, data: bytes) -> object:
+        raise msgspec.DecodeError
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+OBJECTS = st.builds(
+    lambda fields, plain: json.dumps(fields, ensure_ascii=plain).encode("utf-8", "surrogatepass"),
+    st.dictionaries(st.text(), VALUES),
+    st.booleans(),
+)
+
+
+@given(OBJECTS, st.integers(0, 400), st.binary(max_size=3))
+def test_the_fast_parser_reads_what_the_standard_one_reads(data, place, other):
+    assert outcome(data) == by_the_standard_library(data)
+    damaged = data[: place % len(data)] + other + data[place % len(data) :][1:]
+    assert outcome(damaged) == by_the_standard_library(damaged)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 18446744073709551616}',
+        '{"a": -9223372036854775809}',
+        '{"a": 1E400}',
+        '{"a": NaN}',
+        '{"a": "\\ud800"}',
+        '{"a": 1, "a": 2}',
+        '{"a": -0}',
+        '{"a": 01}',
+        '{"a": 1}\0',
+        '{"a": "\t"}',
+        '{"a": 1} 2',
+        "{}",
+        "{",
+        "[]",
+    ],
+)
+def test_numbers_and_faults_are_those_of_the_standard_parser(text):
+    assert outcome(text.encode()) == by_the_standard_library(text.encode())
