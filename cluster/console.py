@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeGuard
+from typing import Protocol, TypeGuard
 
 from rich.console import Console
 from rich.progress import (
@@ -24,11 +24,17 @@ PIPED_WIDTH = 160  # characters of a table's line where standard output is no te
 PLAIN_SECONDS = 10.0  # between two lines where standard error is no terminal
 
 
+class Tick(Protocol):
+    """Shows how far the work is: so much of a total (None: unknown), and what is being done."""
+
+    def __call__(self, done: int, total: int | None, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a function of (done, total; None: unknown) that shows on standard error how far the work is."""
+def progress(what: str) -> Iterator[Tick]:
+    """Yield a function that shows on standard error how far the work is."""
     with _bar(what) as update:
-        yield lambda done, total: update(done, total, "")
+        yield lambda done, total, note="": update(done, total, note)
 
 
 @contextmanager

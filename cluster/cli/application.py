@@ -82,7 +82,8 @@ def run(app: typer.Typer) -> None:
 
 def _refuse_usage(error: Exception) -> None:
     """End with one line and exit code 2 when a command, option or argument is unknown, missing or of a wrong type."""
-    if isinstance(error, typer.Abort):
+    if isinstance(error, typer.Abort):  # Ctrl-C
+        typer.echo("loupe: stopped; the same command goes on from what is committed", err=True)
         sys.exit(130)
     # typer brings its own copy of click; BadParameter is the one of these errors that it gives a public name.
     usage_errors = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")

@@ -93,7 +93,7 @@ def curate(
                 update=update,
                 scores=scores,
                 pilot=pilot,
-                progress=lambda now: tick(now.done, now.total),
+                progress=lambda now: tick(now.done, now.total, now.phase),
             )
     if as_json:
         print_json(summary.as_json())

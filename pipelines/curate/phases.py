@@ -192,7 +192,10 @@ class Phases:
         look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
         looked = empty_funnel(self.plan)
         tell = self._teller("look", len(todo), lambda _, result: _add_result(looked, result))
-        for_each(look_shard, todo, self.config.workers, tell, keep_results=False, actors=self._actors())
+        actors = (
+            self._actors() if lacking.total() else None
+        )  # which load models, and need not where nothing lacks
+        for_each(look_shard, todo, self.config.workers, tell, keep_results=False, actors=actors)
         return looked
 
     def _actors(self) -> Actors:

@@ -14,7 +14,7 @@ from pipelines.curate.standing import Standing
 
 @dataclass(frozen=True)
 class ShardProgress:
-    """A shard has finished a phase (`scan` or `write`), as `done` of `total` shards have."""
+    """A shard has finished a phase (`scan`, `look` or `write`), as `done` of `total` shards have."""
 
     phase: str
     shard: str

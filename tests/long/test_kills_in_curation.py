@@ -1,4 +1,5 @@
-"""`loupe curate` killed in each of its phases: the same command again gives the bytes of an undisturbed run.
+"""`loupe curate` killed in each of its phases (A, B, L, B again, C): the same command again gives the bytes of an
+undisturbed run.
 
 What was committed when a process was killed is never written again.
 """
@@ -31,6 +32,7 @@ rules:
   same_image: {kind: duplicates, of: image, keep: first}
   same_caption: {kind: duplicates, of: caption, keep: first}
   rare: {kind: rare_ngrams, most_frequent: 15}
+  near_image: {kind: near_images, max_distance: 20, min_quality: 0}
 """
 DRIVER, WORKER, RAYLET = "driver", "ray::", "raylet"
 STRIKES = [
@@ -40,13 +42,18 @@ STRIKES = [
     ("decide", DRIVER),
     ("decide", RAYLET),
     ("decide", WORKER),
+    ("look", DRIVER),
+    ("look", WORKER),
+    ("look", RAYLET),
+    ("decide again", DRIVER),
     ("write", DRIVER),
     ("write", WORKER),
     ("write", RAYLET),
     ("write", DRIVER),
 ]
-FEW = [("scan", DRIVER), ("decide", DRIVER), ("write", DRIVER)]
-IN_PROCESS = [strike for strike in STRIKES if strike[0] != "decide"] + [("decide", DRIVER)]
+FEW = [("scan", DRIVER), ("decide", DRIVER), ("look", DRIVER), ("write", DRIVER)]
+IN_PROCESS = [strike for strike in STRIKES if not strike[0].startswith("decide")] + [("decide", DRIVER)]
+PHASES = ("scan", "decide", "look", "decide again", "write")
 
 
 def start(raw: Path, output: Path, recipe: Path) -> subprocess.Popen[str]:
@@ -102,8 +109,12 @@ def phase_of(output: Path) -> tuple[str, int]:
     """The phase that an output is in, and how many shards are committed in it."""
     if manifests := named(output, "manifests/*.json"):
         return "write", len(manifests)
-    if list(output.glob("decide/*/*/decision.json")):
+    if list(output.glob("decide/after-look/*/decision.json")):
         return "write", 0
+    if list(output.glob("decide/after-look/*")):
+        return "decide again", 0
+    if list(output.glob("decide/before-look/*/decision.json")):
+        return "look", len(named(output, "scores/pdq/*.parquet"))
     scanned = len(named(output, "scores/facts/*.parquet"))
     return ("decide", 0) if list(output.glob("decide/*/*")) else ("scan", scanned)
 
@@ -135,12 +146,15 @@ def files(output: Path) -> dict[str, bytes]:
 
 
 def raw_shards(raw: Path, each: int) -> None:
-    """Shards of pairs of their own, two that other shards have too, and one sample that cannot be read."""
+    """Shards of pairs of their own, two that other shards have too, a near image, and a sample that cannot be read."""
     for shard in range(SHARDS):
         members = {}
         for number in range(each):
             key = f"s{shard:02}_{number:03}"
-            members[f"{key}.jpg"] = picture(200, 160, seed=number if number < 2 else 1000 * shard + number)
+            seed = number if number < 2 else 1000 * shard + number
+            members[f"{key}.jpg"] = picture(200, 160, seed=seed)
+            if number == 4:  # one picture, in other bytes
+                members[f"{key}.jpg"] = picture(200, 160, seed=5, quality=70 + shard)
             marks = "." * number + "," * shard  # another text of the same words
             members[f"{key}.txt"] = {2: CAPTION, 3: f"{CAPTION} rare{shard}"}.get(
                 number, f"{CAPTION} {marks}"
@@ -171,14 +185,15 @@ def killed_again_and_again(
             kill_all(process, family(process))
             process = start(raw, output, recipe)
         now, count = phase_of(output)
-        assert (now, phase) not in (("write", "scan"), ("write", "decide"), ("decide", "scan")), struck
+        assert PHASES.index(now) <= PHASES.index(phase), struck
         if now != phase:
             time.sleep(0.002)
             continue
         if wanted < 0:  # a random number of commits further on
             left = sum(one == phase for one, _ in strikes[struck:])
-            wanted = 0 if phase == "decide" else count + rng.randint(1, max(1, (SHARDS - 1 - count) // left))
-            if phase == "decide":
+            decides = phase.startswith("decide")
+            wanted = 0 if decides else count + rng.randint(1, max(1, (SHARDS - 1 - count) // left))
+            if decides:
                 time.sleep(rng.uniform(0, 0.5) if "ray" in recipe.read_text() else 0)
                 continue
         if count < wanted or not strike(process, target):
@@ -223,11 +238,13 @@ def test_a_run_killed_in_each_phase_ends_as_an_undisturbed_one(
     assert sum(name.endswith(".tar") for name in expected) == SHARDS
     rejected = json.loads(expected["report.json"])["funnel"]["filters"]
     assert all(
-        one["rejected_in_order"] for one in rejected if one["name"] in ("same_image", "same_caption", "rare")
+        one["rejected_in_order"]
+        for one in rejected
+        if one["name"] in ("same_image", "same_caption", "rare", "near_image")
     )
 
     strikes = (STRIKES if engine == "ray" else IN_PROCESS) if is_long else FEW
-    strikes = sorted(strikes, key=lambda one: ("scan", "decide", "write").index(one[0]))
+    strikes = sorted(strikes, key=lambda one: PHASES.index(one[0]))
     seen = killed_again_and_again(raw, output, recipe, strikes, random.Random(engine))
     found = files(output)
     assert found.keys() == expected.keys()
