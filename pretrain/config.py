@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -253,6 +254,14 @@ class PretrainConfig(Section):
 
         `earlier` is the recipe of the run that goes on: it keeps its pixels.
         """
+        return self
+
+    def published_parts(self) -> dict[str, tuple[str, str]]:
+        """Return the parts with published weights: name → (local path or hub name, the recipe's key)."""
+        return {}
+
+    def with_published_parts(self, folders: Mapping[str, str]) -> Self:
+        """Return the recipe with other folders in place of published parts, by name."""
         return self
 
     @property

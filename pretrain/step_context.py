@@ -17,12 +17,15 @@ class StepContext:
 
     step: int
     generator: torch.Generator
+    shared_seed: int = 0
+    """Seed computed from (run seed, step) alone, for draws that all ranks share."""
 
     @classmethod
     def of(cls, run_seed: int, step: int, rank: int) -> StepContext:
         """Make the context of `step` on `rank` for a run with seed `run_seed`."""
-        seed = ((run_seed * 1_000_003 + step) * 4099 + rank) * 1009 % 2**62
-        return cls(step, torch.Generator().manual_seed(seed))
+        shared = (run_seed * 1_000_003 + step) * 4099
+        seed = (shared + rank) * 1009 % 2**62
+        return cls(step, torch.Generator().manual_seed(seed), shared * 1009 % 2**62)
 
     @property
     def seed(self) -> int:
@@ -31,4 +34,5 @@ class StepContext:
 
     def branch(self, number: int) -> StepContext:
         """Return the same step with random stream `number`, so draws of one supplier do not change those of another."""
-        return StepContext(self.step, torch.Generator().manual_seed((self.seed + number) % 2**63))
+        generator = torch.Generator().manual_seed((self.seed + number) % 2**63)
+        return StepContext(self.step, generator, self.shared_seed)

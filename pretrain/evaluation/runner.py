@@ -13,12 +13,10 @@ from data_filters.errors import InputError
 from pipelines.common.explain import one_line, validate
 from pipelines.common.paths import require_local
 from pretrain.evaluation.data.iteration import Progress
-from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.evaluation.options import EvaluationOptions
 from pretrain.evaluation.results import METRICS, claim_output, write_metrics
 from pretrain.evaluation.task import Evaluation, Metrics, number_at
 from pretrain.evaluation.tasks import TASKS, AnyTask, get_task
-from pretrain.evaluation.token_encoder import TokenEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +46,7 @@ def run_evaluation(
     output = None if output is None else require_local("output", os.fspath(output))
     chosen = get_task(task)
     checked = check_options(task, options)
-    encoder_class = TokenEncoder if chosen.needs_tokens(checked) else ExportedEncoder
-    encoder = encoder_class(export, checked.device)
-    evaluation = Evaluation(export, data, checked, encoder, output, progress)
+    evaluation = Evaluation(export, data, checked, chosen.open(export, checked), output, progress)
     identity = {"task": task, "export": export, "data": data, **chosen.settings(evaluation)}
     if output is not None:
         claim_output(output, identity)

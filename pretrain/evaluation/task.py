@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pipelines.common.config import output_settings
@@ -26,7 +27,7 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True)
 class Evaluation(Generic[Options]):
-    """One run of a task: the opened export, the URI of the data, the checked options.
+    """One run of a task: the export and what it was opened as, the URI of the data, the checked options.
 
     `output` is the folder for results, or None where none are written. `skipped` counts by reason the samples that
     were not evaluated; the task fills it.
@@ -35,16 +36,22 @@ class Evaluation(Generic[Options]):
     export: str
     data: str
     options: Options
-    encoder: ExportedEncoder
+    opened: object
     output: str | None = None
     progress: Progress | None = None
     skipped: Counter[str] = field(default_factory=Counter)
 
     @property
+    def encoder(self) -> ExportedEncoder:
+        """The dual encoder, which a task opens unless it says otherwise (`EvaluationTask.open`)."""
+        assert isinstance(self.opened, ExportedEncoder)
+        return self.opened
+
+    @property
     def token_encoder(self) -> TokenEncoder:
         """The encoder of a task that said `needs_tokens`."""
-        assert isinstance(self.encoder, TokenEncoder)
-        return self.encoder
+        assert isinstance(self.opened, TokenEncoder)
+        return self.opened
 
     def gallery(self, items: Iterable[Item]) -> Iterator[Item]:
         """The first `options.gallery` items, or all; progress is reported after each.
@@ -55,6 +62,10 @@ class Evaluation(Generic[Options]):
         for done, item in enumerate(with_progress(items, self.progress, self.options.gallery), 1):  # noqa: B007
             yield item
         self.count_shortage(done)
+
+    def quiet_gallery(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The same items as `gallery`, for a first look at them: nothing is reported or counted."""
+        return islice(items, self.options.gallery)
 
     def count_shortage(self, images: int) -> None:
         """Count as skipped (`short_of_gallery`) what `options.gallery` asks for beyond the data's `images`."""
@@ -92,6 +103,11 @@ class EvaluationTask(ABC, Generic[Options, Measured]):
     def needs_tokens(self, options: Options) -> bool:
         """Whether the export is opened as a `TokenEncoder`, with patch tokens and masked images."""
         return False
+
+    def open(self, export: str, options: Options) -> object:
+        """Open the export as the task uses it: here as a dual encoder. Raises InputError when it cannot be opened."""
+        kind = TokenEncoder if self.needs_tokens(options) else ExportedEncoder
+        return kind(export, options.device)
 
     def settings(self, evaluation: Evaluation[Options]) -> Metrics:
         """The settings that decide the numbers, as JSON values; they are recorded in the metrics.

@@ -20,6 +20,13 @@ class Export(Protocol):
 
 
 def _hugging_face(run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary:
+    from pretrain.export.run_folder import read_run
+    from pretrain.tasks.matcher_config import MatcherConfig
+
+    if isinstance(read_run(run).config, MatcherConfig):
+        from pretrain.export.matcher import export_matcher
+
+        return export_matcher(run, output, checkpoint=checkpoint)
     from pretrain.export.hugging_face import export_run
 
     return export_run(run, output, checkpoint=checkpoint)

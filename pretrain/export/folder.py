@@ -6,19 +6,16 @@ A format is one function that writes a folder and returns how far its embeddings
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from data_filters.errors import InputError
 from pipelines.common.files import write_json
 from pipelines.common.paths import require_local
 from pretrain.export.model_card import CardTexts, write_model_card
-from pretrain.export.record import RECORD, read_record
+from pretrain.export.record import RECORD
 from pretrain.export.run_folder import (
     ENCODER_PREFIX,
     DualEncoderRun,
@@ -27,6 +24,7 @@ from pretrain.export.run_folder import (
     open_run,
     restore_encoder,
 )
+from pretrain.export.target import check_target, new_folder
 from pretrain.models.dual_encoder import DualEncoder
 
 REGION_PREFIX = "region_generator."
@@ -89,15 +87,12 @@ def export_folder(
     target = Path(require_local("output", output))
     source_run = open_run(run)
     chosen = find_checkpoint(source_run, checkpoint)
-    _check_target(target, source_run, format)
+    check_target(target, source_run, format)
     weights = load_weights(chosen)
     heads = {name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER_PREFIX)}
     source = Source(source_run, restore_encoder(source_run, weights), heads)
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}.partial"
-    try:
-        partial.mkdir()
+    with new_folder(target) as partial:
         written = write(source, partial, target)
         summary = ExportSummary(
             run=run,
@@ -111,9 +106,6 @@ def export_folder(
             max_difference=written.max_difference,
         )
         _write_record(summary, source_run, partial, texts)
-        _move_into_place(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return summary
 
 
@@ -152,38 +144,3 @@ def _count_by_prefix(heads: dict[str, Tensor], region_head: bool) -> dict[str, i
         if not (region_head and name.startswith(REGION_PREFIX)):
             counts[prefix] = counts.get(prefix, 0) + tensor.numel()
     return counts
-
-
-def _check_target(target: Path, run: DualEncoderRun, format: str) -> None:
-    """Raise InputError where the target is anything but empty or an export of this run in this format."""
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    try:
-        record = read_record(target)
-        name, identity, kind = record["name"], record["run"], record.get("format", "huggingface")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(
-            f"output {str(target)!r} is there and is no export of this run; nothing was changed; "
-            "give a new or empty folder with --output"
-        ) from None
-    if identity != run.identity:
-        raise InputError(
-            f"output {str(target)!r} holds an export of run {name!r} (config {identity[:12]}), not of "
-            f"{run.config.name!r} (config {run.identity[:12]}); nothing was changed; give a new --output"
-        )
-    if kind != format:
-        raise InputError(
-            f"output {str(target)!r} holds this run's export in the format {kind}, not {format}; nothing was "
-            "changed; give a new --output"
-        )
-
-
-def _move_into_place(partial: Path, target: Path) -> None:
-    """Rename `partial` to `target`; an earlier export is moved aside first, so that `target` is never half written."""
-    old = None
-    if target.exists():
-        old = partial.with_name(partial.name + ".old")
-        target.rename(old)
-    partial.rename(target)
-    if old is not None:
-        shutil.rmtree(old)

@@ -14,6 +14,7 @@ from transformers import VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from pipelines.common.files import write_json
+from pretrain.config import PretrainConfig
 from pretrain.export.folder import ExportSummary, Source, Written, export_folder, save_tokenizer
 from pretrain.export.model_card import HUGGINGFACE
 from pretrain.export.parity import check_parity
@@ -53,12 +54,11 @@ def _write_model(source: Source, folder: Path) -> None:
     with quiet_loading():
         model.save_pretrained(folder)
     save_tokenizer(source, folder)
-    save_image_processor(source, folder)
+    save_image_processor(source.run.config, source.encoder.vision_model.config.image_size, folder)
 
 
-def save_image_processor(source: Source, folder: Path) -> None:
+def save_image_processor(config: PretrainConfig, side: int, folder: Path) -> None:
     """Write the stock image processor that makes pixels as training did: squeezed to a square, normalised."""
-    side, config = source.encoder.vision_model.config.image_size, source.run.config
     statistics = config.pixel_statistics
     ViTImageProcessorPil(
         size={"height": side, "width": side},

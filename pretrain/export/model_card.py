@@ -12,6 +12,8 @@ from pretrain.evaluation.scores import flat_scores, flat_yardsticks, label, mean
 from pretrain.export.record import RECORD, objective_options
 
 _BEGIN, _END = "<!-- scores -->", "<!-- end of scores -->"
+NO_SCORES = (_BEGIN, "Not evaluated yet.", _END)
+"""The section of scores of a card before the first evaluation; `add_scores` fills it."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,11 @@ def write_model_card(folder: Path, record: Mapping[str, Any], texts: CardTexts =
         "",
         "## Data",
         "",
-        *_data(record["data"]),
+        *data_lines(record["data"]),
         "",
         "## Scores",
         "",
-        _BEGIN,
-        "Not evaluated yet.",
-        _END,
+        *NO_SCORES,
         "",
         "## Limits",
         "",
@@ -153,7 +153,8 @@ def _left_out(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({count:,} parameters)" for name, count in sorted(counts.items()))
 
 
-def _data(data: Mapping[str, Any]) -> list[str]:
+def data_lines(data: Mapping[str, Any]) -> list[str]:
+    """The pairs and shards that a run read, for the card."""
     shards = data["shards"]
     if not shards:
         return [f"Shards of `{data['uri']}`, of which the run kept no record."]

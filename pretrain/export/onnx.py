@@ -134,7 +134,7 @@ def _write(source: Source, folder: Path, _: Path) -> Written:
         write_graph(graph, folder, towers)
         differences.append(compare_graph(graph, folder, BATCHES))
     save_tokenizer(source, folder)
-    save_image_processor(source, folder)
+    save_image_processor(source.run.config, source.encoder.vision_model.config.image_size, folder)
     write_json(folder / "onnx.json", _description(source, graphs), indent=2)
     difference = float(
         torch.tensor(differences).max()

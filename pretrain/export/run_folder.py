@@ -91,8 +91,8 @@ def open_run(run: str) -> DualEncoderRun:
     if not isinstance(config, DualEncoderConfig):
         allowed = [name for name, task in TASKS.items() if issubclass(task.config_class, DualEncoderConfig)]
         raise InputError(
-            f"run {run!r} is of task {config.task}, which has no dual encoder; export takes runs of "
-            f"{', '.join(allowed)}; give such a run"
+            f"run {run!r} is of task {config.task}, which has no dual encoder; this format takes runs of "
+            f"{', '.join(allowed)}; give such a run, or --format huggingface"
         )
     return DualEncoderRun(opened.path, config, opened.identity, opened.data)
 

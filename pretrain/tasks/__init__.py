@@ -11,11 +11,13 @@ from typing import Any
 from pipelines.common.registry import lookup
 from pretrain.config import PretrainConfig
 from pretrain.tasks.dual_encoder import DualEncoderTask
+from pretrain.tasks.matcher import MatcherTask
 from pretrain.tasks.task import Task
 
 # Any: each task has features of its own type.
 TASKS: dict[str, type[Task[Any]]] = {
     "dual_encoder": DualEncoderTask,
+    "matcher": MatcherTask,
 }
 
 DEFAULT_TASK: str = PretrainConfig.model_fields["task"].default

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
@@ -128,6 +129,19 @@ class DualEncoderConfig(PretrainConfig):
         left_out = {key: value for key, value in pixels.items() if key not in image.model_fields_set}
         model = self.model.model_copy(update={"image": image.model_copy(update=left_out)})
         return self.model_copy(update={"model": model})
+
+    def published_parts(self) -> dict[str, tuple[str, str]]:
+        """Return the published towers."""
+        towers = {"image": self.model.image.pretrained, "text": self.model.text.pretrained}
+        return {name: (path, f"model.{name}.pretrained") for name, path in towers.items() if path is not None}
+
+    def with_published_parts(self, folders: Mapping[str, str]) -> Self:
+        """Return the recipe with other folders in place of published towers."""
+        towers = {
+            name: getattr(self.model, name).model_copy(update={"pretrained": folder})
+            for name, folder in folders.items()
+        }
+        return self.model_copy(update={"model": self.model.model_copy(update=towers)})
 
     @property
     def objectives_with_phrases(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from typing import TypeVar
 from pipelines.common.files import partial_name, sync_tree, write_json
 from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import SHIPPED, load_tokenizer
-from pretrain.model_config import ImageTowerConfig, ModelConfig, TextTowerConfig
 from pretrain.models.towers import ARCHITECTURE, published_architecture
 
 FOLDER = "parts"
@@ -24,10 +23,10 @@ def store_parts(config: PretrainConfig, run: Path) -> None:
 
     Raises InputError when one that is not stored cannot be loaded.
     """
-    for name, tower in _published_towers(config).items():
+    for name, (path, key) in config.published_parts().items():
         file = run / FOLDER / name / ARCHITECTURE
         if not file.is_file():
-            write_json(file, published_architecture(str(tower.pretrained), f"model.{name}.pretrained"))
+            write_json(file, published_architecture(path, key))
     _store_tokenizer(config.tokenizer, run / FOLDER / "tokenizer")
 
 
@@ -40,14 +39,11 @@ def with_stored_towers(config: Config, run: Path) -> Config:
     For a module into which a checkpoint is loaded. A tower that is not stored stays as it is.
     """
     stored = {
-        name: tower.model_copy(update={"pretrained": str(run.absolute() / FOLDER / name)})
-        for name, tower in _published_towers(config).items()
+        name: str(run.absolute() / FOLDER / name)
+        for name in config.published_parts()
         if (run / FOLDER / name / ARCHITECTURE).is_file()
     }
-    if not stored:
-        return config
-    model: ModelConfig = config.model  # type: ignore[attr-defined]  # a config with published towers has it
-    return config.model_copy(update={"model": model.model_copy(update=stored)})
+    return config.with_published_parts(stored) if stored else config
 
 
 def with_stored_tokenizer(config: Config, run: Path) -> Config:
@@ -56,15 +52,6 @@ def with_stored_tokenizer(config: Config, run: Path) -> Config:
     if config.tokenizer == SHIPPED or not folder.is_dir():
         return config
     return config.model_copy(update={"tokenizer": str(folder)})
-
-
-def _published_towers(config: PretrainConfig) -> dict[str, ImageTowerConfig | TextTowerConfig]:
-    """Return the towers with published weights, by their key in `model`; tasks without towers have none."""
-    model = getattr(config, "model", None)
-    if not isinstance(model, ModelConfig):
-        return {}
-    towers: dict[str, ImageTowerConfig | TextTowerConfig] = {"image": model.image, "text": model.text}
-    return {name: tower for name, tower in towers.items() if tower.pretrained is not None}
 
 
 def _store_tokenizer(tokenizer: str, folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import xxhash
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
@@ -30,11 +31,21 @@ class Batch:
     pixel_values: UInt8[Tensor, "B 3 H W"] | Float[Tensor, "B 3 H W"]
     input_ids: Int[Tensor, "B L"]
     attention_mask: Int[Tensor, "B L"]
+    # 64-bit hashes, by which pairs with equal images are told; without images' hashes every image counts as another.
+    key_hashes: Int[Tensor, " B"] = None  # type: ignore[assignment]
+    image_hashes: Int[Tensor, " B"] = None  # type: ignore[assignment]
     # Never None in a batch: `__post_init__` replaces the default by zero slots, which needs the other fields.
     phrase_tokens: Bool[Tensor, "B P L"] = None  # type: ignore[assignment]  # which tokens each phrase covers
     phrase_mask: Bool[Tensor, "B P"] = None  # type: ignore[assignment]  # which slots hold a phrase
 
     def __post_init__(self) -> None:
+        if self.key_hashes is None:
+            hashes = [hash64(key.encode("utf-8", "surrogatepass")) for key in self.keys]
+            object.__setattr__(
+                self, "key_hashes", torch.tensor(hashes, dtype=torch.int64, device=self.input_ids.device)
+            )
+        if self.image_hashes is None:
+            object.__setattr__(self, "image_hashes", self.key_hashes)
         if self.phrase_tokens is None:
             mask = torch.zeros(len(self.keys), 0, dtype=torch.bool, device=self.input_ids.device)
             object.__setattr__(self, "phrase_mask", mask)
@@ -65,9 +76,16 @@ class Batch:
             pixel_values=function(self.pixel_values),
             input_ids=function(self.input_ids),
             attention_mask=function(self.attention_mask),
+            key_hashes=function(self.key_hashes),
+            image_hashes=function(self.image_hashes),
             phrase_tokens=function(self.phrase_tokens),
             phrase_mask=function(self.phrase_mask),
         )
+
+
+def hash64(data: bytes) -> int:
+    """xxh3 of some bytes as a signed 64-bit number."""
+    return xxhash.xxh3_64_intdigest(data) - (1 << 63)
 
 
 def normalised(pixels: Tensor, dtype: torch.dtype, statistics: PixelStatistics = STANDARD) -> Tensor:
@@ -88,8 +106,11 @@ def collate(
     encode: CaptionEncoder,
     phrases: Sequence[Sequence[Span]],
     max_phrases: int,
+    image_hashes: Sequence[int] | None = None,
 ) -> Batch:
     """Build a batch from images [3, H, W] and captions, which `encode` cuts at its limit.
+
+    `image_hashes` are those of the files (`hash64`); without them every image counts as another.
 
     `phrases` holds the spans of each caption's phrases; the first `max_phrases` that lie within the cut are in the
     batch.
@@ -103,6 +124,7 @@ def collate(
         pixel_values=torch.from_numpy(np.stack(images)),
         input_ids=tokens.input_ids,
         attention_mask=tokens.attention_mask,
+        image_hashes=None if image_hashes is None else torch.tensor(image_hashes, dtype=torch.int64),  # type: ignore[arg-type]
         phrase_tokens=aligned.tokens,
         phrase_mask=aligned.mask,
     )

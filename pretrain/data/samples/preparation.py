@@ -14,7 +14,7 @@ import numpy as np
 from data_filters.decode import decode
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample, Sample
-from pretrain.data.samples.batch import Batch, Span, collate
+from pretrain.data.samples.batch import Batch, Span, collate, hash64
 from pretrain.data.samples.captions import CaptionEncoder
 from pretrain.data.samples.images import Augmentation, crop
 from pretrain.data.samples.phrases import phrase_spans
@@ -26,12 +26,13 @@ UNREADABLE = (ValueError, OSError)
 
 
 class Pair(NamedTuple):
-    """An image [3, H, W] of bytes, its caption, and the caption's phrases."""
+    """An image [3, H, W] of bytes, its caption, the caption's phrases, and the hash of the image's file."""
 
     key: str
     image: np.ndarray
     caption: str
     phrases: Sequence[Span]
+    image_hash: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Preparation:
         if self.phrase_share and generator.random() < self.phrase_share and phrases:
             start, end = phrases[int(generator.integers(len(phrases)))]
             caption, phrases = caption[start:end], [(0, end - start)]
-        return Pair(sample.key, values, caption, phrases)
+        return Pair(sample.key, values, caption, phrases, hash64(sample.image))
 
     def batches(self, pairs: Sequence[Pair], count: int) -> list[Batch]:
         """Collate the pairs of a step into `count` micro-batches of equal size."""
@@ -70,8 +71,8 @@ class Preparation:
         return [self._batch(pairs[start : start + size]) for start in range(0, len(pairs), size)]
 
     def _batch(self, pairs: Sequence[Pair]) -> Batch:
-        keys, images, captions, phrases = zip(*pairs, strict=True)
-        return collate(list(keys), images, list(captions), self.encode, phrases, self.max_phrases)
+        keys, images, captions, phrases, hashes = zip(*pairs, strict=True)
+        return collate(list(keys), images, list(captions), self.encode, phrases, self.max_phrases, hashes)
 
 
 def _phrases(sample: Sample) -> Sequence[Span]:

@@ -11,6 +11,7 @@ from pretrain.evaluation.tasks.classification import Classification
 from pretrain.evaluation.tasks.detection import Detection
 from pretrain.evaluation.tasks.grounding import Grounding
 from pretrain.evaluation.tasks.linear_probe import LinearProbe
+from pretrain.evaluation.tasks.matching import Matching
 from pretrain.evaluation.tasks.retrieval import Retrieval
 
 # Any: tasks differ in their options and in what they measure; the runner passes both on without reading them.
@@ -23,6 +24,7 @@ TASKS: dict[str, AnyTask] = {
     "detection": Detection(),
     "grounding": Grounding(),
     "alignment": Alignment(),
+    "matching": Matching(),
 }
 
 

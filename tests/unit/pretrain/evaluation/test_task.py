@@ -47,6 +47,6 @@ def test_progress_is_reported_after_an_item_was_used():
 
 @pytest.mark.parametrize(("gallery", "skipped"), [(None, {}), (2, {}), (3, {}), (5, {"short_of_gallery": 2})])
 def test_what_a_gallery_asks_for_beyond_the_data_is_counted(gallery, skipped):
-    evaluation = Evaluation("export", "data", EvaluationOptions(gallery=gallery), encoder=None)
+    evaluation = Evaluation("export", "data", EvaluationOptions(gallery=gallery), opened=None)
     assert len(list(evaluation.gallery("abc"))) == min(gallery or 3, 3)
     assert evaluation.skipped == skipped

@@ -1,0 +1,82 @@
+"""The recipe of the task matcher: BLIP's encoders and its two objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from pipelines.common.config import Section
+from pretrain.config import PretrainConfig
+from pretrain.matcher_model_config import MatcherModelConfig
+from pretrain.objectives.image_text_matching import MatchingOptions
+from pretrain.objectives.objective import ObjectiveOptions
+from pretrain.pixel_statistics import PixelStatistics
+
+
+class MatcherObjectives(Section):
+    """BLIP's understanding objectives."""
+
+    itc: ObjectiveOptions = Field(
+        ObjectiveOptions(), description="image-text contrastive, over the global batch"
+    )
+    itm: MatchingOptions = Field(
+        MatchingOptions(), description="image-text matching, with hard negatives drawn by ITC's similarities"
+    )
+
+    @model_validator(mode="after")
+    def check_weights(self) -> Self:
+        """Raise ValueError when no objective has a weight above 0."""
+        if not (self.itc.weight > 0 or self.itm.weight > 0):
+            raise ValueError(
+                "objectives have no weight above 0; nothing would be learned; set objectives.itm.weight=1"
+            )
+        return self
+
+
+class MatcherConfig(PretrainConfig):
+    """The recipe of the task matcher: the shared part, the model and the objectives."""
+
+    model: MatcherModelConfig = MatcherModelConfig()
+    objectives: MatcherObjectives = MatcherObjectives()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images that the image encoder takes, px."""
+        return self.model.image.image_size
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest caption that the text encoder takes, tokens."""
+        return self.model.text.max_tokens
+
+    @property
+    def pixel_statistics(self) -> PixelStatistics:
+        """Mean and deviation of the pixels that the image encoder takes."""
+        return self.model.image.pixel_statistics
+
+    @property
+    def resample(self) -> str:
+        """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
+        return self.model.image.resample
+
+    def published_parts(self) -> dict[str, tuple[str, str]]:
+        """Return the BLIP checkpoint that the weights start from."""
+        path = self.model.pretrained
+        return {} if path is None else {"matcher": (path, "model.pretrained")}
+
+    def with_published_parts(self, folders: Mapping[str, str]) -> Self:
+        """Return the recipe with another folder in place of the BLIP checkpoint."""
+        model = self.model.model_copy(update={"pretrained": folders["matcher"]})
+        return self.model_copy(update={"model": model})
+
+    @model_validator(mode="after")
+    def check_text(self) -> Self:
+        """Raise ValueError where `model.text.pretrained` is set, which a matcher does not read."""
+        if self.model.text.pretrained is not None:
+            raise ValueError(
+                f"model.text.pretrained is {self.model.text.pretrained!r}; a matcher starts from a whole BLIP; set "
+                "model.pretrained instead"
+            )
+        return self
