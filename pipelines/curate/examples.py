@@ -6,7 +6,7 @@ Nothing is kept for them when a shard is written: of a million shards a report s
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -28,6 +28,7 @@ from pipelines.shards.unit import Unit
 
 SHOWN = 12  # pairs of a rule
 MOST_FILES = 500  # shards among which they are chosen
+CHUNK = 50  # of these that are looked at before it is asked whether every rule has enough
 READERS = 8  # shards that are read at the same time
 
 
@@ -56,10 +57,13 @@ class _Chosen:
     hidden: bool
 
 
-def rejected_examples(output: str, plan: Plan, of_shard: int) -> dict[str, list[Example]]:
+def rejected_examples(
+    output: str, plan: Plan, of_shard: int, rejected: Mapping[str, int]
+) -> dict[str, list[Example]]:
     """At most SHOWN rejected pairs of each rule by its name: of each shard the first, then of each the second, ...
 
-    `of_shard`: how many of a shard at most. Of more than MOST_FILES shards as many are looked at, evenly spread.
+    `of_shard`: how many of a shard at most. `rejected`: how many pairs each rule rejects. Shards are looked at evenly
+    spread, CHUNK at a time, until every rule has as many as are shown, MOST_FILES at most.
 
     A pair that goes on account of another has that beside it. Of a pair that a rule with `hides_content` rejects there
     is neither picture nor caption, and no other pair.
@@ -67,8 +71,15 @@ def rejected_examples(output: str, plan: Plan, of_shard: int) -> dict[str, list[
     if not of_shard:
         return {}
     with ThreadPoolExecutor(READERS) as pool:
-        names = _names(output)
-        firsts = list(pool.map(lambda name: _first_rejected(output, name, plan, of_shard), names))
+        firsts: list[dict[str, list[_Chosen]]] = []
+        for names in _chunks(output):
+            firsts += pool.map(lambda name: _first_rejected(output, name, plan, of_shard), names)
+            if all(
+                sum(len(first.get(name, ())) for first in firsts) >= min(SHOWN, count)
+                for name, count in rejected.items()
+            ):
+                break
+        firsts.sort(key=_shard_of)
         chosen: list[_Chosen] = []
         for step in plan.steps:
             in_turn = (one for rank in range(of_shard) for one in _of_rank(firsts, step, rank))
@@ -86,14 +97,21 @@ def rejected_examples(output: str, plan: Plan, of_shard: int) -> dict[str, list[
     return dict(sorted(found.items()))
 
 
-def _names(output: str) -> list[str]:
-    """The raw shards with decisions, or MOST_FILES of them, evenly spread; by file name."""
+def _chunks(output: str) -> list[list[str]]:
+    """The raw shards with decisions, or MOST_FILES of them, in chunks that are each spread over all."""
     fs, folder = filesystem(join(output, DECISIONS))
     if not fs.isdir(folder):
         return []
     files = sorted(posixpath.basename(path) for path in fs.ls(folder, detail=False))
     names = [file.removesuffix(".parquet") for file in files if file.endswith(".parquet")]
-    return names[:: -(-len(names) // MOST_FILES) or 1]
+    names = names[:: -(-len(names) // MOST_FILES) or 1]
+    count = -(-len(names) // CHUNK)
+    return [names[number::count] for number in range(count)]
+
+
+def _shard_of(firsts: Mapping[str, Sequence[_Chosen]]) -> str:
+    """The file name of the shard that some pairs are of; empty where there are none."""
+    return next((f"{one.name}.tar" for chosen in firsts.values() for one in chosen), "")
 
 
 def _first_rejected(output: str, name: str, plan: Plan, count: int) -> dict[str, list[_Chosen]]:

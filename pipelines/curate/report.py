@@ -61,7 +61,9 @@ def found_in(output: str, totals: Totals, plan: Plan, costs: Sequence[Cost] = ()
     """Gather it from an output and the sums over its commits; `examples`: how many of a rule and shard."""
     return Found(
         plan,
-        rejected_examples(output, plan, examples),
+        rejected_examples(
+            output, plan, examples, {one.name: one.rejected_in_order for one in totals.funnel.filters}
+        ),
         totals.histograms,
         quarantine_examples(output, totals.quarantine_files, totals.funnel.quarantine),
         {**totals.no_verdict, **read_no_verdict(output)},

@@ -26,6 +26,7 @@ from pretrain.models.towers import ARCHITECTURE
 
 logger = logging.getLogger(__name__)
 
+INITIAL_DEVIATION = 0.02  # of weights; transformers' own value for the image encoder, 1e-10, is for loading others
 LISTED = 3  # tensors that a remark names
 
 
@@ -66,6 +67,7 @@ def build_matcher(
             num_attention_heads=image.heads,
             intermediate_size=int(image.width * image.mlp_ratio),
             projection_dim=config.projection_dim,
+            initializer_range=INITIAL_DEVIATION,
         ).to_dict(),
         projection_dim=config.projection_dim,
         image_text_hidden_size=config.projection_dim,

@@ -7,6 +7,7 @@ import pytest
 from curation import curate_one
 from PIL import Image
 
+from pipelines.curate import examples as examples_module
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.examples import SHOWN, rejected_examples
 from pipelines.curate.inputs import find_units
@@ -21,6 +22,7 @@ def encoded(width: int, height: int, form: str = "JPEG") -> bytes:
     return out.getvalue()
 
 
+EVERY = {"small_image": 99, "extreme_aspect": 99}
 SAMPLES = [
     ("z", {"jpg": encoded(40, 30), "txt": b"one two three"}),
     ("broken", {"png": encoded(40, 10, "PNG").replace(b"IDATx", b"IDAT\0"), "txt": b"a b c"}),
@@ -39,7 +41,7 @@ def examples(tmp_path):
     def run(count: int, **limits: object) -> list[dict]:
         config = CurateConfig(**{"min_side": 20, **limits})
         curate_one(unit, str(tmp_path / "out"), config)
-        found = rejected_examples(str(tmp_path / "out"), make_plan(config), count)
+        found = rejected_examples(str(tmp_path / "out"), make_plan(config), count, EVERY)
         return [example for of_rule in found.values() for example in of_rule]
 
     return run
@@ -88,7 +90,7 @@ def test_a_changed_or_missing_shard_leaves_an_example_without_caption_and_pictur
     tar.write_bytes(tar.read_bytes())  # the same bytes, but nobody knows that
     for change in (lambda: None, tar.unlink):
         change()
-        found = rejected_examples(str(tmp_path / "out"), make_plan(config), 9)
+        found = rejected_examples(str(tmp_path / "out"), make_plan(config), 9, EVERY)
         shown = [example for of_rule in found.values() for example in of_rule]
         assert [(one["key"], one["caption"], one["picture"]) for one in shown] == [
             ("long", "", ""),
@@ -105,20 +107,37 @@ def test_shards_take_turns_and_a_rule_shows_a_dozen(tmp_path):
         write_shard(tmp_path / "raw" / f"{shard}.tar", pairs)
     for unit in find_units(str(tmp_path / "raw")):
         curate_one(unit, str(tmp_path / "out"), config)
-    shown = rejected_examples(str(tmp_path / "out"), make_plan(config), 3)["small_image"]
+    shown = rejected_examples(str(tmp_path / "out"), make_plan(config), 3, EVERY)["small_image"]
     assert len(shown) == SHOWN
     assert [(one["shard"], one["key"]) for one in shown[:6]] == [
         *((f"{shard}.tar", "k0") for shard in range(5)),
         ("0.tar", "k1"),
     ]
-    assert len(rejected_examples(str(tmp_path / "out"), make_plan(config), 1)["small_image"]) == 5
+    assert len(rejected_examples(str(tmp_path / "out"), make_plan(config), 1, EVERY)["small_image"]) == 5
+
+
+def test_shards_are_looked_at_until_there_are_enough(tmp_path, monkeypatch):
+    config = CurateConfig(min_side=20)
+    for shard, count in enumerate((2, 20, 20)):
+        pairs = [(f"k{number}", {"jpg": encoded(40, 10), "txt": b"a b c"}) for number in range(count)]
+        write_shard(tmp_path / "raw" / f"{shard}.tar", pairs)
+    for unit in find_units(str(tmp_path / "raw")):
+        curate_one(unit, str(tmp_path / "out"), config)
+    monkeypatch.setattr(examples_module, "CHUNK", 1)
+    counted = {"small_image": 42, "extreme_aspect": 0}
+    shown = rejected_examples(str(tmp_path / "out"), make_plan(config), 20, counted)["small_image"]
+    assert {one["shard"] for one in shown} == {"0.tar", "1.tar"}
+    assert len(shown) == SHOWN
+    counted["extreme_aspect"] = 1  # which none of them has
+    shown = rejected_examples(str(tmp_path / "out"), make_plan(config), 20, counted)["small_image"]
+    assert {one["shard"] for one in shown} == {"0.tar", "1.tar", "2.tar"}
 
 
 def test_what_cannot_be_read_is_left_out(examples, tmp_path):
     config = CurateConfig(min_side=20)
     examples(9)
-    assert rejected_examples(str(tmp_path / "elsewhere"), make_plan(config), 3) == {}
+    assert rejected_examples(str(tmp_path / "elsewhere"), make_plan(config), 3, EVERY) == {}
     (tmp_path / "out" / "status" / "0.parquet").write_bytes(b"PAR1")
-    assert rejected_examples(str(tmp_path / "out"), make_plan(config), 3) == {}
+    assert rejected_examples(str(tmp_path / "out"), make_plan(config), 3, EVERY) == {}
     (tmp_path / "out" / "decisions" / "0.parquet").write_bytes(b"")
-    assert rejected_examples(str(tmp_path / "out"), make_plan(config), 3) == {}
+    assert rejected_examples(str(tmp_path / "out"), make_plan(config), 3, EVERY) == {}

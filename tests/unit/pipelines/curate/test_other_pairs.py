@@ -26,6 +26,7 @@ from pipelines.curate.scores.facts import FACTS
 from pipelines.curate.scores.storage import scores_uri
 from pipelines.curate.write import write_unit
 
+EVERY = {"same": 99, "small_image": 99, "secret": 99}
 SAME = {"same": {"kind": "duplicates", "of": "image", "keep": "first"}}
 SECRET = picture(200, 120, seed=9)
 
@@ -68,7 +69,7 @@ def examples(world, config: CurateConfig, shard: int) -> list[dict]:
     for scores in found:
         part = Part(scores, decide(scores, plan, decision.drops(scores.unit.name)))
         write_unit(scores.unit.name, [part], output, config, plan, decisions=[decision])
-    shown = rejected_examples(output, plan, 3)
+    shown = rejected_examples(output, plan, 3, EVERY)
     return [one for of_rule in shown.values() for one in of_rule if one["shard"] == f"{shard}.tar"]
 
 
