@@ -26,7 +26,9 @@ from pretrain.models.towers import ARCHITECTURE
 
 logger = logging.getLogger(__name__)
 
-INITIAL_DEVIATION = 0.02  # of weights; transformers' own value for the image encoder, 1e-10, is for loading others
+INITIAL_DEVIATION = (
+    0.02  # of weights; transformers' own value for the image encoder, 1e-10, is for loading others
+)
 LISTED = 3  # tensors that a remark names
 
 

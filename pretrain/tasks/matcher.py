@@ -15,8 +15,11 @@ from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.matcher import build_matcher
+from pretrain.models.momentum_encoder import MomentumEncoder
 from pretrain.objectives.contrastive import contrastive_loss
 from pretrain.objectives.image_text_matching import Candidates, matching_loss
+from pretrain.objectives.momentum_contrast import momentum_contrast_loss
+from pretrain.ranks import gather_with_gradient
 from pretrain.step_context import StepContext
 from pretrain.tasks.matcher_config import MatcherConfig
 from pretrain.tasks.task import ParameterGroup, Task
@@ -46,6 +49,17 @@ class MatcherTask(Task[MatcherFeatures]):
         self.weights = {"itc": config.objectives.itc.weight, "itm": config.objectives.itm.weight}
         self.highest_logit_scale = config.model.log_max_logit_scale
         self.matcher = build_matcher(config.model, vocabulary_size, load_tokenizer(config.tokenizer))
+        self.momentum_config = config.momentum
+        self.momentum = (
+            None
+            if config.momentum is None
+            else MomentumEncoder(
+                self.matcher,
+                config.momentum.rate,
+                config.momentum.queue,
+                self.matcher.vision_proj.out_features,
+            )
+        )
         # Shape [1], not []: DeepSpeed's partitioning has no case for a parameter without dimensions.
         self.logit_scale = nn.Parameter(torch.tensor([math.log(1 / config.model.temperature)]))
         if config.engine.activation_checkpointing:
@@ -69,8 +83,7 @@ class MatcherTask(Task[MatcherFeatures]):
 
     def losses(self, features: MatcherFeatures, batch: Batch, step: StepContext) -> dict[str, Tensor]:
         """Return both losses, their metrics, and the weighted sum as `loss`."""
-        contrasted = contrastive_loss(features.images, features.texts, self.logit_scale)
-        values = {name.replace("contrastive", "itc"): value for name, value in contrasted.items()}
+        values = self._contrasted(features, batch, step)
         total = self.weights["itc"] * values["itc_loss"]
         if self.weights["itm"]:
             own = Candidates(
@@ -85,6 +98,29 @@ class MatcherTask(Task[MatcherFeatures]):
             values |= matching_loss(self._judge, features.tokens, own, scale, step.shared_seed)
             total = total + self.weights["itm"] * values["itm_loss"]
         return {"loss": total, **values}
+
+    def _contrasted(self, features: MatcherFeatures, batch: Batch, step: StepContext) -> dict[str, Tensor]:
+        """ITC over the global batch, or against the momentum encoder and its queue."""
+        if self.momentum is None or self.momentum_config is None:
+            found = contrastive_loss(features.images, features.texts, self.logit_scale)
+            return {name.replace("contrastive", "itc"): value for name, value in found.items()}
+        if self.training:
+            self.momentum.follow(self.matcher)
+        own = self.momentum(self.matcher, batch)
+        with torch.no_grad():
+            everyone = [gather_with_gradient(embeddings) for embeddings in own]
+        *queued, is_filled = self.momentum.queued()
+        others = [torch.cat(parts) for parts in zip(everyone, queued, strict=True)]
+        there = torch.cat([torch.ones_like(everyone[0][:, 0], dtype=torch.bool), is_filled])
+        soft = self.momentum_config.soft
+        if self.momentum_config.warmup_steps:
+            soft *= min(1.0, step.step / self.momentum_config.warmup_steps)
+        values = momentum_contrast_loss(
+            features.images, features.texts, own, (others[0], others[1]), there, self.logit_scale, soft
+        )
+        if self.training:
+            self.momentum.enqueue(everyone[0], everyone[1])
+        return values
 
     def _judge(self, tokens: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         return matching_logits(self.matcher, tokens, input_ids, attention_mask, self.first_token_id)

@@ -35,11 +35,29 @@ class MatcherObjectives(Section):
         return self
 
 
+class MomentumConfig(Section):
+    """ITC against a momentum encoder, as BLIP's pretraining does it."""
+
+    rate: float = Field(
+        0.995, gt=0, lt=1, description="share of the momentum encoder's weights that stays in each step"
+    )
+    queue: int = Field(
+        0, ge=0, le=2**24, description="embeddings of earlier steps that are negatives as well"
+    )
+    soft: float = Field(
+        0.4, ge=0, le=1, description="share of the targets that the momentum encoder's similarities make"
+    )
+    warmup_steps: int = Field(0, ge=0, description="steps in which `soft` rises from 0")
+
+
 class MatcherConfig(PretrainConfig):
     """The recipe of the task matcher: the shared part, the model and the objectives."""
 
     model: MatcherModelConfig = MatcherModelConfig()
     objectives: MatcherObjectives = MatcherObjectives()
+    momentum: MomentumConfig | None = Field(
+        None, description="options of a momentum encoder with a queue and soft targets for ITC; null: none"
+    )
 
     @property
     def image_size(self) -> int:
@@ -70,6 +88,16 @@ class MatcherConfig(PretrainConfig):
         """Return the recipe with another folder in place of the BLIP checkpoint."""
         model = self.model.model_copy(update={"pretrained": folders["matcher"]})
         return self.model_copy(update={"model": model})
+
+    @model_validator(mode="after")
+    def check_momentum(self) -> Self:
+        """Raise ValueError for a momentum encoder under ZeRO 3, where no worker has the weights that it follows."""
+        if self.momentum is not None and self.engine.zero_stage == 3:
+            raise ValueError(
+                "engine.zero_stage is 3 with a momentum encoder, which follows whole weights; set engine.zero_stage to "
+                "2 or less, or momentum=null"
+            )
+        return self
 
     @model_validator(mode="after")
     def check_text(self) -> Self:
