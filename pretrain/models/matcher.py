@@ -86,7 +86,10 @@ def _published(folder: str, config: MatcherModelConfig, vocabulary_size: int) ->
         raise _not_loaded(folder, error) from error
     kind = values.get("model_type")
     if kind != "blip":
-        raise InputError(f"model.pretrained is {folder!r}, a {kind}; give the folder of a BLIP checkpoint")
+        what = f"a {kind}" if kind else "which holds no model"
+        raise InputError(
+            f"model.pretrained is {folder!r}, {what}; give the local folder of a BLIP checkpoint"
+        )
     shape = BlipConfig.from_dict(values)
     _check_fit(folder, shape, config, vocabulary_size)
     return (BlipForImageTextRetrieval(shape) if stored.is_file() else _loaded(folder)).train()
@@ -94,12 +97,15 @@ def _published(folder: str, config: MatcherModelConfig, vocabulary_size: int) ->
 
 def _loaded(folder: str) -> BlipForImageTextRetrieval:
     bars = transformers_logging.is_progress_bar_enabled()
+    verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # its own report is a line for each tensor
     try:
         loaded: Any = BlipForImageTextRetrieval.from_pretrained(folder, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _not_loaded(folder, error) from error
     finally:
+        transformers_logging.set_verbosity(verbosity)
         if bars:
             transformers_logging.enable_progress_bar()
     model, about = loaded
