@@ -15,6 +15,7 @@ from data_filters.errors import InputError
 from data_filters.matching import (
     CLS,
     MATCH,
+    SETTINGS,
     image_embeddings,
     image_tokens,
     matching_logits,
@@ -60,6 +61,10 @@ class ExportedMatcher:
             self.tokenizer.model_max_length, model.config.text_config.max_position_embeddings
         )
         first = settings.first_token
+        if first != CLS and first not in self.tokenizer.get_vocab():
+            raise InputError(
+                f"{SETTINGS} of {export!r} has first_token {first!r}, which its tokenizer does not know; export again"
+            )
         self.first_token_id = None if first == CLS else self.tokenizer.convert_tokens_to_ids(first)
 
     @torch.inference_mode()

@@ -25,6 +25,7 @@ from pretrain.data.samples.tokenizer import load_tokenizer
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.tasks import TASKS, read_config
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
+from pretrain.tasks.matcher_config import MatcherConfig
 from pretrain.training.checkpoint import find_newest, list_checkpoints, step_of
 from pretrain.training.checkpoint_files import WEIGHTS, fault_of
 from pretrain.training.stored_parts import with_stored_tokenizer, with_stored_towers
@@ -90,9 +91,10 @@ def open_run(run: str) -> DualEncoderRun:
     config = opened.config
     if not isinstance(config, DualEncoderConfig):
         allowed = [name for name, task in TASKS.items() if issubclass(task.config_class, DualEncoderConfig)]
+        otherwise = ", or --format huggingface" if isinstance(config, MatcherConfig) else ""
         raise InputError(
-            f"run {run!r} is of task {config.task}, which has no dual encoder; this format takes runs of "
-            f"{', '.join(allowed)}; give such a run, or --format huggingface"
+            f"run {run!r} is of task {config.task}, which has no dual encoder; export takes runs of "
+            f"{', '.join(allowed)}; give such a run{otherwise}"
         )
     return DualEncoderRun(opened.path, config, opened.identity, opened.data)
 

@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import (
     BlipConfig,
     BlipForImageTextRetrieval,
@@ -39,10 +40,10 @@ def build_matcher(
 
     With `config.pretrained` its shape and weights are those of a BLIP checkpoint of any kind; tensors that this lacks
     keep random weights, and a warning names them and those that are not taken over. Raises InputError when it cannot be
-    loaded, is no BLIP, or has fewer pieces than the tokenizer.
+    loaded, is no BLIP, takes other images or shorter captions, or has fewer pieces than the tokenizer.
     """
     if config.pretrained is not None:
-        return _published(config.pretrained, vocabulary_size)
+        return _published(config.pretrained, config, vocabulary_size)
     image, text = config.image, config.text
     blip = BlipConfig(
         text_config=BlipTextConfig(
@@ -77,43 +78,69 @@ def build_matcher(
     return BlipForImageTextRetrieval(blip)
 
 
-def _published(folder: str, vocabulary_size: int) -> BlipForImageTextRetrieval:
+def _published(folder: str, config: MatcherModelConfig, vocabulary_size: int) -> BlipForImageTextRetrieval:
     """The matcher of a BLIP checkpoint; of a folder that a run stored, one with random weights."""
     stored = Path(folder) / ARCHITECTURE
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
     try:
         if stored.is_file():
             values = json.loads(stored.read_text(encoding="utf-8"))
-            return BlipForImageTextRetrieval(_blip_config(values, folder)).train()
-        values = BlipConfig.get_config_dict(folder)[0]
-        _blip_config(values, folder)
-        loaded: Any = BlipForImageTextRetrieval.from_pretrained(folder, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        else:
+            values = BlipConfig.get_config_dict(folder)[0]
+    except (OSError, ValueError) as error:
+        raise _not_loaded(folder, error) from error
+    kind = values.get("model_type")
+    if kind != "blip":
+        what = f"a {kind}" if kind else "which holds no model"
         raise InputError(
-            f"model.pretrained is {folder!r}: {reason}; give the local folder of a BLIP checkpoint"
-        ) from error
+            f"model.pretrained is {folder!r}, {what}; give the local folder of a BLIP checkpoint"
+        )
+    shape = BlipConfig.from_dict(values)
+    _check_fit(folder, shape, config, vocabulary_size)
+    return (BlipForImageTextRetrieval(shape) if stored.is_file() else _loaded(folder)).train()
+
+
+def _loaded(folder: str) -> BlipForImageTextRetrieval:
+    bars = transformers_logging.is_progress_bar_enabled()
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # its own report is a line for each tensor
+    try:
+        loaded: Any = BlipForImageTextRetrieval.from_pretrained(folder, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise _not_loaded(folder, error) from error
     finally:
+        transformers_logging.set_verbosity(verbosity)
         if bars:
             transformers_logging.enable_progress_bar()
     model, about = loaded
-    known = model.config.text_config.vocab_size
-    if vocabulary_size > known:
-        raise InputError(
-            f"tokenizer has {vocabulary_size} pieces, model.pretrained {folder!r} knows {known}; set tokenizer to the "
-            "one of that checkpoint"
-        )
     _say_differences(folder, sorted(about["missing_keys"]), sorted(about["unexpected_keys"]))
-    trained: BlipForImageTextRetrieval = model.train()
-    return trained
+    matcher: BlipForImageTextRetrieval = model
+    return matcher
 
 
-def _blip_config(values: dict[str, object], folder: str) -> BlipConfig:
-    kind = values.get("model_type")
-    if kind != "blip":
-        raise InputError(f"model.pretrained is {folder!r}, a {kind}; give the folder of a BLIP checkpoint")
-    return BlipConfig.from_dict(values)
+def _not_loaded(folder: str, error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError(f"model.pretrained is {folder!r}: {reason}; give the local folder of a BLIP checkpoint")
+
+
+def _check_fit(folder: str, shape: Any, config: MatcherModelConfig, vocabulary_size: int) -> None:
+    """Refuse what the checkpoint would take in silence, such as images that fill a part of its places alone."""
+    side, words = shape.vision_config.image_size, shape.text_config
+    if config.image.image_size != side:
+        raise InputError(
+            f"model.image.image_size is {config.image.image_size}, model.pretrained {folder!r} takes {side} px; set "
+            f"model.image.image_size={side}"
+        )
+    if config.text.max_tokens > words.max_position_embeddings:
+        raise InputError(
+            f"model.text.max_tokens is {config.text.max_tokens}, model.pretrained {folder!r} takes "
+            f"{words.max_position_embeddings} at most; set model.text.max_tokens={words.max_position_embeddings}"
+        )
+    if vocabulary_size > words.vocab_size:
+        raise InputError(
+            f"tokenizer has {vocabulary_size} pieces, model.pretrained {folder!r} knows {words.vocab_size}; set "
+            "tokenizer to the one of that checkpoint"
+        )
 
 
 def _say_differences(folder: str, missing: list[str], unexpected: list[str]) -> None:

@@ -63,8 +63,8 @@ class MatcherTask(Task[MatcherFeatures]):
         # Shape [1], not []: DeepSpeed's partitioning has no case for a parameter without dimensions.
         self.logit_scale = nn.Parameter(torch.tensor([math.log(1 / config.model.temperature)]))
         if config.engine.activation_checkpointing:
-            for encoder in (self.matcher.vision_model, self.matcher.text_encoder):
-                encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            # By the whole: the text encoder's own class denies that its layers can.
+            self.matcher.gradient_checkpointing_enable({"use_reentrant": False})
         if config.engine.compile:
             self.matcher.vision_model.compile()
             self.matcher.text_encoder.compile()

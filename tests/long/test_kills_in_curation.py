@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.long, pytest.mark.ray]
 
 SHARDS = 12
 ENDS = 400.0  # seconds that a run may take
+# While less_near decides, the drops of near_image lie there, by which the second decision is told.
 RECIPE = """\
 min_side: 64
 workers: 2
@@ -33,7 +34,7 @@ rules:
   same_caption: {kind: duplicates, of: caption, keep: first}
   rare: {kind: rare_ngrams, most_frequent: 15}
   near_image: {kind: near_images, max_distance: 20, min_quality: 0}
-  less_near: {kind: near_images, max_distance: 28, min_quality: 0}  # while it runs, the drops of the one before lie there
+  less_near: {kind: near_images, max_distance: 28, min_quality: 0}
 """
 DRIVER, WORKER, RAYLET = "driver", "ray::", "raylet"
 STRIKES = [

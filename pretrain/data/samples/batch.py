@@ -31,12 +31,12 @@ class Batch:
     pixel_values: UInt8[Tensor, "B 3 H W"] | Float[Tensor, "B 3 H W"]
     input_ids: Int[Tensor, "B L"]
     attention_mask: Int[Tensor, "B L"]
+    # None of the rest is None in a batch: `__post_init__` replaces the defaults, which needs the fields above.
+    phrase_tokens: Bool[Tensor, "B P L"] = None  # type: ignore[assignment]  # which tokens each phrase covers
+    phrase_mask: Bool[Tensor, "B P"] = None  # type: ignore[assignment]  # which slots hold a phrase
     # 64-bit hashes, by which pairs with equal images are told; without images' hashes every image counts as another.
     key_hashes: Int[Tensor, " B"] = None  # type: ignore[assignment]
     image_hashes: Int[Tensor, " B"] = None  # type: ignore[assignment]
-    # Never None in a batch: `__post_init__` replaces the default by zero slots, which needs the other fields.
-    phrase_tokens: Bool[Tensor, "B P L"] = None  # type: ignore[assignment]  # which tokens each phrase covers
-    phrase_mask: Bool[Tensor, "B P"] = None  # type: ignore[assignment]  # which slots hold a phrase
 
     def __post_init__(self) -> None:
         if self.key_hashes is None:

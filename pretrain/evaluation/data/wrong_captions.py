@@ -82,7 +82,8 @@ def relation(sample: Described, words: Vocabulary, generator: np.random.Generato
     entries = sample.metadata.get("relations")
     listed = entries if isinstance(entries, list) else []
     stated = [entry.get("relation") for entry in listed if isinstance(entry, dict)]
-    turned = [word for word in stated if word in OPPOSITES and sample.caption.count(f" {word} ") == 1]
+    known = [word for word in stated if isinstance(word, str) and word in OPPOSITES]
+    turned = [word for word in known if sample.caption.count(f" {word} ") == 1]
     if not turned:
         return None
     chosen = turned[int(generator.integers(len(turned)))]
@@ -106,8 +107,8 @@ def _exchanged(
     caption, objects = sample.caption, _objects(sample.metadata)
     places = [
         (start, end, field, objects[number][field])
-        for number, start, end in _mentions(sample.metadata)
-        if 0 <= number < len(objects)
+        for number, start, end in _mentions(sample)
+        if number < len(objects)
         for field in fields
         if isinstance(objects[number].get(field), str)
         and len(_found(objects[number][field], caption[start:end])) == 1
@@ -116,7 +117,7 @@ def _exchanged(
         return None
     chosen = places if everywhere else [places[int(generator.integers(len(places)))]]
     for start, end, field, value in sorted(chosen, reverse=True):  # from behind, so that places stay
-        taken = {entry.get(field) for entry in objects}
+        taken = [entry.get(field) for entry in objects]
         others = [word for word in words.values[field] if word not in taken]
         if not others:
             return None
@@ -138,15 +139,23 @@ def _objects(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     )
 
 
-def _mentions(metadata: Mapping[str, Any]) -> list[tuple[int, int, int]]:
-    """(object, start, end) of every mention."""
-    entries = metadata.get("mentions")
+def _mentions(sample: Described) -> list[tuple[int, int, int]]:
+    """(object, start, end) of every mention that lies within the caption and behind the one before, in this order."""
+    entries = sample.metadata.get("mentions")
     found: list[tuple[int, int, int]] = []
     for entry in entries if isinstance(entries, list) else []:
-        number, start, end = (entry.get(key) if isinstance(entry, dict) else None for key in _MENTION)
-        if isinstance(number, int) and isinstance(start, int) and isinstance(end, int):
+        if isinstance(entry, dict):
+            number, start, end = (_place(entry.get(key)) for key in ("object", "start", "end"))
             found.append((number, start, end))
-    return found
+    apart: list[tuple[int, int, int]] = []
+    reached = 0
+    for number, start, end in sorted(found, key=lambda mention: mention[1:]):
+        if number >= 0 and reached <= start < end <= len(sample.caption):
+            apart.append((number, start, end))
+            reached = end
+    return apart
 
 
-_MENTION = ("object", "start", "end")
+def _place(value: object) -> int:
+    """A whole number from 0 on; -1 for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else -1

@@ -8,6 +8,8 @@ from data_filters.errors import InputError
 from pipelines.common.options import describe
 from pipelines.curate.rules import RULES
 from pretrain.evaluation.tasks import TASKS
+from pretrain.tasks import DEFAULT_TASK
+from pretrain.tasks import TASKS as TRAINING_TASKS
 
 
 class Data(BaseModel):
@@ -70,6 +72,7 @@ def test_the_groups_are_those_of_the_commands():
     groups = {group.name: group for group in option_groups()}
     assert [name for name in groups if "." not in name] == ["curation", "phrases", "pretraining", "ablation"]
     below = {f"evaluation.{task}" for task in TASKS} | {f"curation.rules.{kind}" for kind in RULES}
+    below |= {f"pretraining.{task}" for task in TRAINING_TASKS if task != DEFAULT_TASK}
     assert {name for name in groups if "." in name} == below
     assert "scoring" in [option.key for option in groups["evaluation.retrieval"].options]
     assert "data.batch_size" in [option.key for option in groups["pretraining"].options]

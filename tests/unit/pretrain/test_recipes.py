@@ -5,12 +5,13 @@ import pytest
 from cluster.recipes import load_recipe, shipped_recipes
 from cluster.shipped import PRETRAINING
 from data_filters.errors import InputError
+from pretrain.tasks import config_class
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 
 
 @pytest.mark.parametrize("name", shipped_recipes(PRETRAINING))
 def test_a_shipped_recipe_can_run(name):
-    config = load_recipe(DualEncoderConfig, PRETRAINING, name)
+    config = load_recipe(config_class, PRETRAINING, name)
     assert config.name == name
 
 

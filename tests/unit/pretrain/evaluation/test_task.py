@@ -36,7 +36,7 @@ def test_progress_is_reported_after_an_item_was_used():
         "export",
         "data",
         EvaluationOptions(gallery=2),
-        encoder=None,
+        opened=None,
         progress=lambda done, total: events.append((done, total)),
     )
     for item in evaluation.gallery("abc"):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_matcher import a_batch, matcher_task
+from tiny_matcher import eight_pairs, matcher_recipe, matcher_task
 
 from data_filters.matching import image_embeddings, image_tokens, text_embeddings
 from pretrain.models.momentum_encoder import MomentumEncoder
@@ -10,7 +10,7 @@ from pretrain.models.momentum_encoder import MomentumEncoder
 
 @pytest.fixture(scope="module")
 def matcher():
-    return matcher_task().matcher.eval()
+    return matcher_task(matcher_recipe()).matcher.eval()
 
 
 def embedded(matcher, batch):
@@ -20,7 +20,7 @@ def embedded(matcher, batch):
 
 
 def test_it_starts_as_the_matcher_and_then_lags_behind(matcher):
-    batch, encoder = a_batch(4), MomentumEncoder(matcher, 0.9, 0, 16)
+    batch, encoder = eight_pairs(), MomentumEncoder(matcher, 0.9, 0, 8)
     before = embedded(matcher, batch)
     for ours, theirs in zip(encoder(matcher, batch), before, strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -40,13 +40,13 @@ def test_it_starts_as_the_matcher_and_then_lags_behind(matcher):
 
 
 def test_weights_stay_fp32_in_a_model_of_bf16(matcher):
-    encoder = MomentumEncoder(matcher, 0.999, 3, 16).to(torch.bfloat16)
+    encoder = MomentumEncoder(matcher, 0.999, 3, 8).to(torch.bfloat16)
     assert {buffer.dtype for buffer in encoder.buffers()} == {torch.float32}
 
 
 def test_the_queue_holds_the_newest(matcher):
-    encoder = MomentumEncoder(matcher, 0.9, 5, 16)
-    rows = torch.arange(1.0, 9.0)[:, None].expand(-1, 16)
+    encoder = MomentumEncoder(matcher, 0.9, 5, 8)
+    rows = torch.arange(1.0, 9.0)[:, None].expand(-1, 8)
     assert not encoder.queued()[2].any()
     encoder.enqueue(rows[:2], -rows[:2])
     images, texts, there = encoder.queued()

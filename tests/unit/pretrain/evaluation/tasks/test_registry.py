@@ -48,6 +48,8 @@ OTHER = {
     "keys": "a,b",
     "scale": 3.0,
     "budget": 128,
+    "keep": 0.5,
+    "seed": 7,
 }
 NO_EFFECT = {"batch_size", "device", "examples", "chunk"}
 
