@@ -32,3 +32,14 @@ def test_torchs_own_generator_has_no_part_in_it():
     torch.manual_seed(2)
     assert draws(StepContext.of(3, 1, 0)) == before
     assert torch.initial_seed() == 2
+
+
+def test_the_shared_seed_is_that_of_run_and_step_on_every_rank_and_in_every_branch():
+    seeds = {StepContext.of(3, 5, rank).shared_seed for rank in range(8)}
+    assert len(seeds) == 1
+    assert StepContext.of(3, 5, 2).branch(1).shared_seed in seeds
+    others = {StepContext.of(run, step, 0).shared_seed for run in range(20) for step in range(200)}
+    assert len(others) == 4000
+    assert all(
+        0 <= seed < 2**62 and seed + 1 not in others for seed in others
+    )  # draws take seed and seed + 1

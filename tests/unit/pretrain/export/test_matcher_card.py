@@ -26,7 +26,7 @@ def test_the_card_follows_the_record(tmp_path):
     for said in [
         "`/checkpoints/blip`",
         "1,234,567",
-        "3 epochs",
+        "3.0 epochs",
         "ITC × 0.5, ITM × 2.0",
         "`[ENC]`",
         "0.05",

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+import xxhash
 from transformers import ViTImageProcessor
 
-from pretrain.data.samples.batch import Batch, collate, normalised
+from pretrain.data.samples.batch import Batch, collate, hash64, normalised
 from pretrain.data.samples.captions import CaptionEncoder
 from pretrain.data.samples.tokenizer import load_tokenizer
 
@@ -86,3 +87,24 @@ def test_to_converts_pixels_and_leaves_the_rest(tokenizer, dtype):
     assert batch.pixel_values.dtype == torch.uint8  # the batch itself is unchanged
     again = moved.to(torch.device("cpu"), dtype)
     assert torch.equal(again.pixel_values, moved.pixel_values)
+
+
+def test_keys_and_images_are_told_by_hashes_of_64_bits(tokenizer):
+    keys = ["a", "b", "a", "\ud800"]  # a key of any bytes, as a tar may hold it
+    images = [np.zeros((3, 8, 8), np.uint8)] * 4
+    hashes = [hash64(b"one"), hash64(b"two"), hash64(b"one"), hash64(b"three")]
+    encode = CaptionEncoder(tokenizer, 8)
+    batch = collate(keys, images, ["a cat"] * 4, encode, [()] * 4, 0, hashes)
+    assert batch.image_hashes.tolist() == hashes
+    assert batch.key_hashes.dtype == batch.image_hashes.dtype == torch.int64
+    assert (batch.key_hashes[:, None] == batch.key_hashes[None]).sum() == 6
+    moved = batch.to(torch.device("cpu"), torch.bfloat16)
+    assert torch.equal(moved.key_hashes, batch.key_hashes)
+    assert torch.equal(moved.image_hashes, batch.image_hashes)
+    alone = collate(keys, images, ["a cat"] * 4, encode, [()] * 4, 0)
+    assert torch.equal(alone.image_hashes, alone.key_hashes)
+
+
+def test_a_hash_is_xxh3_moved_into_the_signed_range():
+    assert hash64(b"") == xxhash.xxh3_64_intdigest(b"") - 2**63
+    assert all(-(2**63) <= hash64(bytes([value])) < 2**63 for value in range(256))

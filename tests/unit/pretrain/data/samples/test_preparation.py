@@ -9,6 +9,7 @@ from PIL import Image
 
 from data_filters.errors import InputError
 from data_filters.sample import BrokenSample, Sample
+from pretrain.data.samples.batch import hash64
 from pretrain.data.samples.captions import CaptionEncoder
 from pretrain.data.samples.images import Augmentation
 from pretrain.data.samples.preparation import BadSamples, Preparation
@@ -115,3 +116,12 @@ def test_threads_lose_no_count():
     for thread in threads:
         thread.join()
     assert bad.seen == 4000
+
+
+def test_an_image_is_told_by_its_files_bytes_however_it_is_cropped():
+    prepare = preparation(Augmentation((0.3, 0.5)))
+    one, other = (prepare.pair(sample(), (seed,)) for seed in (1, 2))
+    assert not np.array_equal(one.image, other.image)
+    assert one.image_hash == other.image_hash == hash64(sample().image)
+    (batch,) = prepare.batches([one, other], 1)
+    assert batch.image_hashes.tolist() == [one.image_hash] * 2
