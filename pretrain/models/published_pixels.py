@@ -20,8 +20,8 @@ class PublishedPixels(NamedTuple):
     resample: str | None
 
 
-def published_pixels(name: str) -> PublishedPixels | None:
-    """Read the image processor at a local path or of a hub name; None when there is none.
+def published_pixels(name: str, key: str = "model.image.pretrained") -> PublishedPixels | None:
+    """Read the image processor at a local path or of a hub name; None when there is none. `key` is the recipe's.
 
     A factor of rescaling other than 1/255, or none, is put into mean and deviation. Raises InputError when its numbers
     are not those of three channels.
@@ -38,7 +38,7 @@ def published_pixels(name: str) -> PublishedPixels | None:
             raise ValueError
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"model.image.pretrained {name!r} has an image processor with image_mean {mean} and image_std {std}; "
+            f"{key} {name!r} has an image processor with image_mean {mean} and image_std {std}; "
             "allowed are three numbers each, deviations above 0; set model.image.pixel_mean and model.image.pixel_std"
         ) from error
     return PublishedPixels(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
@@ -17,8 +16,7 @@ from pretrain.objectives.objective import ObjectiveOptions
 from pretrain.pixel_statistics import PixelStatistics
 from pretrain.supervision import SUPPLIERS
 from pretrain.supervision.config import SupervisionConfig
-
-logger = logging.getLogger(__name__)
+from pretrain.tasks.pixel_keys import with_pixels_of
 
 
 class ChosenObjectives(Section):
@@ -56,26 +54,6 @@ else:
             for name, objective in OBJECTIVES.items()
         },
     )
-
-
-PIXEL_KEYS = ("pixel_mean", "pixel_std", "resample")
-
-
-def _published_pixels(name: str) -> dict[str, object]:
-    """Values for PIXEL_KEYS from the image processor of a published tower; empty, with a warning, without one."""
-    from pretrain.models.published_pixels import published_pixels
-
-    found = published_pixels(name)
-    if found is None:
-        logger.warning(
-            "model.image.pretrained %s has no image processor (preprocessor_config.json): mean and deviation of pixels "
-            "are 0.5, images are resized bicubic; set model.image.pixel_mean, pixel_std and resample if it was trained "
-            "otherwise",
-            name,
-        )
-        return {}
-    pixels: dict[str, object] = {"pixel_mean": found.statistics.mean, "pixel_std": found.statistics.std}
-    return pixels if found.resample is None else pixels | {"resample": found.resample}
 
 
 def default_objectives() -> ChosenObjectives:
@@ -120,15 +98,13 @@ class DualEncoderConfig(PretrainConfig):
         are not those of three channels.
         """
         image = self.model.image
-        if image.pretrained is None or image.model_fields_set.issuperset(PIXEL_KEYS):
+        if image.pretrained is None:
             return self
+        recorded = None
         if isinstance(earlier, DualEncoderConfig) and earlier.model.image.pretrained == image.pretrained:
-            pixels = {key: getattr(earlier.model.image, key) for key in PIXEL_KEYS}
-        else:
-            pixels = _published_pixels(image.pretrained)
-        left_out = {key: value for key, value in pixels.items() if key not in image.model_fields_set}
-        model = self.model.model_copy(update={"image": image.model_copy(update=left_out)})
-        return self.model_copy(update={"model": model})
+            recorded = earlier.model.image
+        found = with_pixels_of(image, image.pretrained, "model.image.pretrained", recorded)
+        return self.model_copy(update={"model": self.model.model_copy(update={"image": found})})
 
     def published_parts(self) -> dict[str, tuple[str, str]]:
         """Return the published towers."""

@@ -13,6 +13,7 @@ from pretrain.matcher_model_config import MatcherModelConfig
 from pretrain.objectives.image_text_matching import MatchingOptions
 from pretrain.objectives.objective import ObjectiveOptions
 from pretrain.pixel_statistics import PixelStatistics
+from pretrain.tasks.pixel_keys import with_pixels_of
 
 
 class MatcherObjectives(Section):
@@ -78,6 +79,20 @@ class MatcherConfig(PretrainConfig):
     def resample(self) -> str:
         """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
         return self.model.image.resample
+
+    def with_published_pixels(self, earlier: PretrainConfig | None = None) -> Self:
+        """Return the recipe with the pixels of the BLIP checkpoint's image processor in the keys that it leaves out.
+
+        `earlier` is the recipe of the run that goes on: it keeps its pixels. See `pixel_keys.with_pixels_of`.
+        """
+        path = self.model.pretrained
+        if path is None:
+            return self
+        recorded = None
+        if isinstance(earlier, MatcherConfig) and earlier.model.pretrained == path:
+            recorded = earlier.model.image
+        image = with_pixels_of(self.model.image, path, "model.pretrained", recorded)
+        return self.model_copy(update={"model": self.model.model_copy(update={"image": image})})
 
     def published_parts(self) -> dict[str, tuple[str, str]]:
         """Return the BLIP checkpoint that the weights start from."""

@@ -1,7 +1,9 @@
 """The recipe of a matcher: what is refused, and the checkpoint that it names."""
 
+import json
+
 import pytest
-from tiny_matcher import MODEL, matcher_recipe
+from tiny_matcher import MODEL, matcher_recipe, tiny_blip
 
 from data_filters.errors import InputError
 from pipelines.common.explain import validate
@@ -42,3 +44,30 @@ def test_the_checkpoint_is_a_published_part_that_another_folder_replaces():
     other = config.with_published_parts({"matcher": "/stored"})
     assert other.model.pretrained == "/stored"
     assert other.model.image == config.model.image
+
+
+def test_pixels_are_those_of_the_checkpoint_unless_the_recipe_or_the_run_says_others(tmp_path, caplog):
+    blip = tiny_blip(tmp_path / "blip")
+    (tmp_path / "blip" / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "image_processor_type": "BlipImageProcessor",
+                "image_mean": [0.4, 0.5, 0.6],
+                "image_std": [0.2, 0.3, 0.4],
+                "size": {"height": 16, "width": 16},
+                "resample": 2,
+            }
+        )
+    )
+    config = matcher_recipe(model=MODEL | {"pretrained": blip})
+    found = config.with_published_pixels()
+    assert found.model.image.pixel_mean == pytest.approx((0.4, 0.5, 0.6))
+    assert (found.pixel_statistics.std, found.resample) == (pytest.approx((0.2, 0.3, 0.4)), "bilinear")
+    own = {**MODEL["image"], "pixel_mean": [0.1, 0.1, 0.1]}
+    kept = matcher_recipe(model=MODEL | {"pretrained": blip, "image": own}).with_published_pixels()
+    assert kept.pixel_statistics.mean == (0.1, 0.1, 0.1)
+    assert config.with_published_pixels(kept).pixel_statistics.mean == (0.1, 0.1, 0.1)
+    (tmp_path / "blip" / "preprocessor_config.json").unlink()
+    assert config.with_published_pixels().model == config.model
+    assert "model.pretrained" in caplog.text
+    assert matcher_recipe().with_published_pixels() == matcher_recipe()
