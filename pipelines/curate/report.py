@@ -23,6 +23,7 @@ from pipelines.curate.histograms import NAN, Histograms
 from pipelines.curate.no_verdict import read_no_verdict
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
+from pipelines.curate.rule_counts import counted_notes
 from pipelines.curate.rule_notes import read_rule_notes
 from pipelines.curate.score_charts import bins_of, score_section
 from pipelines.phrases.page import PHRASES_PAGE
@@ -66,7 +67,7 @@ def found_in(output: str, totals: Totals, plan: Plan, costs: Sequence[Cost] = ()
         quarantine_examples(output, totals.quarantine_files, totals.funnel.quarantine),
         {**totals.no_verdict, **read_no_verdict(output)},
         costs,
-        read_rule_notes(output),
+        [*read_rule_notes(output), *counted_notes(plan, totals.rule_counts)],
     )
 
 

@@ -40,9 +40,16 @@ class FixedCalls:
         self.rows = ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_GPU
 
     def __call__(
-        self, compute: Callable[[Mapping[str, Tensor]], Tensor], inputs: Mapping[str, Tensor]
+        self,
+        compute: Callable[[Mapping[str, Tensor]], Tensor],
+        inputs: Mapping[str, Tensor],
+        *,
+        stays: bool = False,
     ) -> Tensor:
-        """What `compute` returns of all rows [n, ...], in float32 on the CPU. At least one row."""
+        """What `compute` returns of all rows [n, ...], in float32 on the CPU. At least one row.
+
+        `stays`: it stays on the device, for another call.
+        """
         import torch
 
         count = len(next(iter(inputs.values())))
@@ -54,7 +61,8 @@ class FixedCalls:
                     name: self._filled(tensor[start : start + self.rows]) for name, tensor in inputs.items()
                 }
                 try:
-                    values = compute(chunk).float().cpu()
+                    values = compute(chunk).float()
+                    values = values if stays else values.cpu()
                 except RuntimeError as error:  # torch.OutOfMemoryError is one
                     if self.rows == 1 or not is_out_of_memory(error):
                         raise

@@ -1,0 +1,304 @@
+"""The group `matching`: a BLIP's contrastive score (ITC) and matching score (ITM) of image and caption.
+
+The image passes once for both (`data_filters.matching`). ITM's pass of the caption is left out for pairs that a band
+(`Band`) settles; where that is a band of another group's score, the pair is not looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from data_filters.errors import InputError
+from data_filters.hashes import xxh3
+from pipelines.curate.look.band import Band, Mask
+from pipelines.curate.look.dual_encoder import SHORTEST_TEXT, text_limit
+from pipelines.curate.look.fixed_calls import FixedCalls, device_of_process
+from pipelines.curate.look.matching_folder import first_token_id, image_size, load_parts, read_settings
+from pipelines.curate.look.model_files import load_model, model_sha256, smallest_decode
+from pipelines.curate.look.picture import Picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FIRST_SCORES = 1_000
+"""Scores of a process that a model cannot give all the same value without being broken."""
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MatchingScores:
+    """`itc` (cosine, -1 to 1), `itm` (probability of a match, 0 to 1), and whether the caption was cut.
+
+    A model under a name has the columns NAME_itc, ... instead. `precision` is that of matrix products; `image_size` in
+    pixels. The model lies in a local folder that every machine can read. `band` is no setting: it decides which pairs
+    are looked at, and changes no score.
+    """
+
+    folder: str
+    sha256: str
+    model_name: str
+    at_least: int
+    image_size: int
+    first_token: str
+    precision: str
+    band: Band | None = None
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"matching-{self.model_name}" if self.model_name else "matching"
+
+    @property
+    def itc(self) -> str:
+        """The name of the column of cosines."""
+        return column_name(self.model_name, "itc")
+
+    @property
+    def itm(self) -> str:
+        """The name of the column of probabilities."""
+        return column_name(self.model_name, "itm")
+
+    @property
+    def cut(self) -> str:
+        """The name of the column that says whether the caption is longer than the model reads."""
+        return column_name(self.model_name, "caption_cut")
+
+    def schema(self) -> pa.Schema:
+        return pa.schema([(self.itc, pa.float64()), (self.itm, pa.float64()), (self.cut, pa.bool_())])
+
+    def settings(self) -> Mapping[str, object]:
+        return {
+            "model_sha256": self.sha256,
+            "at_least": self.at_least,
+            "image_size": self.image_size,
+            "first_token": self.first_token,
+            "precision": self.precision,
+        }
+
+    def reads(self) -> Sequence[str]:
+        band = [] if self.band is None else [self.band.score, "image_hash"]
+        return list(dict.fromkeys([self.itm, *band]))
+
+    def wanted(self, table: pa.Table) -> Mask:
+        lacks: Mask = table.column(self.itm).is_null().to_numpy()
+        if self.band is None or not len(lacks):
+            return lacks
+        settled = self.band.settles(table.column(self.band.score).cast(pa.float64()).to_numpy())  # null is NaN
+        return lacks & ~(settled & ~self.band.sampled(table.column("image_hash").to_pylist()))
+
+    def broken(self, batch: pa.RecordBatch) -> Sequence[str | None]:
+        found: list[str | None] = [None] * batch.num_rows
+        for name in (self.itm, self.itc):
+            for row in np.flatnonzero(batch.column(name).is_nan().fill_null(False).to_numpy(False)).tolist():
+                found[row] = f"nan_score: {name} of {self.folder} is NaN"
+        return found
+
+    def measure(self, pictures: Sequence[Picture]) -> pa.RecordBatch:
+        matcher = matcher_of_process(self.folder, self.sha256, self.first_token, self.precision)
+        tokens = matcher.image_tokens([picture.decoded(self.at_least) for picture in pictures])
+        captions = matcher.captions([picture.facts.caption for picture in pictures])
+        itc = matcher.contrastive(tokens, captions)
+        rows = np.flatnonzero(self._in_band(itc, pictures))
+        itm = np.full(len(pictures), np.nan)
+        itm[rows] = matcher.matching(tokens, captions, rows)
+        left_out = np.ones(len(pictures), np.bool_)
+        left_out[rows] = False
+        columns = [pa.array(itc), pa.array(itm, mask=left_out), pa.array(captions.is_cut)]
+        return pa.record_batch(columns, self.schema())
+
+    def _in_band(self, itc: Values, pictures: Sequence[Picture]) -> Mask:
+        """Whether ITM is computed for each pair."""
+        if self.band is None or self.band.score != self.itc:
+            return np.ones(len(itc), np.bool_)
+        hashes = [xxh3(picture.facts.data) for picture in pictures]
+        return ~self.band.settles(itc) | self.band.sampled(hashes)
+
+
+def column_name(model_name: str, score: str) -> str:
+    """The column of a score of a model."""
+    return f"{model_name}_{score}" if model_name else score
+
+
+def matching_group(folder: str, name: str, precision: str, band: Band | None) -> MatchingScores:
+    """The group of a model under a name. Raises InputError when its files cannot be read."""
+    return MatchingScores(
+        folder,
+        model_sha256(folder),
+        name,
+        smallest_decode(folder),
+        image_size(folder),
+        read_settings(folder).first_token,
+        precision,
+        band,
+    )
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Tokens of captions: the rows of each filled length, with `input_ids` and `attention_mask` [rows, length]."""
+
+    by_length: Mapping[int, tuple[npt.NDArray[np.int64], Mapping[str, Tensor]]]
+    is_cut: list[bool]
+
+
+class Matcher:
+    """The model with its image processor and tokenizer. Raises InputError when they cannot be loaded."""
+
+    def __init__(self, folder: str, first_token: str, precision: str) -> None:
+        from transformers import BlipForImageTextRetrieval
+
+        self._folder, self._precision = folder, precision
+        self._processor, self._tokenizer = load_parts(folder)
+        self._first_token_id = first_token_id(folder, first_token, self._tokenizer)
+        self._calls = FixedCalls(device_of_process())
+        self._model = load_model(BlipForImageTextRetrieval, folder).to(self._calls.device)
+        self._limit = text_limit(self._model.config, self._tokenizer)
+        self._pixels = PixelInput(self._processor)
+        self._first = {"ITC": FirstScores(folder, "ITC"), "ITM": FirstScores(folder, "ITM")}
+
+    # Any: pictures of Pillow.
+    def image_tokens(self, images: Sequence[Any]) -> Tensor:
+        """The image encoder's tokens [n, tokens, width] of RGB images, on the device."""
+        from data_filters.matching import image_tokens
+
+        def compute(chunk: Mapping[str, Tensor]) -> Tensor:
+            with self._autocast():
+                return image_tokens(self._model, self._pixels.normalised(chunk["pixels"]))
+
+        return self._calls(compute, {"pixels": self._pixels(images)}, stays=True)
+
+    def captions(self, texts: Sequence[str]) -> Captions:
+        """Tokens of captions, cut at the model's limit, each filled up to a length that depends on itself alone."""
+        whole = self._tokenizer(list(texts), truncation=True, max_length=self._limit + 1)
+        is_cut = [len(ids) > self._limit for ids in whole["input_ids"]]
+        tokens = self._tokenizer(list(texts), truncation=True, max_length=self._limit) if any(is_cut) else whole
+        sizes = np.array([self._filled_length(len(ids)) for ids in tokens["input_ids"]])
+        found = {}
+        for size in np.unique(sizes).tolist():
+            rows = np.flatnonzero(sizes == size)
+            chosen = {
+                name: [tokens[name][row] for row in rows.tolist()] for name in ("input_ids", "attention_mask")
+            }
+            filled = self._tokenizer.pad(chosen, padding="max_length", max_length=size, return_tensors="pt")
+            found[size] = (rows, dict(filled))
+        return Captions(found, is_cut)
+
+    def contrastive(self, tokens: Tensor, captions: Captions) -> Values:
+        """The cosine of each image with its caption."""
+        from data_filters.matching import image_embeddings, text_embeddings
+
+        def of_images(chunk: Mapping[str, Tensor]) -> Tensor:
+            with self._autocast():
+                return image_embeddings(self._model, chunk["tokens"][:, None])
+
+        def of_texts(chunk: Mapping[str, Tensor]) -> Tensor:
+            with self._autocast():
+                return text_embeddings(self._model, **chunk)
+
+        images = self._calls(of_images, {"tokens": tokens[:, 0]}).numpy().astype(np.float64)
+        found = np.zeros(len(images))
+        for rows, inputs in captions.by_length.values():
+            texts = self._calls(of_texts, inputs).numpy().astype(np.float64)
+            found[rows] = np.einsum("ij,ij->i", images[rows], texts)
+        self._first["ITC"].add(found)
+        return found
+
+    def matching(self, tokens: Tensor, captions: Captions, wanted: npt.NDArray[np.int64]) -> Values:
+        """The probability that image and caption match, of the wanted rows."""
+        from data_filters.matching import MATCH, matching_logits
+
+        def compute(chunk: Mapping[str, Tensor]) -> Tensor:
+            with self._autocast():
+                logits = matching_logits(self._model, **chunk, first_token_id=self._first_token_id)
+            return logits.float().softmax(-1)[:, MATCH]
+
+        found = np.zeros(len(captions.is_cut))
+        for rows, inputs in captions.by_length.values():
+            chosen = np.isin(rows, wanted)
+            if chosen.any():
+                of_rows = {name: values[chosen] for name, values in inputs.items()}
+                found[rows[chosen]] = self._calls(compute, {"tokens": tokens[rows[chosen]], **of_rows}).numpy()
+        self._first["ITM"].add(found[wanted])
+        return found[wanted]
+
+    def _filled_length(self, tokens: int) -> int:
+        return min(self._limit, max(SHORTEST_TEXT, 1 << (max(tokens, 1) - 1).bit_length()))
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Matrix products in bfloat16 where the group says so."""
+        import torch
+
+        if self._precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self._calls.device.type, torch.bfloat16)
+
+
+class PixelInput:
+    """Images as the image processor gives them: bytes to the device, where they are normalised, if it can be told how."""
+
+    # Any: an image processor of transformers.
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        names = ("do_rescale", "do_normalize", "rescale_factor", "image_mean", "image_std")
+        self._is_raw = all(getattr(processor, name, None) for name in names)
+
+    # Any: pictures of Pillow.
+    def __call__(self, images: Sequence[Any]) -> Tensor:
+        """[n, 3, height, width], uint8 where `normalised` has something to do."""
+        raw = {"do_rescale": False, "do_normalize": False} if self._is_raw else {}
+        inputs = self._processor(list(images), return_tensors="pt", input_data_format="channels_last", **raw)
+        pixels: Tensor = inputs["pixel_values"]
+        return pixels
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """The image encoder's input, in float32."""
+        import torch
+
+        if not self._is_raw:
+            return pixels.float()
+        mean, std = (
+            torch.tensor(values, device=pixels.device).reshape(1, -1, 1, 1)
+            for values in (self._processor.image_mean, self._processor.image_std)
+        )
+        return (pixels.float() * self._processor.rescale_factor - mean) / std
+
+
+class FirstScores:
+    """Looks whether the first FIRST_SCORES scores of a process are all equal, as those of broken weights are."""
+
+    def __init__(self, folder: str, score: str) -> None:
+        self._folder, self._score, self._count = folder, score, 0
+        self._value: float | None = None
+
+    def add(self, scores: Values) -> None:
+        """Take in scores. Raises InputError where too many are equal."""
+        if self._count >= FIRST_SCORES:
+            return
+        known = scores[~np.isnan(scores)]
+        if not len(known):
+            return
+        self._value = float(known[0]) if self._value is None else self._value
+        if (known != self._value).any():
+            self._count = FIRST_SCORES
+            return
+        self._count += len(known)
+        if self._count >= FIRST_SCORES:
+            raise InputError(
+                f"model is {self._folder}, whose first {self._count:,} {self._score} scores are all {self._value:g}, "
+                "so that it tells no pairs apart; give a model that was trained"
+            )
+
+
+@functools.lru_cache(maxsize=4)
+def matcher_of_process(folder: str, sha256: str, first_token: str, precision: str) -> Matcher:
+    """`Matcher`, once in a process."""
+    return Matcher(folder, first_token, precision)
