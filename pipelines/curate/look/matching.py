@@ -92,7 +92,8 @@ class MatchingScores:
         lacks: Mask = table.column(self.itm).is_null().to_numpy()
         if self.band is None or not len(lacks):
             return lacks
-        settled = self.band.settles(table.column(self.band.score).cast(pa.float64()).to_numpy())  # null is NaN
+        cheap = table.column(self.band.score).cast(pa.float64()).to_numpy()  # null is NaN
+        settled = self.band.settles(cheap)
         return lacks & ~(settled & ~self.band.sampled(table.column("image_hash").to_pylist()))
 
     def broken(self, batch: pa.RecordBatch) -> Sequence[str | None]:
@@ -180,7 +181,9 @@ class Matcher:
         """Tokens of captions, cut at the model's limit, each filled up to a length that depends on itself alone."""
         whole = self._tokenizer(list(texts), truncation=True, max_length=self._limit + 1)
         is_cut = [len(ids) > self._limit for ids in whole["input_ids"]]
-        tokens = self._tokenizer(list(texts), truncation=True, max_length=self._limit) if any(is_cut) else whole
+        tokens = (
+            self._tokenizer(list(texts), truncation=True, max_length=self._limit) if any(is_cut) else whole
+        )
         sizes = np.array([self._filled_length(len(ids)) for ids in tokens["input_ids"]])
         found = {}
         for size in np.unique(sizes).tolist():
@@ -226,7 +229,9 @@ class Matcher:
             chosen = np.isin(rows, wanted)
             if chosen.any():
                 of_rows = {name: values[chosen] for name, values in inputs.items()}
-                found[rows[chosen]] = self._calls(compute, {"tokens": tokens[rows[chosen]], **of_rows}).numpy()
+                found[rows[chosen]] = self._calls(
+                    compute, {"tokens": tokens[rows[chosen]], **of_rows}
+                ).numpy()
         self._first["ITM"].add(found[wanted])
         return found[wanted]
 
@@ -243,7 +248,7 @@ class Matcher:
 
 
 class PixelInput:
-    """Images as the image processor gives them: bytes to the device, where they are normalised, if it can be told how."""
+    """Images as the image processor makes them: bytes to the device, normalised there, if it can be told how."""
 
     # Any: an image processor of transformers.
     def __init__(self, processor: Any) -> None:

@@ -25,7 +25,7 @@ MOST_HEADER = 100_000_000  # bytes, the format's own limit
 def check_matching_folder(folder: str, allow_pickle: bool) -> None:
     """Raise InputError, which names what was found, where a folder holds no BLIP for matching with all its parts.
 
-    `allow_pickle`: weights may be pickled, which are loaded for this, where they are no safetensors.
+    `allow_pickle`: weights may be pickled where they are no safetensors.
     """
     files = model_files(folder)
     _check_architecture(folder)
@@ -38,8 +38,9 @@ def check_matching_folder(folder: str, allow_pickle: bool) -> None:
         )
     require(folder, "image processor", IMAGE_PROCESSOR)
     require(folder, "tokenizer", TOKENIZER)
-    if weights:
-        _check_weights(folder, {name for file in weights for name in tensor_names(os.path.join(folder, file))})
+    names_of = tensor_names if weights else _pickled_names
+    held = weights or [name for name in files if name.endswith(".bin")]
+    _check_weights(folder, {name for file in held for name in names_of(os.path.join(folder, file))})
     processor, tokenizer = load_parts(folder)
     first_token_id(folder, read_settings(folder).first_token, tokenizer)
     _check_size(folder, processor)
@@ -96,6 +97,14 @@ def tensor_names(path: str) -> set[str]:
     return names
 
 
+def _pickled_names(path: str) -> set[str]:
+    """The tensors of a pickled file, whose values are not read."""
+    import torch
+
+    with loading(os.path.dirname(path)):
+        return set(torch.load(path, map_location="meta", weights_only=True, mmap=True))
+
+
 # Any: an image processor and a tokenizer of transformers.
 def load_parts(folder: str) -> tuple[Any, Any]:
     """Image processor and tokenizer. Raises InputError when there is none, or it cannot be loaded."""
@@ -130,7 +139,8 @@ def image_size(folder: str) -> int:
     from transformers import BlipConfig
 
     with loading(folder):
-        return int(BlipConfig.from_pretrained(folder, local_files_only=True).vision_config.image_size)
+        config: Any = BlipConfig.from_pretrained(folder, local_files_only=True)
+        return int(config.vision_config.image_size)
 
 
 # Any: as above.

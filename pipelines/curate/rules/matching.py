@@ -173,6 +173,14 @@ class MatchingRule(PairRule):
                 found[row] = f"{band.score} {cheap[row]:.9g}"
         return found
 
+    def margins(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        """How far ITM lies above the limit; NaN where the band or nothing decides."""
+        itm = numbers(table[self.itm])
+        found = np.full(len(itm), np.nan) if self.min_itm is None else itm - self.min_itm
+        if (band := self.band) is not None:
+            found[band.settles(numbers(table[band.score]))] = np.nan
+        return found
+
     def counts(self, table: pa.Table) -> Mapping[str, int]:
         """Captions that were cut; with a band what it settles, and in the sample what that changes."""
         found = {"captions_cut": int(booleans(table[column_name(self.name, "caption_cut")]).sum())}
@@ -193,7 +201,9 @@ class MatchingRule(PairRule):
     def notes(self, counts: Mapping[str, int]) -> Sequence[str]:
         said = []
         if counts.get("captions_cut"):
-            said.append(f"{counts['captions_cut']:,} captions were longer than the model reads, and were cut.")
+            said.append(
+                f"{counts['captions_cut']:,} captions were longer than the model reads, and were cut."
+            )
         if (band := self.band) is not None and counts.get("pairs"):
             what = "ITM" if band.score == self.itc else "the model"
             skipped = counts["below"] + counts["above"]

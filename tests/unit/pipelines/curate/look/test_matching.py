@@ -21,7 +21,12 @@ from pipelines.curate.look.look import look, looks_or_empty, still_wanted
 from pipelines.curate.look.matching import FIRST_SCORES, FirstScores, Matcher, matching_group
 from pipelines.shards.unit import Unit
 
-CAPTIONS = ("a red cat", "the dog runs across the green field " * 9, "a", "the cat sleeps below a red chair " * 2)
+CAPTIONS = (
+    "a red cat",
+    "the dog runs across the green field " * 9,
+    "a",
+    "the cat sleeps below a red chair " * 2,
+)
 PAIRS = 9
 
 
@@ -187,7 +192,9 @@ def test_a_nan_is_set_aside(folder, tmp_path):
 def test_a_model_that_tells_nothing_apart_stops_the_run():
     first = FirstScores("/models/blip", "ITM")
     first.add(np.full(FIRST_SCORES - 1, 0.25))
-    with pytest.raises(InputError, match=r"/models/blip, whose first 1,000 ITM scores are all 0\.25") as caught:
+    with pytest.raises(
+        InputError, match=r"/models/blip, whose first 1,000 ITM scores are all 0\.25"
+    ) as caught:
         first.add(np.array([0.25]))
     assert "\n" not in str(caught.value)
     other = FirstScores("/models/blip", "ITM")
