@@ -67,7 +67,9 @@ def nearest_pairs(output: str, plan: Plan, most: int = SHOWN) -> dict[str, list[
         for number, step in steps.items():
             near = pool.map(lambda name: _near(output, name, plan, number, most), names)  # noqa: B023
             every = sorted(one for of_shard in near for one in of_shard)
-            sides = ([one for one in every if (one.margin < 0) == is_below][:most] for is_below in (True, False))
+            sides = (
+                [one for one in every if (one.margin < 0) == is_below][:most] for is_below in (True, False)
+            )
             chosen = [one for side in sides for one in side]
             examples = pool.map(lambda one: _example(output, one, step), chosen)  # noqa: B023
             found[step.name] = [example for example in examples if example is not None]

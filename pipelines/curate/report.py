@@ -105,7 +105,9 @@ def write_report(
         },
     }
     if found.nearest:
-        report["nearest"] = {name: [_without_pictures(one) for one in of] for name, of in found.nearest.items()}
+        report["nearest"] = {
+            name: [_without_pictures(one) for one in of] for name, of in found.nearest.items()
+        }
     write_json(join(output, "report.json"), report, errors="replace")
     content = render(input, output, config, funnel, found)
     write_text(join(output, "report.html"), content, errors="replace")

@@ -11,7 +11,9 @@ from tiny_matching import tiny_matching, tiny_model
 from tiny_models import WORDS, tiny_dual_encoder
 from without_ray import without_ray
 
+from data_filters.errors import InputError
 from pipelines.curate.config import CurateConfig
+from pipelines.curate.look import matching
 from pipelines.curate.look.matching import Matcher
 from pipelines.curate.replay import replay
 from pipelines.curate.run import curate
@@ -181,3 +183,31 @@ def test_scores_that_are_not_numbers_are_set_aside(shards, models):
     status = pq.read_table(shards / "out" / "status" / "2.parquet").to_pylist()
     assert [row["rule"] for row in status] == ["nan_score"] * 2
     assert status[0]["value"].startswith("nan_score: it")
+
+
+def test_the_report_shows_the_pairs_nearest_to_the_limit(shards, models):
+    curated(shards, "plain", rules_of(models, min_itm=None))
+    itm = np.sort(column(shards / "plain", "matching", "itm"))
+    limit = float(itm[10])
+    curated(shards, "out", rules_of(models, min_itm=limit))
+    report = json.loads((shards / "out" / "report.json").read_text())
+    values = [one["value"] for one in report["nearest"]["match"]]
+    below = [f"{limit - itm[row]:g} below" for row in range(9, 3, -1)]
+    above = [f"{itm[row] - limit:g} above" for row in range(10, 16)]
+    assert [value.split()[1] for value in values] == ["below"] * 6 + ["above"] * 6
+    found, expected = ([float(value.split()[0]) for value in side] for side in (values, below + above))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    page = (shards / "out" / "report.html").read_text()
+    assert "match: nearest to the limit" in page
+    assert not any("picture" in one for one in report["nearest"]["match"])
+
+
+def test_a_model_that_gives_all_pairs_one_score_stops_the_run(shards, monkeypatch):
+    monkeypatch.setattr(matching, "FIRST_SCORES", 20)
+    model = tiny_model()
+    torch.nn.init.zeros_(model.itm_head.weight)
+    tiny_matching(shards / "flat", model)
+    with pytest.raises(InputError, match=r"flat, whose first \d+ ITM scores are all 0\.") as caught:
+        curated(shards, "out", rules_of({"blip": str(shards / "flat")}))
+    assert "\n" not in str(caught.value)
+    assert not list((shards / "out").glob("*.tar"))
