@@ -48,7 +48,7 @@ from pipelines.curate.scan import scan
 from pipelines.curate.scores.storage import Scores, save_scores, with_table
 from pipelines.shards.unit import Unit
 
-BATCH = 32
+BATCH = 64
 SIDE, TOKENS = 224, 64
 Pair = tuple[Any, str]
 

@@ -28,16 +28,16 @@ def device_of_process() -> torch.device:
 
 
 class FixedCalls:
-    """Calls of `rows` rows each on a device.
+    """Calls of `rows` rows each on a device; by default as many as suit an image encoder.
 
     Where they do not fit into memory they are halved, for good. Scores may then differ in their last bits from those of
     a machine with more memory; and so they do between a CPU and a GPU, between kinds of either, and between versions of
     torch.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, rows: int | None = None) -> None:
         self.device = device
-        self.rows = ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_GPU
+        self.rows = rows or (ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_GPU)
 
     def __call__(
         self,

@@ -19,7 +19,7 @@ import pyarrow as pa
 from data_filters.errors import InputError
 from data_filters.hashes import xxh3
 from pipelines.curate.look.band import Band, Mask
-from pipelines.curate.look.dual_encoder import SHORTEST_TEXT, text_limit
+from pipelines.curate.look.dual_encoder import text_limit
 from pipelines.curate.look.fixed_calls import FixedCalls, device_of_process
 from pipelines.curate.look.matching_folder import first_token_id, image_size, load_parts, read_settings
 from pipelines.curate.look.model_files import load_model, model_sha256, smallest_decode
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 FIRST_SCORES = 1_000
 """Scores of a process that a model cannot give all the same value without being broken."""
+
+STEP = 16  # tokens
+TEXTS_ON_CPU = 4
+TEXTS_ON_GPU = 16
 
 Values = npt.NDArray[np.float64]
 
@@ -161,6 +165,7 @@ class Matcher:
         self._processor, self._tokenizer = load_parts(folder)
         self._first_token_id = first_token_id(folder, first_token, self._tokenizer)
         self._calls = FixedCalls(device_of_process())
+        self._text_calls = FixedCalls(self._calls.device, rows_of_text(self._calls.device))
         self._model = load_model(BlipForImageTextRetrieval, folder).to(self._calls.device)
         self._limit = text_limit(self._model.config, self._tokenizer)
         self._pixels = PixelInput(self._processor)
@@ -184,7 +189,7 @@ class Matcher:
         tokens = (
             self._tokenizer(list(texts), truncation=True, max_length=self._limit) if any(is_cut) else whole
         )
-        sizes = np.array([self._filled_length(len(ids)) for ids in tokens["input_ids"]])
+        sizes = np.array([filled_length(len(ids), self._limit) for ids in tokens["input_ids"]])
         found = {}
         for size in np.unique(sizes).tolist():
             rows = np.flatnonzero(sizes == size)
@@ -210,7 +215,7 @@ class Matcher:
         images = self._calls(of_images, {"tokens": tokens[:, 0]}).numpy().astype(np.float64)
         found = np.zeros(len(images))
         for rows, inputs in captions.by_length.values():
-            texts = self._calls(of_texts, inputs).numpy().astype(np.float64)
+            texts = self._text_calls(of_texts, inputs).numpy().astype(np.float64)
             found[rows] = np.einsum("ij,ij->i", images[rows], texts)
         self._first["ITC"].add(found)
         return found
@@ -229,14 +234,10 @@ class Matcher:
             chosen = np.isin(rows, wanted)
             if chosen.any():
                 of_rows = {name: values[chosen] for name, values in inputs.items()}
-                found[rows[chosen]] = self._calls(
-                    compute, {"tokens": tokens[rows[chosen]], **of_rows}
-                ).numpy()
+                of_rows["tokens"] = tokens[rows[chosen]]
+                found[rows[chosen]] = self._text_calls(compute, of_rows).numpy()
         self._first["ITM"].add(found[wanted])
         return found[wanted]
-
-    def _filled_length(self, tokens: int) -> int:
-        return min(self._limit, max(SHORTEST_TEXT, 1 << (max(tokens, 1) - 1).bit_length()))
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         """Matrix products in bfloat16 where the group says so."""
@@ -245,6 +246,18 @@ class Matcher:
         if self._precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self._calls.device.type, torch.bfloat16)
+
+
+def filled_length(tokens: int, limit: int) -> int:
+    """The length that a caption is filled up to: at most a quarter longer, from STEP tokens on."""
+    step = max(STEP, 1 << max(0, (tokens - 1).bit_length() - 3))
+    return min(limit, -(-max(tokens, 1) // step) * step)
+
+
+# Any: a device of torch.
+def rows_of_text(device: Any) -> int:
+    """Captions of a call: fewer than images, since a batch has a few of each length, and calls are filled up."""
+    return TEXTS_ON_CPU if device.type == "cpu" else TEXTS_ON_GPU
 
 
 class PixelInput:

@@ -18,7 +18,7 @@ from data_filters.matching import MatchingSettings, write_settings
 from pipelines.curate.look.band import Band
 from pipelines.curate.look.group import fault_column
 from pipelines.curate.look.look import look, looks_or_empty, still_wanted
-from pipelines.curate.look.matching import FIRST_SCORES, FirstScores, Matcher, matching_group
+from pipelines.curate.look.matching import FIRST_SCORES, FirstScores, Matcher, filled_length, matching_group
 from pipelines.shards.unit import Unit
 
 CAPTIONS = (
@@ -92,6 +92,21 @@ def test_a_score_does_not_depend_on_the_batch(folder):
     order = sorted(range(32), key=lambda row: len(pictures[row].facts.caption))
     by_length = group.measure([pictures[row] for row in order]).to_pylist()
     assert by_length == [whole[row] for row in order]
+
+
+def test_a_caption_is_filled_up_to_a_length_that_depends_on_itself_alone():
+    lengths = {
+        tokens: filled_length(tokens, 512) for tokens in (0, 1, 16, 17, 64, 65, 128, 129, 200, 300, 512)
+    }
+    assert lengths == {
+        0: 16, 1: 16, 16: 16, 17: 32, 64: 64, 65: 80, 128: 128, 129: 160, 200: 224, 300: 320, 512: 512,
+    }  # fmt: skip
+    assert filled_length(33, 35) == 35
+    assert all(
+        tokens <= filled_length(tokens, 512) <= max(16, 1.5 * tokens)
+        for tokens in range(1, 513)
+        if tokens > 31
+    )
 
 
 def test_bf16_is_near_and_says_so(folder):
