@@ -10,7 +10,7 @@ from pictures import look_pictures
 from tiny_matching import tiny_matching
 from tiny_models import tiny_classifier, tiny_dual_encoder
 
-from pipelines.curate.look import dual_encoder, image_classifier, matching
+from pipelines.curate.look import dual_encoder, image_classifier, matcher
 from pipelines.curate.look.band import Band
 from pipelines.curate.look.dual_encoder import dual_encoder_scores
 from pipelines.curate.look.fixed_calls import ROWS_ON_GPU, FixedCalls
@@ -47,7 +47,7 @@ def test_scores(tmp_path, kind, monkeypatch):
 
 def _models_cleared() -> None:
     dual_encoder.encoder_of_process.cache_clear()
-    matching.matcher_of_process.cache_clear()
+    matcher.matcher_of_process.cache_clear()
     image_classifier.classifier_of_process.cache_clear()
 
 

@@ -13,8 +13,8 @@ from without_ray import without_ray
 
 from data_filters.errors import InputError
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.look import matching
-from pipelines.curate.look.matching import Matcher
+from pipelines.curate.look import matcher
+from pipelines.curate.look.matcher import Matcher
 from pipelines.curate.replay import replay
 from pipelines.curate.run import curate
 
@@ -203,7 +203,7 @@ def test_the_report_shows_the_pairs_nearest_to_the_limit(shards, models):
 
 
 def test_a_model_that_gives_all_pairs_one_score_stops_the_run(shards, monkeypatch):
-    monkeypatch.setattr(matching, "FIRST_SCORES", 20)
+    monkeypatch.setattr(matcher, "FIRST_SCORES", 20)
     model = tiny_model()
     torch.nn.init.zeros_(model.itm_head.weight)
     tiny_matching(shards / "flat", model)

@@ -13,12 +13,12 @@ from raw_shards import pairs, write_tar
 from tiny_matching import ENCODE, tiny_matching, tiny_model
 from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetrieval
 
-from data_filters.errors import InputError
 from data_filters.matching import MatchingSettings, write_settings
 from pipelines.curate.look.band import Band
 from pipelines.curate.look.group import fault_column
 from pipelines.curate.look.look import look, looks_or_empty, still_wanted
-from pipelines.curate.look.matching import FIRST_SCORES, FirstScores, Matcher, filled_length, matching_group
+from pipelines.curate.look.matcher import Matcher
+from pipelines.curate.look.matching import matching_group
 from pipelines.shards.unit import Unit
 
 CAPTIONS = (
@@ -92,21 +92,6 @@ def test_a_score_does_not_depend_on_the_batch(folder):
     order = sorted(range(32), key=lambda row: len(pictures[row].facts.caption))
     by_length = group.measure([pictures[row] for row in order]).to_pylist()
     assert by_length == [whole[row] for row in order]
-
-
-def test_a_caption_is_filled_up_to_a_length_that_depends_on_itself_alone():
-    lengths = {
-        tokens: filled_length(tokens, 512) for tokens in (0, 1, 16, 17, 64, 65, 128, 129, 200, 300, 512)
-    }
-    assert lengths == {
-        0: 16, 1: 16, 16: 16, 17: 32, 64: 64, 65: 80, 128: 128, 129: 160, 200: 224, 300: 320, 512: 512,
-    }  # fmt: skip
-    assert filled_length(33, 35) == 35
-    assert all(
-        tokens <= filled_length(tokens, 512) <= max(16, 1.5 * tokens)
-        for tokens in range(1, 513)
-        if tokens > 31
-    )
 
 
 def test_bf16_is_near_and_says_so(folder):
@@ -202,16 +187,3 @@ def test_a_nan_is_set_aside(folder, tmp_path):
     assert faults[3].startswith("nan_score: it")
     assert table.column("itm").is_valid().to_pylist() == [row != 3 for row in range(PAIRS)]
     assert len(still_wanted(scores, {group.name: table}, group, np.arange(PAIRS))) == 0
-
-
-def test_a_model_that_tells_nothing_apart_stops_the_run():
-    first = FirstScores("/models/blip", "ITM")
-    first.add(np.full(FIRST_SCORES - 1, 0.25))
-    with pytest.raises(
-        InputError, match=r"/models/blip, whose first 1,000 ITM scores are all 0\.25"
-    ) as caught:
-        first.add(np.array([0.25]))
-    assert "\n" not in str(caught.value)
-    other = FirstScores("/models/blip", "ITM")
-    other.add(np.array([np.nan, 0.25, 0.5]))
-    other.add(np.full(3 * FIRST_SCORES, 0.25))

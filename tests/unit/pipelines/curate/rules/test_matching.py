@@ -18,7 +18,7 @@ from transformers import BlipForConditionalGeneration, BlipForQuestionAnswering
 from data_filters.errors import InputError
 from data_filters.matching import MatchingSettings, write_settings
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.look import matching
+from pipelines.curate.look import matcher
 from pipelines.curate.plan import make_plan
 from pipelines.curate.rules.matching import MatchingRule
 
@@ -197,7 +197,7 @@ def other_size(folder: Path, blip: str) -> None:
 )
 def test_what_cannot_be_used_is_refused_without_loading_it(blip, tmp_path, monkeypatch, make, match):
     make(tmp_path / "model", blip)
-    monkeypatch.setattr(matching, "load_model", None)  # loading one would fail
+    monkeypatch.setattr(matcher, "load_model", None)  # loading one would fail
     with pytest.raises(InputError, match=match) as caught:
         MatchingRule(model=str(tmp_path / "model")).check()
     assert "\n" not in str(caught.value)
