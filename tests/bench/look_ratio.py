@@ -30,7 +30,7 @@ from data_filters.perceptual_hash import hash_thumbnails, thumbnail
 from pipelines.curate.look.dual_encoder import dual_encoder_scores
 from pipelines.curate.look.group import LookGroup
 from pipelines.curate.look.look import look, looks_or_empty
-from pipelines.curate.look.perceptual import PerceptualHashes
+from pipelines.curate.look.perceptual import PdqScores
 from pipelines.curate.look.safety import open_nsfw_of_process, open_nsfw_scores
 from pipelines.curate.scan import scan
 from pipelines.curate.scores.storage import save_scores, with_table
@@ -55,7 +55,7 @@ def main() -> None:
         clip = clip_b32(os.path.join(folder, "clip"))
         shard = first_pairs(arguments.shard, os.path.join(folder, "shard.tar"), arguments.pairs)
         sides: dict[str, tuple[LookGroup, Measure]] = {
-            "perceptual hash": (PerceptualHashes(), bare_hash),
+            "perceptual hash": (PdqScores(), bare_hash),
             "open_nsfw": (open_nsfw_scores(), bare_open_nsfw),
             "CLIP ViT-B/32": (dual_encoder_scores(clip, "clip", True), bare_clip(clip)),
         }

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
 from data_filters.sample import BrokenSample, sample_from_members
+from pipelines.curate.look.ahead import computes_on_gpu, decode_for, decoded_ahead
 from pipelines.curate.look.fixed_calls import is_out_of_memory
 from pipelines.curate.look.group import (
     AnyLook,
@@ -117,7 +118,13 @@ def _seen(
         return {}
     rows = np.unique(np.concatenate([missing[group.name] for group in todo]))
     found = {group.name: _Found() for group in todo}
-    for batch_rows, pictures in _pictures(scores, rows, batch_size):
+    pictures_of_rows = _pictures(scores, rows, batch_size)
+    if computes_on_gpu():
+        sizes: dict[int, Rows] = {}
+        for group in todo:
+            sizes[group.at_least] = np.union1d(sizes.get(group.at_least, rows[:0]), missing[group.name])
+        pictures_of_rows = decoded_ahead(pictures_of_rows, decode_for(sizes))
+    for batch_rows, pictures in pictures_of_rows:
         for group in todo:
             lacks = np.isin(batch_rows, missing[group.name])
             chosen = [picture for picture, is_lacking in zip(pictures, lacks, strict=True) if is_lacking]
