@@ -89,6 +89,7 @@ class Totals:
     bytes: int = 0
     contents: dict[str, Counter[str]] = field(default_factory=dict)
     no_verdict: dict[str, dict[str, int]] = field(default_factory=dict)  # by rule and cause
+    rule_counts: dict[str, dict[str, int]] = field(default_factory=dict)  # by rule and what is counted
     quarantine_files: list[str] = field(default_factory=list)  # the first MOST_FILES, below the output
 
 
@@ -104,6 +105,8 @@ def sum_commits(manifests: Iterable[Manifest], plan: Plan) -> Totals:
             totals.histograms = add_histograms([totals.histograms, manifest["histograms"]])
         if manifest.get("no_verdict"):
             totals.no_verdict = add_verdictless([totals.no_verdict, manifest["no_verdict"]])
+        if manifest.get("rule_counts"):
+            totals.rule_counts = add_verdictless([totals.rule_counts, manifest["rule_counts"]])
         files = [part["quarantine"] for part in manifest["inputs"] if part.get("quarantine")]
         totals.quarantine_files += files[: max(0, MOST_FILES - len(totals.quarantine_files))]
         for entry in manifest["outputs"]:

@@ -97,14 +97,19 @@ def rejected_examples(
     return dict(sorted(found.items()))
 
 
-def _chunks(output: str) -> list[list[str]]:
-    """The raw shards with decisions, or MOST_FILES of them, in chunks that are each spread over all."""
+def names_with_decisions(output: str) -> list[str]:
+    """The raw shards with decisions, or MOST_FILES of them, evenly spread; by file name."""
     fs, folder = filesystem(join(output, DECISIONS))
     if not fs.isdir(folder):
         return []
     files = sorted(posixpath.basename(path) for path in fs.ls(folder, detail=False))
     names = [file.removesuffix(".parquet") for file in files if file.endswith(".parquet")]
-    names = names[:: -(-len(names) // MOST_FILES) or 1]
+    return names[:: -(-len(names) // MOST_FILES) or 1]
+
+
+def _chunks(output: str) -> list[list[str]]:
+    """These shards in chunks that are each spread over all."""
+    names = names_with_decisions(output)
     count = -(-len(names) // CHUNK)
     return [names[number::count] for number in range(count)]
 
@@ -116,7 +121,7 @@ def _shard_of(firsts: Mapping[str, Sequence[_Chosen]]) -> str:
 
 def _first_rejected(output: str, name: str, plan: Plan, count: int) -> dict[str, list[_Chosen]]:
     """The first `count` pairs of a shard that each rule rejects, by the rule's name."""
-    table = _read(decisions_uri(output, name), ["bits", "first"])
+    table = read_or_none(decisions_uri(output, name), ["bits", "first"])
     if table is None:
         return {}
     hiding = sum(1 << number for number, step in enumerate(plan.steps) if hides(step))
@@ -138,9 +143,9 @@ def _examples_of(
     output: str, name: str, chosen: Sequence[_Chosen], others: OtherPairs
 ) -> dict[_Chosen, Example]:
     """Read pairs of a shard for the report; those whose scores or status cannot be read are left out."""
-    facts = _read(scores_uri(output, FACTS, name), ["key", "members", "width", "height"])
+    facts = read_or_none(scores_uri(output, FACTS, name), ["key", "members", "width", "height"])
     about = read_identity(name, output)
-    status = _read(status_uri(output, name), ["key", "outcome", "value", "other_shard", "other_row"])
+    status = read_or_none(status_uri(output, name), ["key", "outcome", "value", "other_shard", "other_row"])
     if facts is None or status is None or not about or max(one.row for one in chosen) >= facts.num_rows:
         return {}
     rows = np.array([one.row for one in chosen], np.int64)
@@ -159,7 +164,7 @@ def _examples_of(
             "filter": one.step.name,
             "shard": unit.shard,
             "key": pair["key"],
-            "value": _short(str(fate["value"])),
+            "value": short_value(str(fate["value"])),
             "limit": one.step.rule.limit(),
             "width": pair["width"],
             "height": pair["height"],
@@ -170,7 +175,7 @@ def _examples_of(
     return found
 
 
-def _short(value: str) -> str:
+def short_value(value: str) -> str:
     """A number with six digits at most; another value as it is."""
     try:
         return f"{float(value):g}" if "." in value or "e" in value else value
@@ -178,7 +183,8 @@ def _short(value: str) -> str:
         return value
 
 
-def _read(uri: str, columns: list[str]) -> pa.Table | None:
+def read_or_none(uri: str, columns: list[str]) -> pa.Table | None:
+    """Columns of a file; None where it is not there or damaged."""
     try:
         return read_parquet(uri, columns)
     except DAMAGED:

@@ -21,7 +21,7 @@ from pipelines.curate.cost import DECIDED, Costs
 from pipelines.curate.earlier_outputs import earlier_outputs
 from pipelines.curate.funnel import Funnel, add_funnels, add_to, empty_funnel, funnel_from_json
 from pipelines.curate.leftovers import remove_leftovers
-from pipelines.curate.look.group import is_derived
+from pipelines.curate.look.group import is_derived, reads_of
 from pipelines.curate.no_verdict import write_no_verdict
 from pipelines.curate.output_shards import OutputShard, output_shards, read_groups, write_groups
 from pipelines.curate.pilot import PILOT, PilotShard
@@ -188,7 +188,8 @@ class Phases:
         for_each(count, todo, self.config.workers, add, keep_results=False)
         for group in self.plan.looks:
             if not is_derived(group):
-                self.say(f"{group.name}: looks at {lacking[group.name]:,} pairs")
+                most = "at most " if reads_of(group, self.plan.looks) else ""
+                self.say(f"{group.name}: looks at {most}{lacking[group.name]:,} pairs")
         look_shard = LookShard(self.plan, store, decision, self._elsewhere(), self.config.look.batch_size)
         looked = empty_funnel(self.plan)
         tell = self._teller("look", len(todo), lambda _, result: _add_result(looked, result))

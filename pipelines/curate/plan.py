@@ -14,7 +14,7 @@ from data_filters import get_filter, score_names
 from data_filters.errors import InputError
 from data_filters.filter import Filter
 from pipelines.curate.config import CurateConfig
-from pipelines.curate.look.group import AnyLook, is_look_group, stored_schema
+from pipelines.curate.look.group import AnyLook, is_look_group, is_sparing, sources_first, stored_schema
 from pipelines.curate.rules import CorpusRule, PairRule
 from pipelines.curate.scores.facts import FACTS_SCHEMA
 from pipelines.curate.scores.filter_scores import FilterScores
@@ -172,6 +172,11 @@ def _groups(steps: Sequence[Step]) -> list[Group | AnyLook]:
                     f"rules.{step.name} needs the scores {group.name} with {dict(group.settings())}, another rule with "
                     f"{dict(before.settings())}; give both rules the same, or curate in two passes"
                 )
+            if is_sparing(group) and is_sparing(before) and before.band != group.band:
+                raise InputError(
+                    f"rules.{step.name} needs the scores {group.name} for other pairs than another rule, whose option "
+                    "`after` differs; give both rules the same, or the models other names"
+                )
     columns = list(FACTS_SCHEMA.names)
     for group in groups.values():
         columns += stored_schema(group).names
@@ -185,4 +190,4 @@ def _groups(steps: Sequence[Step]) -> list[Group | AnyLook]:
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two groups of scores have a column {twice}; rename one rule's options")
-    return list(groups.values())
+    return sources_first(list(groups.values()))

@@ -20,9 +20,11 @@ from pipelines.curate.cost import Cost, cost_section
 from pipelines.curate.examples import Example, rejected_examples
 from pipelines.curate.funnel import HEAD, FilterCounts, Funnel
 from pipelines.curate.histograms import NAN, Histograms
+from pipelines.curate.nearest import SHOWN, nearest_pairs
 from pipelines.curate.no_verdict import read_no_verdict
 from pipelines.curate.plan import Plan
 from pipelines.curate.quarantine_examples import QuarantineExample, quarantine_examples
+from pipelines.curate.rule_counts import counted_notes
 from pipelines.curate.rule_notes import read_rule_notes
 from pipelines.curate.score_charts import bins_of, score_section
 from pipelines.phrases.page import PHRASES_PAGE
@@ -54,6 +56,7 @@ class Found:
     quarantine: Sequence[QuarantineExample] = ()
     no_verdict: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     costs: Sequence[Cost] = ()
+    nearest: Mapping[str, Sequence[Example]] = field(default_factory=dict)  # pairs nearest to a rule's limit
     rule_notes: Sequence[str] = ()  # what a person must know of how rules over the corpus went
 
 
@@ -68,7 +71,8 @@ def found_in(output: str, totals: Totals, plan: Plan, costs: Sequence[Cost] = ()
         quarantine_examples(output, totals.quarantine_files, totals.funnel.quarantine),
         {**totals.no_verdict, **read_no_verdict(output)},
         costs,
-        read_rule_notes(output),
+        nearest_pairs(output, plan, min(SHOWN, SHOWN * examples)),
+        [*read_rule_notes(output), *counted_notes(plan, totals.rule_counts)],
     )
 
 
@@ -102,6 +106,10 @@ def write_report(
             name: [_without_pictures(one) for one in chosen] for name, chosen in found.examples.items()
         },
     }
+    if found.nearest:
+        report["nearest"] = {
+            name: [_without_pictures(one) for one in of] for name, of in found.nearest.items()
+        }
     write_json(join(output, "report.json"), report, errors="replace")
     content = render(input, output, config, funnel, found)
     write_text(join(output, "report.html"), content, errors="replace")
@@ -142,6 +150,7 @@ def render(
         ("Cost", cost_section(found.costs)),
         ("Phrases", _phrases() if config.phrases else Markup("")),
         *((counts.name, _rejected(counts, found.examples.get(counts.name, []))) for counts in funnel.filters),
+        *((f"{name}: nearest to the limit", _nearest(examples)) for name, examples in found.nearest.items()),
         ("Recipe", preformatted(json.dumps(output_settings(config), indent=1))),
     ]
     return page(TITLE, f"{input} → {output}, config {config_hash(config)}", cards(headline), sections)
@@ -209,6 +218,12 @@ def _rejected(counts: FilterCounts, examples: Sequence[Example]) -> Markup:
     if not examples:
         return Markup("")
     remark = f"{counts.words}; {counts.rejected_in_order:,} rejected, {len(examples)} shown"
+    return quiet(remark) + render_template(_PACKAGE, "examples.html", examples=examples)
+
+
+def _nearest(examples: Sequence[Example]) -> Markup:
+    """Pictures and captions of the pairs on either side of a limit."""
+    remark = f"limit: {examples[0]['limit']}; the nearest pairs below it, then those above"
     return quiet(remark) + render_template(_PACKAGE, "examples.html", examples=examples)
 
 

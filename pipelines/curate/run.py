@@ -34,6 +34,7 @@ from pipelines.curate.pilot import PILOT, pilot_units
 from pipelines.curate.plan import make_plan
 from pipelines.curate.plan_words import plan_words
 from pipelines.curate.report import found_in, write_report
+from pipelines.curate.rule_counts import counted_notes
 from pipelines.curate.standing import Standing, drop, drop_raw_shard, take_stock
 from pipelines.curate.summary import CurateSummary, Progress, ShardProgress, notes
 from pipelines.curate.update import changed_settings, check_withdrawn
@@ -112,10 +113,12 @@ def _curate(
     if options.dry_run:
         earlier = (funnel_of(manifest) for manifest in run.untouched())
         funnel, report = add_funnels(itertools.chain(earlier, [new]), plan), None
+        counted: list[str] = []
     else:
         # The report counts what is committed, not what this process has counted.
         totals = sum_commits((manifest for _, manifest in each_manifest(output)), plan)
         funnel = totals.funnel
+        counted = counted_notes(plan, totals.rule_counts)
         if config.phrases:
             write_phrases_page(output)
         write_dataset(output, totals, plan, config)
@@ -135,6 +138,7 @@ def _curate(
         notes=[
             *notes(funnel, standing, options.drop_withdrawn, options.dry_run, run.costs.damaged),
             *run.rule_notes,
+            *counted,
         ],
         seconds=seconds,
         pairs_per_second=new.pairs / seconds if seconds > 0 else 0.0,

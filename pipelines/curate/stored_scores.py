@@ -16,9 +16,11 @@ from pipelines.common.files import filesystem, join, read_parquet
 from pipelines.curate.look.group import (
     AnyLook,
     DerivedGroup,
+    SparingGroup,
     fault_column,
     is_derived,
     is_look_group,
+    is_sparing,
     looked_column,
     stored_schema,
 )
@@ -129,16 +131,35 @@ class StoredScores:
             schema = _schema(group)
             wanted = list(dict.fromkeys([*names, *looked]))
             table = self._stored(shard, group, wanted)
+            needs_no_more = None
             if group is not None and is_derived(group):
                 table = self._with_derived(shard, group, table)
+            elif group is not None and is_sparing(group):
+                needs_no_more = self._needs_no_more(shard, group)
             for name in names:
                 has = name in table.column_names
                 read[name] = table.column(name) if has else _nulls(schema.field(name).type, self.rows(shard))
                 mask = np.full(self.rows(shard), has)
                 if has and looked and name not in looked:
                     mask &= table.column(looked[0]).to_numpy()
+                if needs_no_more is not None and name not in looked:
+                    mask = needs_no_more
                 is_there[name] = mask
         return read, is_there
+
+    def _needs_no_more(self, shard: int, group: SparingGroup) -> Mask:
+        """Whether each pair has the scores of a group, or needs none by the columns that tell."""
+        one, reads = self.shards[shard], group.reads()
+        own = [name for name in reads if name in group.schema().names]
+        fault = fault_column(group)
+        table = self._stored(shard, group, [*own, fault])
+        read = {name: table.column(name) for name in own if name in table.column_names}
+        read |= {name: _nulls(group.schema().field(name).type, one.rows) for name in own if name not in read}
+        read |= self._read(shard, [name for name in reads if name not in own])[0]
+        mask = ~group.wanted(pa.table({name: read[name] for name in reads}))
+        if fault in table.column_names:
+            mask |= table.column(fault).is_valid().to_numpy()
+        return mask
 
     def _with_derived(self, shard: int, group: DerivedGroup, stored: pa.Table) -> pa.Table:
         """What is stored of a derived group, or where pairs lack it whose sources are there, all derived anew."""

@@ -18,7 +18,7 @@ from pipelines.curate.decide import Decision, decide
 from pipelines.curate.funnel import add_funnels
 from pipelines.curate.identity import recipe_settings
 from pipelines.curate.kept_samples import Part
-from pipelines.curate.look.look import lacking, look, looks_or_empty, stored_looks
+from pipelines.curate.look.look import look, looks_or_empty, still_wanted, stored_looks
 from pipelines.curate.pilot import probe
 from pipelines.curate.plan import Plan
 from pipelines.curate.scored import stored_scores, up_to_date
@@ -69,7 +69,7 @@ class CountLacking:
         scores, decision = before_look(unit, self.plan, self.store, self.decision)
         tables = looks_or_empty(scores, self.plan.looks, self.store, self.elsewhere)
         counts = {
-            group.name: len(lacking(tables[group.name], group, decision.kept)) for group in self.plan.looks
+            group.name: len(still_wanted(scores, tables, group, decision.kept)) for group in self.plan.looks
         }
         return {"funnel": decision.funnel.as_json(), "lacking": counts}
 

@@ -20,6 +20,7 @@ from pipelines.curate.identity import recipe_settings
 from pipelines.curate.kept_samples import Part, Phrases, Written, kept_samples, phrases_in
 from pipelines.curate.pairs_without_verdict import add_verdictless, pairs_without_verdict
 from pipelines.curate.plan import Plan
+from pipelines.curate.rule_counts import rule_counts
 from pipelines.curate.scores.storage import QUARANTINE
 from pipelines.curate.status import write_decisions, write_status
 from pipelines.curate.update import FORMAT
@@ -97,6 +98,9 @@ def write_unit(
         ),
         "history": _history(earlier, config_hash),
     }
+    counts = add_verdictless(rule_counts(part.scores, part.decision, plan) for part in parts)
+    if counts:
+        manifest["rule_counts"] = counts
     for part in parts:
         if part.scores.witness is not None:
             check_unchanged(part.scores.unit.uri, part.scores.witness)

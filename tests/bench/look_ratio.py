@@ -10,10 +10,8 @@ Both sides take turns; the best round of each counts. `look()` reads by offset, 
 import argparse
 import os
 import sys
-import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,18 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "bench")]
 
+from look_pairs import bare_loop, first_pairs, seconds
 from tiny_models import word_tokenizer
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from data_filters.decode import decode
 from data_filters.perceptual_hash import hash_thumbnails, thumbnail
-from data_filters.sample import BrokenSample
 from pipelines.curate.look.dual_encoder import dual_encoder_scores
 from pipelines.curate.look.group import LookGroup
 from pipelines.curate.look.look import look, looks_or_empty
-from pipelines.curate.look.perceptual import PerceptualHashes
+from pipelines.curate.look.perceptual import PdqScores
 from pipelines.curate.look.safety import open_nsfw_of_process, open_nsfw_scores
 from pipelines.curate.scan import scan
 from pipelines.curate.scores.storage import save_scores, with_table
@@ -58,7 +55,7 @@ def main() -> None:
         clip = clip_b32(os.path.join(folder, "clip"))
         shard = first_pairs(arguments.shard, os.path.join(folder, "shard.tar"), arguments.pairs)
         sides: dict[str, tuple[LookGroup, Measure]] = {
-            "perceptual hash": (PerceptualHashes(), bare_hash),
+            "perceptual hash": (PdqScores(), bare_hash),
             "open_nsfw": (open_nsfw_scores(), bare_open_nsfw),
             "CLIP ViT-B/32": (dual_encoder_scores(clip, "clip", True), bare_clip(clip)),
         }
@@ -68,20 +65,13 @@ def main() -> None:
             ours, bare = [], []
             for number in range(arguments.rounds + 1):
                 ours.append(seconds(lambda: look_at(shard, group, os.path.join(folder, f"out-{number}"))))  # noqa: B023
-                bare.append(seconds(lambda: bare_loop(shard, measure, group.at_least)))  # noqa: B023
+                bare.append(seconds(lambda: bare_loop(shard, measure, group.at_least, BATCH)))  # noqa: B023
             ours, bare = ours[1:], bare[1:]  # the first round loads the model
             print(
                 f"{name}: look {1000 * min(ours) / arguments.pairs:.2f} ms of CPU a pair, bare loop "
                 f"{1000 * min(bare) / arguments.pairs:.2f}, ratio {min(bare) / min(ours):.2f}",
                 flush=True,
             )
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """CPU seconds of a call, all threads."""
-    before = time.process_time()
-    call()
-    return time.process_time() - before
 
 
 def look_at(shard: str, group: LookGroup, output: str) -> None:
@@ -94,50 +84,6 @@ def look_at(shard: str, group: LookGroup, output: str) -> None:
 
 
 SCANNED: dict[str, Any] = {}
-
-
-def bare_loop(shard: str, measure: Measure, at_least: int) -> None:
-    """Read, decode, measure in batches."""
-    batch: list[Pair] = []
-    for image, caption in pairs_of(shard):
-        try:
-            batch.append((decode(image, at_least=at_least), caption))
-        except BrokenSample:
-            continue
-        if len(batch) == BATCH:
-            measure(batch)
-            batch = []
-    if batch:
-        measure(batch)
-
-
-def pairs_of(shard: str) -> Iterator[tuple[bytes, str]]:
-    """Image and caption of neighbouring members."""
-    held: dict[str, bytes] = {}
-    stem = ""
-    with tarfile.open(shard) as tar:
-        for member in tar:
-            before, (stem, extension) = stem, member.name.rsplit(".", 1)
-            if stem != before:
-                held = {}
-            data = tar.extractfile(member)
-            held["txt" if extension == "txt" else "json" if extension == "json" else "image"] = (
-                data.read() if data else b""
-            )
-            if {"image", "txt"} <= held.keys():
-                yield held.pop("image"), held.pop("txt").decode()
-
-
-def first_pairs(shard: str, target: str, count: int) -> str:
-    """A tar of the first pairs of another."""
-    with tarfile.open(shard) as tar, tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as out:
-        stems: dict[str, None] = {}
-        for member in tar:
-            stems.setdefault(member.name.split(".", 1)[0])
-            if len(stems) > count:
-                break
-            out.addfile(member, tar.extractfile(member))
-    return target
 
 
 def bare_hash(batch: list[Pair]) -> object:

@@ -114,7 +114,7 @@ class Encoder:
                 "a SigLIP or a VisionTextDualEncoderModel"
             )
         self._model = model.to(self._calls.device)
-        self._limit = _text_limit(model.config, self._tokenizer)
+        self._limit = text_limit(model.config, self._tokenizer)
         # SigLIP was trained on texts filled up to its limit, without a mask.
         self._shortest = self._limit if model.config.model_type.startswith("siglip") else SHORTEST_TEXT
 
@@ -148,7 +148,7 @@ class Encoder:
 
 
 # Any: configuration and tokenizer of transformers.
-def _text_limit(config: Any, tokenizer: Any) -> int:
+def text_limit(config: Any, tokenizer: Any) -> int:
     """The tokens of the longest text that the model takes."""
     text = getattr(config, "text_config", config)
     limit = min(text.max_position_embeddings, tokenizer.model_max_length)

@@ -28,21 +28,28 @@ def device_of_process() -> torch.device:
 
 
 class FixedCalls:
-    """Calls of `rows` rows each on a device.
+    """Calls of `rows` rows each on a device; by default as many as suit an image encoder.
 
     Where they do not fit into memory they are halved, for good. Scores may then differ in their last bits from those of
     a machine with more memory; and so they do between a CPU and a GPU, between kinds of either, and between versions of
     torch.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, rows: int | None = None) -> None:
         self.device = device
-        self.rows = ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_GPU
+        self.rows = rows or (ROWS_ON_CPU if device.type == "cpu" else ROWS_ON_GPU)
 
     def __call__(
-        self, compute: Callable[[Mapping[str, Tensor]], Tensor], inputs: Mapping[str, Tensor]
+        self,
+        compute: Callable[[Mapping[str, Tensor]], Tensor],
+        inputs: Mapping[str, Tensor],
+        *,
+        stays: bool = False,
     ) -> Tensor:
-        """What `compute` returns of all rows [n, ...], in float32 on the CPU. At least one row."""
+        """What `compute` returns of all rows [n, ...], in float32 on the CPU. At least one row.
+
+        `stays`: it stays on the device, for another call.
+        """
         import torch
 
         count = len(next(iter(inputs.values())))
@@ -54,7 +61,8 @@ class FixedCalls:
                     name: self._filled(tensor[start : start + self.rows]) for name, tensor in inputs.items()
                 }
                 try:
-                    values = compute(chunk).float().cpu()
+                    values = compute(chunk).float()
+                    values = values if stays else values.cpu()
                 except RuntimeError as error:  # torch.OutOfMemoryError is one
                     if self.rows == 1 or not is_out_of_memory(error):
                         raise

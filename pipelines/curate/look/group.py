@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from typing_extensions import TypeIs
 
+from data_filters.errors import InputError
+from pipelines.curate.look.band import Band
 from pipelines.curate.look.picture import Picture
 from pipelines.curate.scores.group import Columns
+
+T = TypeVar("T", bound=Columns)
 
 LOOKED = "looked"
 FAULT = "fault"
@@ -48,6 +54,30 @@ class DerivedGroup(Columns, Protocol):
         ...
 
 
+class SparingGroup(LookGroup, Protocol):
+    """A look group that leaves out pairs for which it is settled by other columns, or by its own, what becomes of them.
+
+    Where that changes what is stored stays valid: a pair that then needs a score it lacks is looked at again.
+    """
+
+    @property
+    def band(self) -> Band | None:
+        """What decides which pairs are left out, and changes no score."""
+        ...
+
+    def reads(self) -> Sequence[str]:
+        """The columns that `wanted` needs: of the facts, of any other group that is no derived one, and its own."""
+        ...
+
+    def wanted(self, table: pa.Table) -> npt.NDArray[np.bool_]:
+        """Whether each row of these columns, null where nobody has looked, needs a score that it lacks."""
+        ...
+
+    def broken(self, batch: pa.RecordBatch) -> Sequence[str | None]:
+        """Of each row that was measured why it is set aside, as `reason: detail`; None for one with scores."""
+        ...
+
+
 AnyLook = LookGroup | DerivedGroup
 
 
@@ -59,6 +89,35 @@ def is_look_group(group: Columns) -> TypeIs[AnyLook]:
 def is_derived(group: Columns) -> TypeIs[DerivedGroup]:
     """Whether a group is computed from columns that are there."""
     return hasattr(group, "derive")
+
+
+def is_sparing(group: Columns) -> TypeIs[SparingGroup]:
+    """Whether a group leaves out pairs that other columns settle."""
+    return hasattr(group, "wanted")
+
+
+def reads_of(group: Columns, others: Iterable[Columns]) -> bool:
+    """Whether a look group needs the columns of others to know at which pairs to look."""
+    columns = {name for other in others if other.name != group.name for name in other.schema().names}
+    return is_sparing(group) and not columns.isdisjoint(group.reads())
+
+
+def sources_first(groups: Sequence[T]) -> list[T]:
+    """Groups in their order, but that one whose columns another reads comes before that.
+
+    Raises InputError where two read each other's.
+    """
+    found, waiting = [], list(groups)
+    while waiting:
+        ready = next((group for group in waiting if not reads_of(group, waiting)), None)
+        if ready is None:
+            names = " and ".join(group.name for group in waiting)
+            raise InputError(
+                f"the scores {names} wait for each other's (rules' option `after`); take it off one of these rules"
+            )
+        found.append(ready)
+        waiting.remove(ready)
+    return found
 
 
 def stored_schema(group: Columns) -> pa.Schema:

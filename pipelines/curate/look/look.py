@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import numpy as np
@@ -15,15 +15,19 @@ import pyarrow.compute as pc
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
 from data_filters.sample import BrokenSample, sample_from_members
+from pipelines.curate.look.ahead import computes_on_gpu, decode_for, decoded_ahead
 from pipelines.curate.look.fixed_calls import is_out_of_memory
 from pipelines.curate.look.group import (
     AnyLook,
     DerivedGroup,
     LookGroup,
+    SparingGroup,
     empty_table,
     fault_column,
     is_derived,
+    is_sparing,
     looked_column,
+    reads_of,
 )
 from pipelines.curate.look.picture import Picture
 from pipelines.curate.scores.facts import members_at
@@ -46,6 +50,20 @@ def lacking(table: pa.Table, group: AnyLook, wanted: Rows) -> Rows:
     return wanted[~looked[wanted]]
 
 
+def still_wanted(scores: Scores, tables: dict[str, pa.Table], group: AnyLook, wanted: Rows) -> Rows:
+    """Those of the wanted rows of which a group lacks a score that is needed; `tables`: what is stored of each group.
+
+    Of a group that is told by others' columns at which pairs to look (`SparingGroup`) they are too many while those
+    are not there.
+    """
+    table = tables[group.name]
+    if not is_sparing(group):
+        return lacking(table, group, wanted)
+    columns = replace(scores, tables={**scores.tables, **tables}).columns(group.reads())
+    has_fault = table.column(fault_column(group)).is_valid().to_numpy()[wanted]
+    return wanted[group.wanted(columns.take(pa.array(wanted))) & ~has_fault]
+
+
 def look(
     scores: Scores,
     tables: dict[str, pa.Table],
@@ -60,8 +78,10 @@ def look(
     memory does not suffice. What each group took, decoding included, is added to `seconds`, by
     name. Raises ShardChanged when the shard is no longer the file whose facts these are.
     """
-    looking = [group for group in groups if not is_derived(group)]
-    seen = _seen(scores, tables, looking, wanted, batch_size, {} if seconds is None else seconds)
+    seen: dict[str, pa.Table] = {}
+    for stage in _stages([group for group in groups if not is_derived(group)]):
+        before = {**tables, **seen}
+        seen |= _seen(scores, before, stage, wanted, batch_size, {} if seconds is None else seconds)
     for group in groups:
         if is_derived(group):
             rows = _with_sources(lacking(tables[group.name], group, wanted), {**tables, **seen}, group)
@@ -73,6 +93,16 @@ def look(
     return seen
 
 
+def _stages(groups: Sequence[LookGroup]) -> list[list[LookGroup]]:
+    """Groups that look at the same time: one that reads columns of others begins after they have ended."""
+    stages: list[list[LookGroup]] = [[]]
+    for group in groups:
+        if reads_of(group, stages[-1]):
+            stages.append([])
+        stages[-1].append(group)
+    return stages
+
+
 def _seen(
     scores: Scores,
     tables: dict[str, pa.Table],
@@ -82,13 +112,19 @@ def _seen(
     seconds: dict[str, float],
 ) -> dict[str, pa.Table]:
     """`look` for the groups that need pixels."""
-    missing = {group.name: lacking(tables[group.name], group, wanted) for group in groups}
+    missing = {group.name: still_wanted(scores, tables, group, wanted) for group in groups}
     todo = [group for group in groups if len(missing[group.name])]
     if not todo:
         return {}
     rows = np.unique(np.concatenate([missing[group.name] for group in todo]))
     found = {group.name: _Found() for group in todo}
-    for batch_rows, pictures in _pictures(scores, rows, batch_size):
+    pictures_of_rows = _pictures(scores, rows, batch_size)
+    if computes_on_gpu():
+        sizes: dict[int, Rows] = {}
+        for group in todo:
+            sizes[group.at_least] = np.union1d(sizes.get(group.at_least, rows[:0]), missing[group.name])
+        pictures_of_rows = decoded_ahead(pictures_of_rows, decode_for(sizes))
+    for batch_rows, pictures in pictures_of_rows:
         for group in todo:
             lacks = np.isin(batch_rows, missing[group.name])
             chosen = [picture for picture, is_lacking in zip(pictures, lacks, strict=True) if is_lacking]
@@ -154,6 +190,7 @@ def _pictures(scores: Scores, rows: Rows, batch_size: int) -> Iterator[tuple[Row
 def _measure(group: LookGroup, rows: Rows, pictures: list[Picture], found: _Found) -> None:
     """Compute the scores of one batch."""
     good: list[Picture] = []
+    rows_of_good: list[int] = []
     for row, picture in zip(rows.tolist(), pictures, strict=True):
         try:
             picture.decoded(group.at_least)
@@ -161,9 +198,24 @@ def _measure(group: LookGroup, rows: Rows, pictures: list[Picture], found: _Foun
             found.faults[row] = str(broken)[:FAULT_LENGTH]
             continue
         good.append(picture)
-        found.rows.append(row)
-    if good:
-        found.batches += _halved(group, good)
+        rows_of_good.append(row)
+    if not good:
+        return
+    batches = _halved(group, good)
+    if is_sparing(group):
+        batches = [_without_broken(group, batches, rows_of_good, found.faults)]
+    found.rows += [row for row in rows_of_good if row not in found.faults]
+    found.batches += batches
+
+
+def _without_broken(
+    group: SparingGroup, batches: Sequence[pa.RecordBatch], rows: Sequence[int], faults: dict[int, str]
+) -> pa.RecordBatch:
+    """The measured rows as one batch without those that the group sets aside, which are added to `faults`."""
+    whole = pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+    reasons = group.broken(whole)
+    faults.update({row: reason for row, reason in zip(rows, reasons, strict=True) if reason is not None})
+    return whole.filter(pa.array([reason is None for reason in reasons]))
 
 
 def _halved(group: LookGroup, pictures: list[Picture]) -> list[pa.RecordBatch]:

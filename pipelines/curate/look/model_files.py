@@ -36,6 +36,7 @@ _OTHERS = (
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
+    "matching.json",
 )
 
 

@@ -20,6 +20,7 @@ from pipelines.curate.rules.field import FieldRule
 from pipelines.curate.rules.formats import FormatsRule
 from pipelines.curate.rules.language import LanguageRule
 from pipelines.curate.rules.leaks import Leaks
+from pipelines.curate.rules.matching import MatchingRule
 from pipelines.curate.rules.near_captions import NearCaptions
 from pipelines.curate.rules.near_embeddings import NearEmbeddings
 from pipelines.curate.rules.near_images import NearImages
@@ -41,6 +42,7 @@ RULES: dict[str, type[Rule]] = {
     "leaks": Leaks,
     "safety": SafetyRule,
     "dual_encoder": DualEncoderRule,
+    "matching": MatchingRule,
     # over the corpus
     "duplicates": Duplicates,
     "near_captions": NearCaptions,

@@ -62,6 +62,14 @@ class PairRule(Rule):
         """Whether each row was not judged."""
         return np.zeros(table.num_rows, np.bool_)
 
+    def counts(self, table: pa.Table) -> Mapping[str, int]:
+        """What is counted of the pairs that reach the rule, for `notes`; nothing for most rules."""
+        return {}
+
+    def notes(self, counts: Mapping[str, int]) -> Sequence[str]:
+        """What a person must know of these counts, summed over all shards, in sentences."""
+        return ()
+
 
 class CorpusRule(Rule):
     """A rule that needs all shards: over the pairs that pass every rule before it."""

@@ -64,3 +64,9 @@ def test_threads_are_set_back():
     with inference():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
+
+
+def test_what_stays_is_passed_on_to_another_call():
+    calls, x = FixedCalls(torch.device("cpu")), torch.arange(19.0)
+    doubled = calls(lambda chunk: 2 * chunk["x"], {"x": x}, stays=True)
+    assert torch.equal(calls(lambda chunk: chunk["y"] + 1, {"y": doubled}), 2 * x + 1)

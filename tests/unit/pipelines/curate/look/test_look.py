@@ -10,6 +10,7 @@ from curation import scanned
 from raw_shards import pairs, picture, write_tar
 from tiny_models import tiny_classifier, tiny_dual_encoder
 
+from pipelines.curate.look import look as look_module
 from pipelines.curate.look.dual_encoder import DualEncoderScores, dual_encoder_scores
 from pipelines.curate.look.group import fault_column, looked_column
 from pipelines.curate.look.image_classifier import ClassifierScores, classifier_scores
@@ -158,3 +159,11 @@ def test_a_shard_that_changed_since_its_scan_is_an_error(tmp_path, folder):
     write_tar(tmp_path / "in" / "0.tar", pairs(PAIRS) | {"more.jpg": picture(), "more.txt": "more"})
     with pytest.raises(ShardChanged):
         first_look(scores, classifier_scores(folder, "unsafe"), range(PAIRS))
+
+
+def test_decoding_ahead_of_a_gpu_changes_nothing(tmp_path, folder, monkeypatch):
+    scores, group = shard(tmp_path, **{"x.png": cut(), "x.txt": "a caption of a few words"}), counting(folder)
+    plain = first_look(scores, group, range(PAIRS + 1))
+    monkeypatch.setattr(look_module, "computes_on_gpu", lambda: True)
+    assert first_look(scores, group, range(PAIRS + 1)).equals(plain)
+    assert group.sizes == [4, 4, 1] * 2
