@@ -18,7 +18,7 @@ from pipelines.curate.decide import Decision, decide
 from pipelines.curate.funnel import add_funnels
 from pipelines.curate.identity import recipe_settings
 from pipelines.curate.kept_samples import Part
-from pipelines.curate.look.look import look, looks_or_empty, still_wanted, stored_looks
+from pipelines.curate.look.look import filled_up, look, looks_or_empty, still_wanted, stored_looks
 from pipelines.curate.pilot import probe
 from pipelines.curate.plan import Plan
 from pipelines.curate.scored import stored_scores, up_to_date
@@ -92,7 +92,10 @@ class LookShard:
         scores, decision = before_look(unit, self.plan, self.store, self.decision)
         damaged: list[str] = []
         stored = stored_looks(scores, self.plan.looks, self.store, damaged=damaged)
-        tables = {**looks_or_empty(scores, self.plan.looks, self.elsewhere), **stored}
+        known = {**looks_or_empty(scores, self.plan.looks), **stored}
+        tables = known
+        if self.elsewhere is not None:
+            tables = filled_up(known, stored_looks(scores, self.plan.looks, self.elsewhere), self.plan.looks)
         seconds: dict[str, float] = {}
         started = time.perf_counter()
         new = look(scores, tables, self.plan.looks, decision.kept, self.batch_size, seconds)
@@ -100,7 +103,7 @@ class LookShard:
             seconds[LOOK] = time.perf_counter() - started - sum(seconds.values())
         for group in self.plan.looks:
             scores = with_table(scores, group, new.get(group.name, tables[group.name]))
-            if group.name in new or group.name not in stored:
+            if scores.tables[group.name] is not known[group.name] or group.name not in stored:
                 save_scores(scores, [group], self.store)
         return {
             "funnel": decide(scores, self.plan, self._drops(unit)).funnel.as_json(),

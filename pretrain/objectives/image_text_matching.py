@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,6 +30,12 @@ NOTHING = torch.finfo(torch.float64).min
 
 class MatchingOptions(ObjectiveOptions):
     """Options of the objective `itm`."""
+
+    temperature: float | None = Field(
+        None,
+        gt=0,
+        description="of the softmax that negatives are drawn from; null: that of ITC, as in BLIP; higher: easier ones",
+    )
 
 
 @dataclass(frozen=True)

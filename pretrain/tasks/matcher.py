@@ -47,6 +47,7 @@ class MatcherTask(Task[MatcherFeatures]):
         super().__init__()
         self.first_token_id = first_token_id(config)
         self.weights = {"itc": config.objectives.itc.weight, "itm": config.objectives.itm.weight}
+        self.draw_temperature = config.objectives.itm.temperature
         self.highest_logit_scale = config.model.log_max_logit_scale
         self.matcher = build_matcher(config.model, vocabulary_size, load_tokenizer(config.tokenizer))
         self.momentum_config = config.momentum
@@ -95,6 +96,8 @@ class MatcherTask(Task[MatcherFeatures]):
                 batch.image_hashes,
             )
             scale = self.logit_scale.detach().float().exp()
+            if self.draw_temperature is not None:
+                scale = torch.full_like(scale, 1 / self.draw_temperature)
             values |= matching_loss(self._judge, features.tokens, own, scale, step.shared_seed)
             total = total + self.weights["itm"] * values["itm_loss"]
         return {"loss": total, **values}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -145,12 +145,31 @@ def stored_looks(
 
 
 def looks_or_empty(scores: Scores, groups: Sequence[AnyLook], *outputs: str | None) -> dict[str, pa.Table]:
-    """What the first of some outputs that knows it holds of each group; an empty table where none does."""
+    """What outputs hold of each group, pair by pair from the first that has looked at it; empty where none has."""
     tables = {group.name: empty_table(group, scores.facts.num_rows) for group in groups}
-    for output in reversed(outputs):
+    for output in outputs:
         if output is not None:
-            tables.update(stored_looks(scores, groups, output))
+            tables = filled_up(tables, stored_looks(scores, groups, output), groups)
     return tables
+
+
+def filled_up(
+    tables: Mapping[str, pa.Table], others: Mapping[str, pa.Table], groups: Sequence[AnyLook]
+) -> dict[str, pa.Table]:
+    """Tables of groups, with the rows of other ones in place of those at which nobody has looked.
+
+    A table to which nothing is added is the same object.
+    """
+    found = dict(tables)
+    for group in groups:
+        if group.name not in others:
+            continue
+        own, other, looked = tables[group.name], others[group.name], looked_column(group)
+        takes = pc.and_not(other.column(looked), own.column(looked))
+        if pc.any(takes).as_py():
+            columns = [pc.if_else(takes, other.column(name), own.column(name)) for name in own.column_names]
+            found[group.name] = pa.Table.from_arrays(columns, schema=own.schema)
+    return found
 
 
 @dataclass

@@ -130,3 +130,13 @@ def test_the_first_token_replaces_that_of_captions_which_attend_to_the_image():
     task.first_token_id = None
     batch.input_ids[:, 0] = 4
     assert task(batch, step)["itm_loss"].item() != plain["itm_loss"].item()
+
+
+def test_a_higher_temperature_of_the_draws_changes_itm_alone():
+    itm = {"itm": {"weight": 1.0, "temperature": 50.0}}
+    cool, warm = (matcher_task(matcher_recipe(**sections)) for sections in ({}, {"objectives": itm}))
+    batch = eight_pairs()
+    with torch.no_grad():
+        one, other = cool(batch, at_step(0)), warm(batch, at_step(0))
+    assert float(one["itc_loss"]) == float(other["itc_loss"])
+    assert float(one["itm_loss"]) != float(other["itm_loss"])

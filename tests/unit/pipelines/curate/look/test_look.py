@@ -14,7 +14,7 @@ from pipelines.curate.look import look as look_module
 from pipelines.curate.look.dual_encoder import DualEncoderScores, dual_encoder_scores
 from pipelines.curate.look.group import fault_column, looked_column
 from pipelines.curate.look.image_classifier import ClassifierScores, classifier_scores
-from pipelines.curate.look.look import lacking, look, looks_or_empty
+from pipelines.curate.look.look import filled_up, lacking, look, looks_or_empty, stored_looks
 from pipelines.curate.scores.storage import Scores, load_group, save_scores, with_table
 from pipelines.shards.unit import Unit
 from pipelines.shards.witness import ShardChanged
@@ -167,3 +167,18 @@ def test_decoding_ahead_of_a_gpu_changes_nothing(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(look_module, "computes_on_gpu", lambda: True)
     assert first_look(scores, group, range(PAIRS + 1)).equals(plain)
     assert group.sizes == [4, 4, 1] * 2
+
+
+def test_pairs_come_from_the_first_output_that_has_looked_at_them(tmp_path):
+    """Two outputs know some pairs each, one of them a picture that does not decode."""
+    scores = shard(tmp_path, **{"z.png": cut(), "z.txt": "a cut picture"})
+    group = dual_encoder_scores(tiny_dual_encoder(tmp_path / "clip"), "clip", embeddings=True)
+    outputs = [str(tmp_path / name) for name in ("one", "two", "none")]
+    for output, rows in zip(outputs, ([0, 1], [1, 4, PAIRS]), strict=False):
+        save_scores(with_table(scores, group, first_look(scores, group, rows)), [group], output)
+    found = looks_or_empty(scores, [group], *outputs)[group.name]
+    assert found.equals(first_look(scores, group, [0, 1, 4, PAIRS]))
+    assert found.column(fault_column(group))[PAIRS].as_py().startswith("broken_image")
+    own = stored_looks(scores, [group], outputs[0])
+    assert filled_up(own, {}, [group])[group.name] is own[group.name]
+    assert filled_up(own, own, [group])[group.name] is own[group.name]
