@@ -137,6 +137,6 @@ def test_a_higher_temperature_of_the_draws_changes_itm_alone():
     cool, warm = (matcher_task(matcher_recipe(**sections)) for sections in ({}, {"objectives": itm}))
     batch = eight_pairs()
     with torch.no_grad():
-        one, other = cool(batch, at_step(0)), warm(batch, at_step(0))
+        one, other = (task(batch, StepContext.of(0, 0, 0)) for task in (cool, warm))
     assert float(one["itc_loss"]) == float(other["itc_loss"])
     assert float(one["itm_loss"]) != float(other["itm_loss"])
