@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from pretrain.export.record import RECORD
 from pretrain.export.run_folder import (
     ENCODER_PREFIX,
     DualEncoderRun,
+    RunFolder,
     find_checkpoint,
     load_weights,
     open_run,
@@ -105,7 +107,7 @@ def export_folder(
             region_head=written.region_head,
             max_difference=written.max_difference,
         )
-        _write_record(summary, source_run, partial, texts)
+        _write_card(summary, source_run, partial, texts)
     return summary
 
 
@@ -123,7 +125,13 @@ def max_tokens(source: Source) -> int:
     )
 
 
-def _write_record(summary: ExportSummary, run: DualEncoderRun, folder: Path, texts: CardTexts) -> None:
+def _write_card(summary: ExportSummary, run: DualEncoderRun, folder: Path, texts: CardTexts) -> None:
+    write_model_card(folder, write_record(summary, run, folder), texts)
+
+
+# Any: JSON values.
+def write_record(summary: ExportSummary, run: RunFolder, folder: Path) -> dict[str, Any]:
+    """Write the record of an export, and return it."""
     record = {
         "version": 1,
         "run": run.identity,
@@ -133,7 +141,7 @@ def _write_record(summary: ExportSummary, run: DualEncoderRun, folder: Path, tex
         "data": run.data,
     }
     write_json(folder / RECORD, record, indent=2)
-    write_model_card(folder, record, texts)
+    return record
 
 
 def _count_by_prefix(heads: dict[str, Tensor], region_head: bool) -> dict[str, int]:

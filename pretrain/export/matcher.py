@@ -6,7 +6,6 @@ not hold, and the token in place 0 of a caption that attends to the image.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,13 @@ from transformers import BlipForImageTextRetrieval
 
 from data_filters.errors import InputError
 from data_filters.matching import MatchingSettings, matching_scores, write_settings
-from pipelines.common.files import write_json
 from pipelines.common.paths import require_local
 from pretrain.data.samples.tokenizer import load_tokenizer
-from pretrain.export.folder import ExportSummary
+from pretrain.export.folder import ExportSummary, write_record
 from pretrain.export.hugging_face import save_image_processor
 from pretrain.export.matcher_card import write_matcher_card
 from pretrain.export.parity import accept
 from pretrain.export.progress_bars import quiet_loading
-from pretrain.export.record import RECORD
 from pretrain.export.run_folder import RunFolder, find_checkpoint, load_weights, read_run
 from pretrain.export.target import check_target, new_folder
 from pretrain.models.matcher import build_matcher
@@ -74,15 +71,7 @@ def export_matcher(run: str, output: str, *, checkpoint: str | None = None) -> E
             region_head=False,
             max_difference=_compared(model, partial, first_token_id(config)),
         )
-        record = {
-            "version": 1,
-            "run": source.identity,
-            "name": source.config.name,
-            **{key: value for key, value in asdict(summary).items() if key not in ("run", "output")},
-            "config": source.config.model_dump(mode="json"),
-            "data": source.data,
-        }
-        write_json(partial / RECORD, record, indent=2)
+        record = write_record(summary, source, partial)
         write_matcher_card(partial, record, settings)
     return summary
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from tiny_models import SIDE, WORDS, word_tokenizer
 from transformers import BlipConfig, BlipForImageTextRetrieval
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+from pipelines.curate.look.matcher import Matcher
 
 ENCODE = "[ENC]"
 _SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -49,3 +52,21 @@ def tiny_matching(folder: Path, model: Any = None, tokens: int = 20, **options: 
     tokenizer.add_special_tokens({"additional_special_tokens": [ENCODE]})
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+def counted_calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Counts, from now on, the images and the grounded captions that a matcher of curation is shown."""
+    counts = {"images": 0, "itm": 0}
+    images, matching = Matcher.image_tokens, Matcher.matching
+
+    def counting_images(self: Matcher, given: Any) -> Any:
+        counts["images"] += len(given)
+        return images(self, given)
+
+    def counting_matching(self: Matcher, tokens: Any, captions: Any, wanted: Any) -> Any:
+        counts["itm"] += len(wanted)
+        return matching(self, tokens, captions, wanted)
+
+    monkeypatch.setattr(Matcher, "image_tokens", counting_images)
+    monkeypatch.setattr(Matcher, "matching", counting_matching)
+    return counts

@@ -7,14 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from raw_shards import pairs, picture, write_tar
-from tiny_matching import tiny_matching, tiny_model
+from tiny_matching import counted_calls, tiny_matching, tiny_model
 from tiny_models import WORDS, tiny_dual_encoder
 from without_ray import without_ray
 
 from data_filters.errors import InputError
 from pipelines.curate.config import CurateConfig
 from pipelines.curate.look import matcher
-from pipelines.curate.look.matcher import Matcher
 from pipelines.curate.replay import replay
 from pipelines.curate.run import curate
 
@@ -29,20 +28,7 @@ def in_this_process(monkeypatch, no_ray):
 @pytest.fixture
 def asked(monkeypatch):
     """How many images and grounded captions a matcher has been shown."""
-    counts = {"images": 0, "itm": 0}
-    images, matching = Matcher.image_tokens, Matcher.matching
-
-    def counting_images(self, given):
-        counts["images"] += len(given)
-        return images(self, given)
-
-    def counting_matching(self, tokens, captions, wanted):
-        counts["itm"] += len(wanted)
-        return matching(self, tokens, captions, wanted)
-
-    monkeypatch.setattr(Matcher, "image_tokens", counting_images)
-    monkeypatch.setattr(Matcher, "matching", counting_matching)
-    return counts
+    return counted_calls(monkeypatch)
 
 
 @pytest.fixture(scope="module")

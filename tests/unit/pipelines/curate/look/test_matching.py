@@ -10,14 +10,13 @@ import torch
 from curation import scanned
 from pictures import look_pictures, opened
 from raw_shards import pairs, write_tar
-from tiny_matching import ENCODE, tiny_matching, tiny_model
+from tiny_matching import ENCODE, counted_calls, tiny_matching, tiny_model
 from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetrieval
 
 from data_filters.matching import MatchingSettings, write_settings
 from pipelines.curate.look.band import Band
 from pipelines.curate.look.group import fault_column
 from pipelines.curate.look.look import look, looks_or_empty, still_wanted
-from pipelines.curate.look.matcher import Matcher
 from pipelines.curate.look.matching import matching_group
 from pipelines.shards.unit import Unit
 
@@ -118,20 +117,7 @@ def shard(tmp_path):
 @pytest.fixture
 def shown(monkeypatch):
     """The pairs that the model was asked about: of each call of the image encoder, and of the matching head."""
-    counts = {"images": 0, "itm": 0}
-    images, matching = Matcher.image_tokens, Matcher.matching
-
-    def counting_images(self, given):
-        counts["images"] += len(given)
-        return images(self, given)
-
-    def counting_matching(self, tokens, captions, wanted):
-        counts["itm"] += len(wanted)
-        return matching(self, tokens, captions, wanted)
-
-    monkeypatch.setattr(Matcher, "image_tokens", counting_images)
-    monkeypatch.setattr(Matcher, "matching", counting_matching)
-    return counts
+    return counted_calls(monkeypatch)
 
 
 def looked(scores, group, table=None, batch: int = 4) -> pa.Table:
