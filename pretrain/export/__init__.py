@@ -20,9 +20,11 @@ class Export(Protocol):
 
 
 def _hugging_face(run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary:
+    from pipelines.common.paths import require_local
     from pretrain.export.run_folder import read_run
     from pretrain.tasks.matcher_config import MatcherConfig
 
+    require_local("output", output)  # before the run is looked at, as in the other formats
     if isinstance(read_run(run).config, MatcherConfig):
         from pretrain.export.matcher import export_matcher
 

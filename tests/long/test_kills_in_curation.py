@@ -104,21 +104,29 @@ def strike(process: subprocess.Popen[str], target: str) -> int:
 
 
 def named(output: Path, pattern: str) -> set[str]:
-    return {path.stem for path in output.glob(pattern)}
+    return {path.stem for path in matching(output, pattern)}
+
+
+def matching(output: Path, pattern: str) -> list[Path]:
+    """The paths of a pattern; none where the run removes a folder of it meanwhile."""
+    try:
+        return list(output.glob(pattern))
+    except FileNotFoundError:
+        return []
 
 
 def phase_of(output: Path) -> tuple[str, int]:
     """The phase that an output is in, and how many shards are committed in it."""
     if manifests := named(output, "manifests/*.json"):
         return "write", len(manifests)
-    if list(output.glob("decide/after-look/*/decision.json")):
+    if matching(output, "decide/after-look/*/decision.json"):
         return "write", 0
-    if list(output.glob("decide/after-look/*")):
+    if matching(output, "decide/after-look/*"):
         return "decide again", 0
-    if list(output.glob("decide/before-look/*/decision.json")):
+    if matching(output, "decide/before-look/*/decision.json"):
         return "look", len(named(output, "scores/pdq/*.parquet"))
     scanned = len(named(output, "scores/facts/*.parquet"))
-    return ("decide", 0) if list(output.glob("decide/*/*")) else ("scan", scanned)
+    return ("decide", 0) if matching(output, "decide/*/*") else ("scan", scanned)
 
 
 def commits(output: Path) -> dict[Path, tuple[int, int]]:
@@ -127,14 +135,14 @@ def commits(output: Path) -> dict[Path, tuple[int, int]]:
         path
         for name in named(output, "scores/facts/*.parquet")
         for kind in ("scores/*", "quarantine")
-        for path in output.glob(f"{kind}/{name}.parquet")
+        for path in matching(output, f"{kind}/{name}.parquet")
     ]
     for name in named(output, "manifests/*.json"):
         for pattern in (f"{name}.tar", f"{name}.index.parquet", f"manifests/{name}.json"):
-            found += output.glob(pattern)
+            found += matching(output, pattern)
         for folder in ("decisions", "status"):
-            found += output.glob(f"{folder}/{name}.*")
-    found += output.glob("decide/*/*/decision.json")
+            found += matching(output, f"{folder}/{name}.*")
+    found += matching(output, "decide/*/*/decision.json")
     return {path: (stat.st_ino, stat.st_mtime_ns) for path in found for stat in [path.stat()]}
 
 
