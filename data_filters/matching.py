@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,18 @@ def write_settings(folder: str, settings: MatchingSettings) -> None:
     with open(os.path.join(folder, SETTINGS), "w", encoding="utf-8") as file:
         json.dump(asdict(settings), file, indent=1)
         file.write("\n")
+
+
+def first_token_id(first_token: str, vocabulary: Mapping[str, int], refusal: str) -> int | None:
+    """The number of `MatchingSettings.first_token`; None for [CLS], which the tokenizer puts there itself.
+
+    Raises InputError with the text `refusal` when the vocabulary does not have it.
+    """
+    if first_token == CLS:
+        return None
+    if first_token not in vocabulary:
+        raise InputError(refusal)
+    return int(vocabulary[first_token])
 
 
 def image_tokens(

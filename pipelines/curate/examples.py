@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -161,18 +161,28 @@ def _examples_of(
         caption, picture = ("", "") if one.hidden else caption_and_picture(unit, parts_of(members), about)
         has_other = fate["other_shard"] is not None and not one.hidden
         found[one] = {
-            "filter": one.step.name,
-            "shard": unit.shard,
-            "key": pair["key"],
-            "value": short_value(str(fate["value"])),
-            "limit": one.step.rule.limit(),
-            "width": pair["width"],
-            "height": pair["height"],
-            "caption": caption,
-            "picture": picture,
+            **example_of(one.step, unit, pair, short_value(str(fate["value"])), caption, picture),
             "other": others.at(fate["other_shard"], fate["other_row"]) if has_other else None,
         }
     return found
+
+
+# Any: key, width and height, of the facts.
+def example_of(
+    step: Step, unit: Unit, pair: Mapping[str, Any], value: str, caption: str, picture: str
+) -> Example:
+    """The example of a pair of a raw shard, with the value that the step compared."""
+    return {
+        "filter": step.name,
+        "shard": unit.shard,
+        "key": pair["key"],
+        "value": value,
+        "limit": step.rule.limit(),
+        "width": pair["width"],
+        "height": pair["height"],
+        "caption": caption,
+        "picture": picture,
+    }
 
 
 def short_value(value: str) -> str:

@@ -12,7 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from typing_extensions import TypeIs
 
-from pipelines.curate.examples import READERS, Example, names_with_decisions, read_or_none, short_value
+from pipelines.curate.examples import (
+    READERS,
+    Example,
+    example_of,
+    names_with_decisions,
+    read_or_none,
+    short_value,
+)
 from pipelines.curate.other_pairs import hides
 from pipelines.curate.pair_picture import caption_and_picture
 from pipelines.curate.plan import Plan, Step
@@ -112,14 +119,4 @@ def _example(output: str, near: _Near, step: Step) -> Example | None:
     unit = Unit(near.name, about["uri"], about["size"])
     caption, picture = caption_and_picture(unit, parts_of(members_at(facts, rows)[0]), about)
     side = "below" if near.margin < 0 else "above"
-    return {
-        "filter": step.name,
-        "shard": unit.shard,
-        "key": pair["key"],
-        "value": f"{short_value(str(near.distance))} {side}",
-        "limit": step.rule.limit(),
-        "width": pair["width"],
-        "height": pair["height"],
-        "caption": caption,
-        "picture": picture,
-    }
+    return example_of(step, unit, pair, f"{short_value(str(near.distance))} {side}", caption, picture)

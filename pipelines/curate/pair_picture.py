@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_filters.decode import decode
-from data_filters.sample import BrokenSample, sample_from_members
+from data_filters.sample import BrokenSample, parts_from_members
 from pipelines.shards.reader import read_members
 from pipelines.shards.tar_format import BrokenShard, Member
 from pipelines.shards.unit import Unit
@@ -30,10 +30,10 @@ def caption_and_picture(unit: Unit, members: list[Member], about: Mapping[str, A
         if scanned is None or scanned != witness(unit.uri):
             return "", ""
         contents = dict(zip(names, read_members(unit.uri, members), strict=True))
-        sample = sample_from_members(members[0].key, contents)
+        image, caption, _ = parts_from_members(contents)
     except (BrokenSample, BrokenShard, OSError):
         return "", ""
-    return (sample.caption or "")[:CAPTION_SHOWN], _thumbnail(sample.image or b"")
+    return (caption or "")[:CAPTION_SHOWN], _thumbnail(image or b"")
 
 
 def _thumbnail(data: bytes) -> str:

@@ -13,9 +13,9 @@ from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetr
 
 from data_filters.errors import InputError
 from data_filters.matching import (
-    CLS,
     MATCH,
     SETTINGS,
+    first_token_id,
     image_embeddings,
     image_tokens,
     matching_logits,
@@ -61,11 +61,11 @@ class ExportedMatcher:
             self.tokenizer.model_max_length, model.config.text_config.max_position_embeddings
         )
         first = settings.first_token
-        if first != CLS and first not in self.tokenizer.get_vocab():
-            raise InputError(
-                f"{SETTINGS} of {export!r} has first_token {first!r}, which its tokenizer does not know; export again"
-            )
-        self.first_token_id = None if first == CLS else self.tokenizer.convert_tokens_to_ids(first)
+        self.first_token_id = first_token_id(
+            first,
+            self.tokenizer.get_vocab(),
+            f"{SETTINGS} of {export!r} has first_token {first!r}, which its tokenizer does not know; export again",
+        )
 
     @torch.inference_mode()
     def scores(

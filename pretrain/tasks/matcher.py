@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_filters.errors import InputError
-from data_filters.matching import CLS, image_embeddings, image_tokens, matching_logits, text_embeddings
+from data_filters import matching
+from data_filters.matching import image_embeddings, image_tokens, matching_logits, text_embeddings
 from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.data.samples.tokenizer import load_tokenizer
@@ -150,12 +150,9 @@ def first_token_id(config: MatcherConfig) -> int | None:
     Raises InputError when the tokenizer does not know it.
     """
     token = config.model.first_token
-    if token == CLS:
-        return None
-    known = load_tokenizer(config.tokenizer).get_vocab()
-    if token not in known:
-        raise InputError(
-            f"model.first_token is {token!r}, which tokenizer {config.tokenizer!r} does not know; set it to [CLS], or "
-            "take a tokenizer with that token"
-        )
-    return int(known[token])
+    return matching.first_token_id(
+        token,
+        load_tokenizer(config.tokenizer).get_vocab(),
+        f"model.first_token is {token!r}, which tokenizer {config.tokenizer!r} does not know; set it to [CLS], or "
+        "take a tokenizer with that token",
+    )

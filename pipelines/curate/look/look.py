@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from data_filters.facts import Facts
 from data_filters.image import ImageHeader
-from data_filters.sample import BrokenSample, sample_from_members
+from data_filters.sample import BrokenSample, parts_from_members
 from pipelines.curate.look.ahead import computes_on_gpu, decode_for, decoded_ahead
 from pipelines.curate.look.fixed_calls import is_out_of_memory
 from pipelines.curate.look.group import (
@@ -196,12 +196,10 @@ def _pictures(scores: Scores, rows: Rows, batch_size: int) -> Iterator[tuple[Row
         data = iter(read_members(scores.unit.uri, [member for _, parts in batch for member in parts]))
         pictures = []
         for number, parts in batch:
-            sample = sample_from_members(parts[0].key, {member.extension: next(data) for member in parts})
+            image, caption, metadata = parts_from_members({member.extension: next(data) for member in parts})
             about = facts[number]
             header = ImageHeader(about["width"], about["height"], about["format"])
-            pair = Facts(
-                header, sample.caption or "", sample.image or b"", sample.metadata or {}, about["image_bytes"]
-            )
+            pair = Facts(header, caption or "", image or b"", metadata or {}, about["image_bytes"])
             pictures.append(Picture(pair))
         yield rows[[number for number, _ in batch]], pictures
 

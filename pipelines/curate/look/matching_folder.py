@@ -122,16 +122,14 @@ def first_token_id(folder: str, first_token: str, tokenizer: Any) -> int | None:
 
     Raises InputError when the tokenizer does not know it.
     """
-    from data_filters.matching import CLS, SETTINGS
+    from data_filters import matching
 
-    if first_token == CLS:
-        return None
-    if first_token not in tokenizer.get_vocab():
-        raise InputError(
-            f"model is {folder}, whose {SETTINGS} names the first token {first_token!r}, which its tokenizer does not "
-            "know; save the tokenizer with which the model was trained"
-        )
-    return int(tokenizer.convert_tokens_to_ids(first_token))
+    return matching.first_token_id(
+        first_token,
+        tokenizer.get_vocab(),
+        f"model is {folder}, whose {matching.SETTINGS} names the first token {first_token!r}, which its tokenizer does "
+        "not know; save the tokenizer with which the model was trained",
+    )
 
 
 def image_size(folder: str) -> int:
