@@ -41,6 +41,10 @@ class ScoredCorpus:
         """Keep the tables that `reduce` returns."""
         return self.corpus.collect([*columns, self.flag], OnlyScored(select, self.flag), reduce)
 
+    def most_rows(self, row_bytes: int) -> int | None:
+        """How many rows of one key a `reduce` can be given."""
+        return self.corpus.most_rows(row_bytes)
+
     def share(self, value: T) -> Shared[T]:
         """Put a value where every worker of a machine reads it."""
         return self.corpus.share(value)

@@ -1,10 +1,11 @@
 """Measure a decision over all shards on Ray Data: exact duplicates among made-up 128-bit digests, the first one stays.
 
-    python tests/bench/decide_at_scale.py --rows 20000000 [--memory-mb 256] [--store-mb 150] [--workers 2] [--kill 3]
+    python tests/bench/decide_at_scale.py --rows 20000000 [--memory-mb 256] [--store-mb 150] [--kill 3] [--hot 0.1]
 
-Metadata only: every row is a digest, 3 of 10 rows repeat an earlier one. Printed as one line of JSON: a worker's peak
-private memory (USS, sampled), bytes spilled against the bytes of the rows, whether the decision equals a plain numpy
-sort, and its sha256, which must be the same for every number of workers, with Polars and without, and after kills.
+Metadata only: every row is a digest, 3 of 10 rows repeat an earlier one, and with `--hot` many have one. Printed as
+one line of JSON: a worker's peak private memory (USS, sampled), bytes spilled against the bytes of the rows, whether
+the decision equals a plain numpy sort, and its sha256, which must be the same for every number of workers, with Polars
+and without, and after kills.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("PYTHONPATH", str(ROOT))
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-from pipelines.curate.corpus.corpus import DROPS, Corpus, Rows
 from pipelines.curate.corpus.in_process import InProcess
 from pipelines.curate.corpus.on_ray import OnRay
+from pipelines.curate.rules.duplicates import Duplicates
 
 ROWS_OF_A_SHARD = 10_000
 ROW_BYTES = 24  # key, the digest's other half, rank
+RULE = Duplicates(kind="duplicates", of="image", keep="first")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Digests:
     """Shards of made-up digests."""
 
     total: int
+    hot: float = 0.0
 
     @property
     def count(self) -> int:
@@ -63,7 +66,7 @@ class Digests:
 
     def load(self, shard: int, columns: Sequence[str]) -> pa.Table:
         row = np.arange(self.rows(shard), dtype=np.uint64) + np.uint64(shard * ROWS_OF_A_SHARD)
-        digest = digests(row)
+        digest = digests(row, self.hot)
         column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(row), [None, pa.py_buffer(digest)])
         return pa.table({"image_hash": column}).select(list(columns))
 
@@ -76,41 +79,24 @@ def mixed(values: np.ndarray, seed: int) -> np.ndarray:
     return bits ^ (bits >> np.uint64(31))
 
 
-def digests(row: np.ndarray) -> np.ndarray:
-    """Two 64-bit halves for each row; rows 7, 8 and 9 of ten repeat one of the first seven of an earlier ten."""
+def digests(row: np.ndarray, hot: float) -> np.ndarray:
+    """Two 64-bit halves for each row; rows 7, 8 and 9 of ten repeat one of the first seven of an earlier ten.
+
+    A part `hot` of all rows, scattered, has one digest.
+    """
     ten = row // np.uint64(10)
     earlier = mixed(row, 1) % np.maximum(ten, np.uint64(1)) * np.uint64(10) + mixed(row, 2) % np.uint64(7)
     source = np.where(row % np.uint64(10) < np.uint64(7), row, earlier)
+    source = np.where(
+        mixed(row, 5) % np.uint64(10_000) < np.uint64(round(hot * 10_000)), np.uint64(0), source
+    )
     return np.stack([mixed(source, 3), mixed(source, 4)], axis=1)
 
 
-def halves(rows: Rows) -> pa.Table:
-    """The select of the rule: both halves of the digest, and the rank."""
-    column = rows.table.column("image_hash").combine_chunks()
-    words = np.frombuffer(column.buffers()[1], np.uint64).reshape(-1, 2)
-    words = words[column.offset : column.offset + len(column)]
-    return pa.table({"key": words[:, 0].copy(), "rest": words[:, 1].copy(), "rank": rows.ranks()})
-
-
-def all_but_first(table: pa.Table) -> pa.Table:
-    """The reduce of the rule."""
-    key, rest, rank = (table.column(name).to_numpy() for name in ("key", "rest", "rank"))
-    order = np.lexsort((rank, rest, key))
-    starts = np.ones(len(order), np.bool_)
-    starts[1:] = (np.diff(key[order]) != 0) | (np.diff(rest[order]) != 0)
-    first = rank[order][np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))]
-    again = ~starts
-    return pa.table([rank[order][again], first[again], np.ones(again.sum())], schema=DROPS)
-
-
-def decide(corpus: Corpus) -> None:
-    corpus.shuffle(["image_hash"], halves, all_but_first)
-
-
-def plain_sort(total: int) -> str:
+def plain_sort(total: int, hot: float) -> str:
     """The sha256 of the drops, by one stable numpy sort of all digests; shares nothing with the engines."""
     row = np.arange(total, dtype=np.uint64)
-    digest = digests(row)
+    digest = digests(row, hot)
     order = np.lexsort((digest[:, 1], digest[:, 0]))
     same = np.zeros(total, np.bool_)
     same[1:] = (digest[order[1:]] == digest[order[:-1]]).all(axis=1)
@@ -207,8 +193,8 @@ def on_ray(arguments: argparse.Namespace) -> dict[str, Any]:
         watch = Watch(arguments.kill)
         watch.start()
         start, cpu = time.monotonic(), time.process_time()
-        engine = OnRay(Digests(arguments.rows), f"{folder}/scratch", arguments.memory_mb << 20)
-        engine.run(decide)
+        engine = OnRay(Digests(arguments.rows, arguments.hot), f"{folder}/scratch", arguments.memory_mb << 20)
+        engine.run(RULE.decide)
         seconds, driver_cpu = time.monotonic() - start, time.process_time() - cpu
         watch.ended.set()
         watch.join()
@@ -244,6 +230,7 @@ def main() -> None:
     parser.add_argument("--memory-mb", type=int, default=256, help="decide.memory")
     parser.add_argument("--store-mb", type=int, default=150, help="Ray's object store")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--hot", type=float, default=0.0, help="part of all rows that have one digest")
     parser.add_argument("--kill", type=int, default=0, help="workers to kill inside the repartition")
     parser.add_argument("--in-process", action="store_true", help="the engine of one process instead")
     parser.add_argument("--no-sort", action="store_true", help="do not compare with a plain sort")
@@ -252,15 +239,15 @@ def main() -> None:
     result |= {"workers": arguments.workers}
     if arguments.in_process:
         start = time.monotonic()
-        engine = InProcess(Digests(arguments.rows))
-        engine.run(decide)
+        engine = InProcess(Digests(arguments.rows, arguments.hot))
+        engine.run(RULE.decide)
         result |= {"seconds": round(time.monotonic() - start, 1)}
         result |= {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}
         result |= {"sha256": sha256_of([engine.drops(0, shard) for shard in range(engine.source.count)])}
     else:
         result |= on_ray(arguments)
     if not arguments.no_sort:
-        result["equal_to_a_plain_sort"] = result["sha256"] == plain_sort(arguments.rows)
+        result["equal_to_a_plain_sort"] = result["sha256"] == plain_sort(arguments.rows, arguments.hot)
     print(json.dumps(result))
 
 

@@ -9,6 +9,7 @@ import corpus_rules
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 from corpus_rules import (
     Counting,
     all_but_first,
@@ -26,8 +27,10 @@ from ray import cloudpickle
 
 from data_filters.errors import InputError
 from pipelines.curate.corpus.corpus import Rows
+from pipelines.curate.corpus.in_process import InProcess
 from pipelines.curate.corpus.on_ray import OnRay
 from pipelines.curate.corpus.source import TablesInMemory
+from pipelines.curate.rules.duplicates import Duplicates
 from pipelines.ray_tasks import RETRIES
 
 pytestmark = pytest.mark.ray
@@ -96,6 +99,34 @@ def test_an_error_of_a_rule_on_a_worker_is_not_tried_again(ray_cluster, tmp_path
         engine.run(lambda corpus: corpus.choose(["width"], Refuses()))
     with pytest.raises(InputError, match="^least is 0"):
         engine.run(lambda corpus: corpus.shuffle(["width"], Refuses(), all_but_first))
+
+
+@pytest.mark.parametrize("of", ["image", "caption"])
+def test_a_hash_that_half_of_all_rows_have_is_decided_as_in_process(ray_cluster, tmp_path, of):
+    draw = np.random.default_rng(0)
+
+    def hashes(count: int) -> pa.Array:
+        names = np.where(draw.random(count) < 0.5, 0, draw.integers(1, 300, count))
+        return pa.array(
+            [xxhash.xxh3_128_digest(bytes([name % 256, name // 256])) for name in names], pa.binary(16)
+        )
+
+    tables = {
+        f"s{number}": pa.table({"caption_key": hashes(90), "image_hash": hashes(90)}) for number in range(9)
+    }
+    source, memory = TablesInMemory(tables), 32 << 10
+    decides = [
+        Duplicates(kind="duplicates", of=of, **{"max_images" if of == "caption" else "max_captions": 15}),
+        Duplicates(kind="duplicates", of=of, keep="first"),
+    ]
+    engines = [OnRay(source, str(tmp_path), memory), InProcess(source)]
+    for rule, duplicates in enumerate(decides):
+        drops = []
+        for engine in engines:
+            engine.run(duplicates.decide)
+            drops.append(drops_of(engine, rule, source.count))
+        assert drops[0] == drops[1]
+        assert drops[0]
 
 
 def test_what_reduces_count_is_summed_over_partitions(ray_cluster, tmp_path):

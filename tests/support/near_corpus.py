@@ -19,13 +19,15 @@ T = TypeVar("T")
 class NearCorpus:
     """`drops[rank] = (other, value)` on account of the smallest `other`, and the sums of the counts.
 
-    Rows of a shuffle are put into `partitions` by key, each partition in an order that `seed` decides.
+    Rows of a shuffle are put into `partitions` by key, each partition in an order that `seed` decides. `most` is what
+    `most_rows` answers.
     """
 
     shards: Sequence[pa.Table]
     earlier: Sequence[pa.Table] = ()
     partitions: int = 1
     seed: int | None = None
+    most: int | None = None
     drops: dict[int, tuple[int, float]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     shuffled_bytes: int = 0
@@ -50,6 +52,9 @@ class NearCorpus:
     def shuffle(self, columns: Sequence[str], select: Select, reduce: Reduce) -> None:
         for table in self._reduced(columns, select, reduce):
             self._drop(table)
+
+    def most_rows(self, row_bytes: int) -> int | None:
+        return self.most
 
     def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
         return _Tables(self._reduced(columns, select, reduce))

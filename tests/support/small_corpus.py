@@ -47,7 +47,8 @@ class SmallCorpus:
 
     `rows` are the places of each shard's rows in it (0, 1, ... where not given). With a `seed`, shards come in any
     order, their rows go to up to `partitions` partitions (some empty) by their keys, shuffled inside, and small
-    results are added up in any order. `drops` maps the rank of a dropped pair to (other, value).
+    results are added up in any order. `most` is what `most_rows` answers; `most_met` the largest number of rows of one
+    key that a `reduce` was given. `drops` maps the rank of a dropped pair to (other, value).
     """
 
     shards: Mapping[str, pa.Table]
@@ -55,7 +56,9 @@ class SmallCorpus:
     rows: Mapping[str, Sequence[int]] = field(default_factory=dict)
     partitions: int = 1
     seed: int | None = None
+    most: int | None = None
     drops: dict[int, tuple[int, float]] = field(default_factory=dict)
+    most_met: int = 0
 
     def __post_init__(self) -> None:
         self._random = np.random.default_rng(self.seed)
@@ -85,6 +88,9 @@ class SmallCorpus:
         for table in self._reduced(columns, select, reduce):
             self._record(table)
 
+    def most_rows(self, row_bytes: int) -> int | None:
+        return self.most
+
     def fold(self, columns: Sequence[str], measure: Callable[[Rows], T], add: Callable[[T, T], T]) -> T:
         measure, add = pickle.loads(pickle.dumps((measure, add)))
         results = [measure(rows) for rows in self._in_any_order(columns)]
@@ -107,6 +113,7 @@ class SmallCorpus:
         keys = selected["key"].to_numpy()
         assert keys.dtype == np.uint64
         salt = np.uint64(0 if self.seed is None else self._random.integers(1 << 63))
+        self.most_met = max(self.most_met, *np.unique(keys, return_counts=True)[1].tolist(), 0)
         place = (keys ^ salt) % np.uint64(self.partitions)
         parts = [selected.take(self._shuffled(place == number)) for number in range(self.partitions)]
         # An engine may reduce an empty partition, or leave it out.

@@ -77,6 +77,10 @@ class Corpus(Protocol):
         """Like `shuffle`, but keep the tables that `reduce` returns, out of the driver's memory where on Ray."""
         ...
 
+    def most_rows(self, row_bytes: int) -> int | None:
+        """How many rows of one key, of so many bytes each, a `reduce` can be given; None where it can be given all."""
+        ...
+
     def share(self, value: T) -> Shared[T]:
         """Put a large read-only value where every worker of a machine reads the same copy."""
         ...

@@ -5,6 +5,7 @@ Rows meet by 64 bits of these hashes, and are compared by the others as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data_filters.mixing import mix
+from data_filters.mixing import mix, mix_two
 from pipelines.curate.corpus.columns import halves
-from pipelines.curate.corpus.corpus import Rows
+from pipelines.curate.corpus.corpus import Corpus, Rows, Shared
 from pipelines.curate.corpus.dropped import dropped
+from pipelines.curate.corpus.hot_groups import HotGroups, Verdicts, hot_groups, shuffle_apart
 
 Of = Literal["caption", "image", "both"]
 COLUMNS: dict[Of, tuple[str, ...]] = {
@@ -25,7 +27,33 @@ COLUMNS: dict[Of, tuple[str, ...]] = {
 }
 """What has to be equal, as columns of 128-bit hashes."""
 
+ROW_BYTES = 48
+"""Of a row on its way to its group: key, rank, and two to four halves of hashes."""
 Numbers = npt.NDArray[np.int64]
+
+
+def drop_repeats(corpus: Corpus, of: Of, *, keep_first: bool) -> None:
+    """Drop the pairs that equal another, except for the earliest of each group where `keep_first`."""
+    columns, select = COLUMNS[of], SelectHashes(of)
+    hot = hot_groups(corpus, columns, select, ROW_BYTES)
+    verdicts = None
+    if hot is not None:
+        counts = hot.table["count"].to_numpy()
+        verdicts = Verdicts(hot, counts > 1, counts.astype(np.float64))
+    reduce = DropRepeats(keep_first)
+    shuffle_apart(corpus, columns, select, reduce, select, verdicts, keep_first=keep_first)
+
+
+def drop_widespread(corpus: Corpus, of: Of, counted: str, limit: int) -> None:
+    """Drop the pairs of each group of equal ones with more than `limit` distinct `counted` ones, a column of hashes."""
+    columns, groups = [*COLUMNS[of], counted], SelectHashes(of)
+    hot = hot_groups(corpus, COLUMNS[of], groups, ROW_BYTES)
+    verdicts = None
+    if hot is not None:
+        distinct = _distinct(corpus, columns, SelectHashes(of, counted), hot)
+        verdicts = Verdicts(hot, distinct > limit, distinct.astype(np.float64))
+    select, reduce = SelectHashes(of, counted), DropWidespread(limit)
+    shuffle_apart(corpus, columns, select, reduce, groups, verdicts, keep_first=False)
 
 
 @dataclass(frozen=True)
@@ -79,6 +107,42 @@ class DropWidespread:
         first_of_each = _starts(table, "key", "same_", "counted_")
         distinct = np.diff(np.searchsorted(first_of_each, np.append(starts, table.num_rows)))
         return _drops(table, starts, distinct, distinct > self.limit, keep_first=False)
+
+
+def _distinct(corpus: Corpus, columns: Sequence[str], select: SelectHashes, hot: HotGroups) -> Numbers:
+    """How many distinct `counted` ones each hot group has."""
+    parts = corpus.collect(columns, SelectCounted(select, corpus.share(hot)), drop_copies)
+    total = np.zeros(hot.table.num_rows, np.int64)
+    for groups, counts in parts.map(_by_group):
+        total[groups] += counts
+    return total
+
+
+@dataclass(frozen=True)
+class SelectCounted:
+    """A shard's distinct `counted` ones of each hot group: `group`, `counted_0`, `counted_1`."""
+
+    select: SelectHashes
+    hot: Shared[HotGroups]
+
+    def __call__(self, rows: Rows) -> pa.Table:
+        table = self.select(rows)
+        places = self.hot.get().places(table)
+        table = table.append_column("group", pa.array(places)).filter(pa.array(places >= 0))
+        key = mix_two(table["counted_0"].to_numpy(), table["group"].to_numpy().astype(np.uint64))
+        names = ["group", "counted_0", "counted_1"]
+        return drop_copies(table.select(names).append_column("key", pa.array(key)))
+
+
+def drop_copies(table: pa.Table) -> pa.Table:
+    """The distinct rows of a table `key`, `group`, `counted_0`, `counted_1`."""
+    names = ["counted_1", "counted_0", "group"]
+    table = table.take(np.lexsort([table[name].to_numpy() for name in names]))
+    return table.take(_starts(table, *names))
+
+
+def _by_group(table: pa.Table) -> tuple[Numbers, Numbers]:
+    return np.unique(table["group"].to_numpy(), return_counts=True)
 
 
 def _meeting(table: pa.Table) -> pa.Table:

@@ -86,6 +86,9 @@ class _Corpus:
         """Keep the tables that `reduce` returns."""
         return TablesHere(self._reduced(columns, select, reduce))
 
+    def most_rows(self, row_bytes: int) -> None:
+        """None: all rows are in memory anyway."""
+
     def share(self, value: T) -> Here[T]:
         """Hand the value on: there is one process."""
         return Here(value)

@@ -23,7 +23,14 @@ from pipelines.curate.corpus.drop_files import DropFiles, remove_folder
 from pipelines.curate.corpus.drops import of_shard
 from pipelines.curate.corpus.engine import Decide
 from pipelines.curate.corpus.object_store import InStore, ReduceToCell, TablesInStore, unpickled
-from pipelines.curate.corpus.partitions import Group, group_rows, group_shards, least_memory, partition_count
+from pipelines.curate.corpus.partitions import (
+    Group,
+    group_rows,
+    group_shards,
+    least_memory,
+    partition_count,
+    piece_bytes,
+)
 from pipelines.curate.corpus.population import Population
 from pipelines.curate.corpus.ray_settings import WHOLE, data_context
 from pipelines.curate.corpus.ray_stages import (
@@ -153,6 +160,11 @@ class _Corpus:
             rows = self._exchanged(ray, stage, partition_count(size, memory))
             cells = rows.map_batches(Told(ReduceToCell(reduce)), **WHOLE)
             return TablesInStore(cells.materialize(), memory)
+
+    def most_rows(self, row_bytes: int) -> int | None:
+        """The rows that fill half a partition, so that one of any key fits in twice; None of a smaller corpus."""
+        most = max(1, piece_bytes(self.engine.memory) // row_bytes // 2)
+        return most if most < self.engine.rows else None
 
     def share(self, value: T) -> InStore[T]:
         """Put a value into the object store once."""

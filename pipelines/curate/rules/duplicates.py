@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pipelines.curate.corpus.corpus import Corpus
-from pipelines.curate.corpus.duplicates import COLUMNS, DropRepeats, DropWidespread, Of, SelectHashes
+from pipelines.curate.corpus.duplicates import Of, drop_repeats, drop_widespread
 from pipelines.curate.rules.rule import CorpusRule
 
 
@@ -41,12 +41,11 @@ class Duplicates(CorpusRule):
 
     def decide(self, corpus: Corpus) -> None:
         """Bring equal hashes together, in one shuffle."""
-        columns = list(COLUMNS[self.of])
         if self.keep is not None:
-            corpus.shuffle(columns, SelectHashes(self.of), DropRepeats(self.keep == "first"))
+            drop_repeats(corpus, self.of, keep_first=self.keep == "first")
             return
         limit, counted = self._limit_and_column()
-        corpus.shuffle([*columns, counted], SelectHashes(self.of, counted), DropWidespread(limit))
+        drop_widespread(corpus, self.of, counted, limit)
 
     def _limit_and_column(self) -> tuple[int, str]:
         if self.max_images is not None:

@@ -10,11 +10,14 @@ from pydantic import Field, model_validator
 
 from pipelines.curate.corpus.corpus import Corpus, Rows
 from pipelines.curate.corpus.near.caption_bands import (
+    ROW_BYTES,
     BandsOfCaptions,
+    GroupsOfCaptions,
     KeysOfCaptions,
     NearestCaptions,
     sets_of,
 )
+from pipelines.curate.corpus.near.hot_copies import shuffle_without_copies
 from pipelines.curate.corpus.near.minhash_bands import MinHashBands
 from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
 from pipelines.curate.corpus.near.oversized import oversized_notes
@@ -104,8 +107,8 @@ class NearCaptions(CorpusRule):
         """Drop the later of two near captions."""
         bands, limit = self.bands(), self.min_similarity
         repeated = repeated_keys(corpus, [WORD_SET], KeysOfCaptions(bands, limit))
-        select = BandsOfCaptions(bands, limit, repeated)
-        corpus.shuffle([WORD_SET], select, NearestCaptions(limit, self.cap))
+        select, reduce = BandsOfCaptions(bands, limit, repeated), NearestCaptions(limit, self.cap)
+        shuffle_without_copies(corpus, [WORD_SET], select, reduce, GroupsOfCaptions(), ROW_BYTES, equal=1.0)
 
 
 def _without_words(rows: Rows) -> Counts:

@@ -17,6 +17,7 @@ from pipelines.curate.corpus.near.band_rows import band_rows
 from pipelines.curate.corpus.near.bit_bands import BitBands, bands_for
 from pipelines.curate.corpus.near.buckets import Bucketed, nearest_earlier, shared
 from pipelines.curate.corpus.near.hamming import SimilarHashes, hashes_of, items_of
+from pipelines.curate.corpus.near.hot_copies import shuffle_without_copies
 from pipelines.curate.corpus.near.no_verdict import Counts, add_counts
 from pipelines.curate.corpus.near.oversized import oversized_notes
 from pipelines.curate.look.group import AnyLook
@@ -25,6 +26,8 @@ from pipelines.curate.rules.rule import CorpusRule
 
 PDQ = "pdq"
 QUALITY = "pdq_quality"
+ROW_BYTES = 48
+"""Of an image on its way to a bucket: key, rank, hash."""
 MOST_BANDS = 256
 
 
@@ -101,7 +104,9 @@ class NearImages(CorpusRule):
     def decide(self, corpus: Corpus) -> None:
         """Drop the later of two near images."""
         select = BandsOfImages(self.bands(), self.min_quality)
-        corpus.shuffle([PDQ, QUALITY], select, NearestImages(self.max_distance, self.cap))
+        reduce = NearestImages(self.max_distance, self.cap)
+        groups = GroupsOfImages(self.min_quality)
+        shuffle_without_copies(corpus, [PDQ, QUALITY], select, reduce, groups, ROW_BYTES, equal=0.0)
 
 
 def _good(table: pa.Table, min_quality: int) -> npt.NDArray[np.bool_]:
@@ -130,6 +135,20 @@ class NotJudged:
             "images without a hash": int((~hashed).sum()),
             f"images of PDQ quality below {self.min_quality}": int((hashed & ~good).sum()),
         }
+
+
+@dataclass(frozen=True)
+class GroupsOfImages:
+    """A shard's judged hashes → their groups of equal hashes."""
+
+    min_quality: int
+
+    def __call__(self, rows: Rows) -> pa.Table:
+        """A table key (of the hash), rank, same_0 to same_3 (the hash)."""
+        judged = _hashed(rows.table) & _good(rows.table, self.min_quality)
+        hashes = hashes_of(rows.table[PDQ].filter(pa.array(judged)))
+        parts = {f"same_{part}": hashes[:, part].copy() for part in range(hashes.shape[1])}
+        return pa.table({"key": items_of(hashes), "rank": rows.ranks()[judged], **parts})
 
 
 @dataclass(frozen=True)

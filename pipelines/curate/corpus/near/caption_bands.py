@@ -15,12 +15,26 @@ from pipelines.curate.corpus.near.mixing import Bits
 from pipelines.curate.corpus.near.repeated_keys import is_among
 from pipelines.curate.scores.word_sets import WORD_SET
 
+ROW_BYTES = 128
+"""Of a caption of 14 words on its way to a bucket: key, rank, a hash of each word."""
+
 
 def sets_of(table: pa.Table) -> WordSets:
     """The sets of a table's column `word_set`."""
     column = table[WORD_SET].combine_chunks().cast(pa.large_list(pa.uint64()))
     ends = column.offsets.to_numpy()
     return WordSets(column.values.to_numpy()[ends[0] : ends[-1]], ends - ends[0])
+
+
+@dataclass(frozen=True)
+class GroupsOfCaptions:
+    """A shard's captions that have a word → their groups of equal word sets."""
+
+    def __call__(self, rows: Rows) -> pa.Table:
+        """A table key (of the set), rank."""
+        judged = sets_of(rows.table).sizes() > 0
+        sets = sets_of(rows.table.filter(pa.array(judged)))
+        return pa.table({"key": sets.items(), "rank": rows.ranks()[judged]})
 
 
 def _band_rows(rows: Rows, bands: MinHashBands, min_similarity: float) -> pa.Table:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.curate.corpus.corpus import Corpus, Select, Shared
+from pipelines.curate.corpus.corpus import Corpus, Rows, Select, Shared
 from pipelines.curate.corpus.near.mixing import Bits
 
 MOST_KEYS = 1 << 25
@@ -17,11 +18,25 @@ MOST_KEYS = 1 << 25
 
 def repeated_keys(corpus: Corpus, columns: Sequence[str], keys: Select) -> Shared[Bits] | None:
     """The keys, ascending, that come more than once among the rows of `keys`; None where they are too many."""
-    partitions = corpus.collect(columns, keys, keep_repeated)
+    partitions = corpus.collect(columns, AtMostTwice(keys), keep_repeated)
     if sum(partitions.map(_count)) > MOST_KEYS:
         return None
     parts = partitions.map(_keys)
     return corpus.share(np.sort(np.concatenate([np.zeros(0, np.uint64), *parts])))
+
+
+@dataclass(frozen=True)
+class AtMostTwice:
+    """A shard's keys as `keys` makes them, those that come more often twice: a key of the whole corpus stays small."""
+
+    keys: Select
+
+    def __call__(self, rows: Rows) -> pa.Table:
+        """A table key, ascending."""
+        ordered = np.sort(self.keys(rows)["key"].to_numpy())
+        third = np.zeros(len(ordered), dtype=bool)
+        third[2:] = ordered[2:] == ordered[:-2]
+        return pa.table({"key": ordered[~third]})
 
 
 def keep_repeated(table: pa.Table) -> pa.Table:

@@ -86,6 +86,8 @@ def test_drops_what_the_referee_drops(options: dict[str, object], seed: int) -> 
         {"partitions": 1, "seed": 1},
         {"partitions": 7, "seed": 2},
         {"partitions": 50, "seed": 3},
+        {"partitions": 3, "seed": 4, "most": 12},
+        {"most": 1},
     ):
         corpus, pairs = random_corpus(seed, **how)
         expected = referee(pairs, options) if expected is None else expected

@@ -78,11 +78,12 @@ def referee(rows: list[str], before: int, limit: float) -> dict[int, tuple[int, 
 
 @pytest.mark.parametrize("limit", [0.8, 0.6, 1.0])
 @pytest.mark.parametrize("before", [0, 150])
-def test_drops_are_those_of_all_pairs(limit: float, before: int) -> None:
+@pytest.mark.parametrize("most", [None, 2])
+def test_drops_are_those_of_all_pairs(limit: float, before: int, most: int | None) -> None:
     rule = NearCaptions(kind="near_captions", min_similarity=limit, rows=2, min_recall=1 - 1e-9)
     rows = captions(700, seed=int(limit * 10))
     earlier = split(rule, rows[:before], [40]) if before else []
-    corpus = NearCorpus(split(rule, rows[before:], [100, 101, 350]), earlier=earlier)
+    corpus = NearCorpus(split(rule, rows[before:], [100, 101, 350]), earlier=earlier, most=most)
     rule.decide(corpus)
     expected = referee(rows, before, limit)
     assert places(corpus) == expected
@@ -108,11 +109,16 @@ def test_order_partitions_and_splits_into_shards_do_not_matter(cap: int) -> None
     rule = NearCaptions(kind="near_captions", rows=2, cap=cap)
     rows = captions(600, seed=3)
     results = []
-    for cuts, partitions, seed in (([], 1, None), ([7, 200, 201], 5, 1), (range(50, 600, 50), 3, 2)):
-        corpus = NearCorpus(split(rule, rows, cuts), partitions=partitions, seed=seed)
+    for cuts, partitions, seed, most in (
+        ([], 1, None, None),
+        ([7, 200, 201], 5, 1, None),
+        (range(50, 600, 50), 3, 2, 3),
+        ([90], 1, None, 1),
+    ):
+        corpus = NearCorpus(split(rule, rows, cuts), partitions=partitions, seed=seed, most=most)
         rule.decide(corpus)
         results.append((places(corpus), corpus.counts))
-    assert results[0] == results[1] == results[2]
+    assert all(result == results[0] for result in results)
     assert (results[0][1][BEYOND] > 0) == (cap == 2)
 
 

@@ -67,14 +67,17 @@ def referee(bits: Bits, judged: np.ndarray, before: int, limit: int) -> dict[int
 
 @pytest.mark.parametrize(("limit", "bits"), [(11, 20), (31, 8), (0, 24)])
 @pytest.mark.parametrize("before", [0, 100])
-def test_drops_are_those_of_all_pairs_where_every_pair_meets(limit: int, bits: int, before: int) -> None:
+@pytest.mark.parametrize("most", [None, 2])
+def test_drops_are_those_of_all_pairs_where_every_pair_meets(
+    limit: int, bits: int, before: int, most: int | None
+) -> None:
     rng = np.random.default_rng(limit)
     rule = NearImages(kind="near_images", max_distance=limit, bits=bits, min_recall=1 - 1e-9)
     made = hashes(700, 2 * limit + 4, seed=bits)
     quality: list[float | None] = rng.choice([None, 49, 50, 100], 700, p=[0.1, 0.1, 0.1, 0.7]).tolist()
     judged = np.array([q is not None and q >= 50 for q in quality])
     earlier = [table(made[:before], quality[:before])] if before else []
-    corpus = NearCorpus(shards(made[before:], quality[before:], [100, 101]), earlier=earlier)
+    corpus = NearCorpus(shards(made[before:], quality[before:], [100, 101]), earlier=earlier, most=most)
     rule.decide(corpus)
     expected = referee(made, judged, before, limit)
     assert places(corpus) == expected
@@ -104,11 +107,16 @@ def test_order_partitions_and_splits_into_shards_do_not_matter(cap: int) -> None
     rule = NearImages(kind="near_images", bits=6, cap=cap)
     made = hashes(800, 50, seed=3)
     results = []
-    for cuts, partitions, seed in (([], 1, None), ([7, 200, 201], 5, 1), (range(50, 800, 50), 3, 2)):
-        corpus = NearCorpus(shards(made, [100] * 800, cuts), partitions=partitions, seed=seed)
+    for cuts, partitions, seed, most in (
+        ([], 1, None, None),
+        ([7, 200, 201], 5, 1, None),
+        (range(50, 800, 50), 3, 2, 3),
+        ([90], 1, None, 1),
+    ):
+        corpus = NearCorpus(shards(made, [100] * 800, cuts), partitions=partitions, seed=seed, most=most)
         rule.decide(corpus)
         results.append((places(corpus), corpus.counts))
-    assert results[0] == results[1] == results[2]
+    assert all(result == results[0] for result in results)
     assert (results[0][1][BEYOND] > 0) == (cap == 2)
 
 
