@@ -20,6 +20,7 @@ from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.export.region_head import WEIGHTS, build_region_head
 from pretrain.models.dual_encoder import DualEncoder, map_shape
 from pretrain.models.region_generator import RegionGenerator
+from pretrain.models.towers import IMAGE_KINDS
 
 
 class StockDualEncoder(DualEncoder):
@@ -41,11 +42,11 @@ class TokenEncoder(ExportedEncoder):
         super().__init__(export, device)
         stock = self.model
         is_dual = isinstance(stock, VisionTextDualEncoderModel)
-        if not is_dual or stock.vision_model.config.model_type not in ("swin", "vit"):
+        if not is_dual or stock.vision_model.config.model_type not in IMAGE_KINDS:
             kind = getattr(stock.config, "model_type", "") or type(stock).__name__
             raise InputError(
                 f"export {export!r} is a {kind}; regions and patches are known for "
-                "VisionTextDualEncoderModel with a Swin or ViT; give the folder of `loupe export`"
+                f"VisionTextDualEncoderModel with one of {', '.join(IMAGE_KINDS)}; give the folder of `loupe export`"
             )
         if getattr(self.processor, "do_center_crop", False):
             raise InputError(

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedConfig, SwinConfig
+from transformers import PreTrainedConfig, ViTConfig
 
 from data_filters.errors import InputError
 from pretrain.model_config import ModelConfig
@@ -91,11 +91,9 @@ class DualEncoder(nn.Module):
 
     def _patch_module(self) -> nn.Module:
         """The module whose output is the input patch embeddings."""
-        # Swin normalises its patch embeddings; factors are applied after the norm, which would cancel them.
-        is_swin = isinstance(self.vision_model.config, SwinConfig)
-        return self.vision_model.get_submodule(
-            "embeddings.norm" if is_swin else "embeddings.patch_embeddings"
-        )
+        # The others normalise their patch embeddings; factors are applied after the norm, which would cancel them.
+        is_vit = isinstance(self.vision_model.config, ViTConfig)
+        return self.vision_model.get_submodule("embeddings.patch_embeddings" if is_vit else "embeddings.norm")
 
     def _per_patch(self, keep: Float[Tensor, "B C"] | None) -> Float[Tensor, "B patches"] | None:
         """Repeat the factor of each cell for its input patches."""
@@ -108,8 +106,8 @@ class DualEncoder(nn.Module):
 
 
 def map_shape(config: PreTrainedConfig) -> tuple[tuple[int, int], int]:
-    """(rows, columns) of the last image map and the patches along a cell's side, from the config of a Swin or ViT."""
-    merging = 2 ** (len(config.depths) - 1) if isinstance(config, SwinConfig) else 1
+    """(rows, columns) of the last image map and the patches along a cell's side, from the config of an image tower."""
+    merging = 1 if isinstance(config, ViTConfig) else 2 ** (len(config.depths) - 1)
     side = _side("image_size", config.image_size) // (_side("patch_size", config.patch_size) * merging)
     return (side, side), merging
 

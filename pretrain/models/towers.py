@@ -11,6 +11,8 @@ from transformers import (
     AutoModel,
     BertConfig,
     BertModel,
+    FocalNetConfig,
+    FocalNetModel,
     PreTrainedModel,
     SwinConfig,
     SwinModel,
@@ -21,6 +23,8 @@ from transformers import (
 from data_filters.errors import InputError
 from pretrain.model_config import ImageTowerConfig, TextTowerConfig
 
+IMAGE_KINDS = ("swin", "vit", "focalnet")
+"""Model types of the image towers whose maps are known (`dual_encoder.map_shape`)."""
 ARCHITECTURE = "architecture.json"
 """Name of the file with a published tower's architecture in the folder of a run (see `stored_parts`)."""
 
@@ -28,10 +32,10 @@ ARCHITECTURE = "architecture.json"
 def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
     """Build the image tower that `config` describes.
 
-    Raises InputError when `config.pretrained` cannot be loaded or is neither a Swin nor a ViT.
+    Raises InputError when `config.pretrained` cannot be loaded or is of another kind.
     """
     if config.pretrained is not None:
-        return _published(config.pretrained, "model.image.pretrained", ("swin", "vit"))
+        return _published(config.pretrained, "model.image.pretrained", IMAGE_KINDS)
     if config.kind == "swin":
         swin = SwinConfig(
             image_size=config.image_size,
@@ -44,6 +48,22 @@ def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
             drop_path_rate=config.drop_path,
         )
         return SwinModel(swin)
+    if config.kind == "focalnet":
+        stages = len(config.depths)
+        focalnet = FocalNetConfig(
+            image_size=config.image_size,
+            patch_size=config.patch_size,
+            embed_dim=config.width,
+            use_conv_embed=True,
+            hidden_sizes=[config.width * 2**stage for stage in range(stages)],
+            depths=list(config.depths),
+            focal_levels=[config.focal_levels] * stages,
+            focal_windows=[config.focal_window] * stages,
+            mlp_ratio=config.mlp_ratio,
+            drop_path_rate=config.drop_path,
+        )
+        _tell_width(focalnet)
+        return FocalNetModel(focalnet)
     vit = ViTConfig(
         image_size=config.image_size,
         patch_size=config.patch_size,
@@ -112,9 +132,16 @@ def _published(name: str, field: str, kinds: tuple[str, ...]) -> PreTrainedModel
         raise _not_found(name, field, error) from error
     if tower.config.model_type not in kinds:
         raise InputError(f"{field} is a {tower.config.model_type}; allowed are {', '.join(kinds)}")
+    if isinstance(tower.config, FocalNetConfig):
+        _tell_width(tower.config)
     # `from_pretrained` returns a tower in evaluation mode: without its dropout and stochastic depth.
     trained: PreTrainedModel = tower.train()
     return trained
+
+
+def _tell_width(config: FocalNetConfig) -> None:
+    """Add `hidden_size`, the channels of the last map: a VisionTextDualEncoderModel asks for it. It is saved, too."""
+    config.update({"hidden_size": config.embed_dim * 2 ** (len(config.depths) - 1)})
 
 
 def _not_found(name: str, field: str, error: Exception) -> InputError:

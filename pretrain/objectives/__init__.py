@@ -15,6 +15,7 @@ from pretrain.objectives.late_interaction import LATE_INTERACTION
 from pretrain.objectives.max_pooled import MAX_POOLED
 from pretrain.objectives.objective import Objective
 from pretrain.objectives.phrase_attribution import PHRASE_ATTRIBUTION
+from pretrain.objectives.phrase_contrast import PHRASE_CONTRAST
 from pretrain.objectives.sigmoid import SIGMOID
 from pretrain.objectives.token_semantics import TOKEN_SEMANTICS
 from pretrain.objectives.unsil import UNSIL
@@ -31,4 +32,5 @@ OBJECTIVES: dict[str, Objective[Any]] = {
     "fine_grained": FINE_GRAINED,
     "unsil": UNSIL,
     "phrase_attribution": PHRASE_ATTRIBUTION,
+    "phrase_contrast": PHRASE_CONTRAST,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pretrain.supervision.attribution_teacher import AttributionTeacher
 from pretrain.supervision.box_ascent import BoxAscent
+from pretrain.supervision.phrase_texts import PhraseTextSupplier
 from pretrain.supervision.shapley_targets import ShapleySupervision
 from pretrain.supervision.supplier import Supplier
 
@@ -15,4 +16,5 @@ SUPPLIERS: dict[str, type[Supplier]] = {
     "shapley": ShapleySupervision,
     "attribution_teacher": AttributionTeacher,
     "box_ascent": BoxAscent,
+    "phrase_texts": PhraseTextSupplier,
 }

@@ -99,9 +99,11 @@ def _embedding_of_tokens(
 
 
 def _last_block(tower: PreTrainedModel) -> nn.Module:
-    """The last transformer block of a Swin (in its last stage) or of a ViT."""
+    """The last block of a tower: in its last stage, where it has stages."""
     if tower.config.model_type == "swin":
         return _last(_last(tower, "encoder.layers"), "blocks")
+    if tower.config.model_type == "focalnet":
+        return _last(_last(tower, "encoder.stages"), "layers")
     return _last(tower, "layers")
 
 

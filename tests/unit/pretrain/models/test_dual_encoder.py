@@ -2,7 +2,13 @@
 
 import pytest
 import torch
-from transformers import SwinConfig, VisionTextDualEncoderConfig, VisionTextDualEncoderModel, ViTConfig
+from transformers import (
+    FocalNetConfig,
+    SwinConfig,
+    VisionTextDualEncoderConfig,
+    VisionTextDualEncoderModel,
+    ViTConfig,
+)
 
 from data_filters.errors import InputError
 from pretrain.model_config import ModelConfig
@@ -11,6 +17,7 @@ from pretrain.models.dual_encoder import DualEncoder, map_shape
 TEXT = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32}
 SWIN = {"image_size": 32, "width": 16, "depths": [1, 1], "heads": [2, 2], "window": 4}
 VIT = {"kind": "vit", "image_size": 32, "patch_size": 8, "width": 16, "depths": [2], "heads": [2]}
+FOCALNET = {"kind": "focalnet", "image_size": 32, "width": 16, "depths": [1, 1]}
 
 
 def encoder(image: dict) -> DualEncoder:
@@ -27,7 +34,7 @@ def batch():
     return pixels, ids, mask
 
 
-@pytest.mark.parametrize(("image", "grid"), [(SWIN, (4, 4)), (VIT, (4, 4))])
+@pytest.mark.parametrize(("image", "grid"), [(SWIN, (4, 4)), (VIT, (4, 4)), (FOCALNET, (4, 4))])
 def test_equals_the_stock_model(image, grid, batch):
     model = encoder(image)
     pixels, ids, mask = batch
@@ -65,6 +72,20 @@ def test_an_absent_cell_hides_its_pixels_and_only_them(image, batch):
         torch.testing.assert_close(model.encode_image(inside, keep)[0], base)
         assert (model.encode_image(outside, keep)[0] - base).abs().max() > 1e-4
         torch.testing.assert_close(model.encode_image(pixels, torch.ones(3, 16)), model.encode_image(pixels))
+
+
+def test_of_an_absent_cell_of_a_focalnet_neighbours_see_the_edge(batch):
+    model = encoder(FOCALNET)
+    pixels, _, _ = batch
+    keep = torch.ones(3, 16)
+    keep[:, 5] = 0  # pixels 8..15 both ways; the neighbours' convolutions reach 8, 14 and 15
+    inside, edge = pixels.clone(), pixels.clone()
+    inside[:, :, 9:14, 9:14] += 1.0
+    edge[:, :, 15, 9:14] += 1.0
+    with torch.no_grad():
+        base = model.encode_image(pixels, keep)[0]
+        torch.testing.assert_close(model.encode_image(inside, keep)[0], base)
+        assert (model.encode_image(edge, keep)[0] - base).abs().max() > 1e-4
 
 
 def test_an_absent_word_does_not_matter(batch):
@@ -119,6 +140,7 @@ def test_padding_does_not_reach_the_embedding(batch):
         (SwinConfig(image_size=[384, 384], patch_size=(4, 4)), (12, 12), 8),
         (ViTConfig(), (14, 14), 1),  # 224 px, patches of 16 px
         (ViTConfig(image_size=(64, 64), patch_size=8), (8, 8), 1),
+        (FocalNetConfig(), (7, 7), 8),
     ],
 )
 def test_the_map_of_published_shapes(config, grid, patches_per_cell):

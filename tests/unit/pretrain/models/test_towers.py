@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, SwinModel, ViTModel
+from transformers import BertConfig, BertModel, FocalNetModel, SwinModel, ViTModel
 
 from data_filters.errors import InputError
 from pretrain.model_config import ImageTowerConfig, TextTowerConfig
@@ -28,6 +28,16 @@ VIT = {
     "heads": (4,),
     "mlp_ratio": 2.5,
 }
+FOCALNET = {
+    "kind": "focalnet",
+    "image_size": 32,
+    "patch_size": 4,
+    "width": 8,
+    "depths": (1, 2),
+    "mlp_ratio": 3.0,
+    "focal_levels": 1,
+    "focal_window": 5,
+}
 BERT = {"width": 16, "layers": 2, "heads": 4, "feed_forward": 40, "max_tokens": 12, "dropout": 0.25}
 
 
@@ -45,6 +55,21 @@ def test_a_swin_has_the_shape_of_its_recipe():
         p for n, p in tower.named_parameters() if n.startswith("encoder.layers.1") and p.shape == (48, 16)
     ]
     assert len(feed_forward) == 2  # 3 × 16, once per block
+
+
+def test_a_focalnet_has_the_shape_of_its_recipe_and_sees_beyond_its_patches():
+    tower = build_image_tower(ImageTowerConfig(**FOCALNET, drop_path=0.2)).eval()
+    assert isinstance(tower, FocalNetModel)
+    assert [len(stage.layers) for stage in tower.encoder.stages] == [1, 2]
+    assert (tower.config.focal_levels, tower.config.focal_windows) == ([1, 1], [5, 5])
+    assert (tower.config.hidden_size, tower.config.drop_path_rate) == (16, 0.2)
+    pixels = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    out = tower(pixels)
+    assert out.last_hidden_state.shape == (1, 16, 16)
+    assert out.pooler_output.shape == (1, 16)
+    patches = tower.embeddings(pixels)[0]
+    patches[0, 9, 0].backward()  # row 1, column 1 of 8 × 8 patches of 4 px: pixels 2 to 8 of both axes
+    assert sorted(set(pixels.grad.abs().sum((0, 1)).nonzero().flatten().tolist())) == list(range(2, 9))
 
 
 def test_a_vit_has_the_shape_of_its_recipe():
@@ -75,6 +100,7 @@ def test_published_weights_come_from_their_folder(tmp_path):
     for name, tower in (
         ("swin", build_image_tower(ImageTowerConfig(**SWIN))),
         ("vit", build_image_tower(ImageTowerConfig(**VIT))),
+        ("focalnet", build_image_tower(ImageTowerConfig(**FOCALNET))),
     ):
         tower.save_pretrained(tmp_path / name)
         loaded = build_image_tower(ImageTowerConfig(pretrained=str(tmp_path / name)))
@@ -114,7 +140,7 @@ def test_a_tokenizer_with_more_pieces_than_the_checkpoint_is_refused(tmp_path):
 def test_another_architecture_is_refused(tmp_path):
     build_text_tower(TextTowerConfig(**BERT), 20).save_pretrained(tmp_path / "bert")
     build_image_tower(ImageTowerConfig(**VIT)).save_pretrained(tmp_path / "vit")
-    with pytest.raises(InputError, match="model.image.pretrained is a bert; allowed are swin, vit"):
+    with pytest.raises(InputError, match="model.image.pretrained is a bert; allowed are swin, vit, focalnet"):
         build_image_tower(ImageTowerConfig(pretrained=str(tmp_path / "bert")))
     with pytest.raises(InputError, match="model.text.pretrained is a vit; allowed are bert"):
         build_text_tower(TextTowerConfig(pretrained=str(tmp_path / "vit")), 20)

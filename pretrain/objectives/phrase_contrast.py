@@ -1,0 +1,110 @@
+"""InfoNCE of phrases against images, each image judged by its best cell or region for the phrase. Our own objective.
+
+L_FSA (LOUPE eq. 11) compares regions with the phrases of their own image; a caption with one phrase teaches it nothing.
+Here a phrase has to find its image among those of the whole batch, and an image its phrase among those of all captions.
+The place is searched anew for every pair of image and phrase: with the weights of a phrase's own image, texts could be
+told apart without a look at the others.
+
+Shapes: B pairs of this rank, G pairs of all ranks, K phrases of each, P slots for phrases, R cells or regions, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.objective import Objective, ObjectiveOptions
+from pretrain.objectives.shared.matching import partner_rows
+from pretrain.objectives.shared.means import mean_of_real
+from pretrain.objectives.shared.token_similarity import token_similarity
+from pretrain.ranks import gather_with_gradient
+
+
+@dataclass(frozen=True)
+class PhraseTexts:
+    """Targets of the supplier `phrase_texts`: K phrases of each caption, each encoded as a text, with gradient."""
+
+    texts: Float[Tensor, "B K D"]
+    """Unit length."""
+    real: Bool[Tensor, "B K"]
+    """Which of them are phrases; captions have fewer, or none."""
+    names: Int[Tensor, "B K"]
+    """A hash of each phrase's tokens."""
+    mentioned: Int[Tensor, "B P"]
+    """The same of all phrases of the caption; 0 in empty slots."""
+
+
+class PhraseContrastOptions(ObjectiveOptions):
+    """How many phrases are compared, and how a phrase is read."""
+
+    phrases: int = Field(
+        1, ge=1, description="phrases of each caption that are compared, drawn anew in each step"
+    )
+    longest: int = Field(12, ge=3, description="tokens of a phrase with [CLS] and [SEP]; the rest is cut")
+    text: Literal["embedding", "max_pooled"] = Field(
+        "embedding",
+        description="embedding: the phrase's text embedding; max_pooled: the maximum over its words, as the objective "
+        "max_pooled has it",
+    )
+
+
+def phrase_contrast_loss(
+    places: Float[Tensor, "B R D"], phrases: PhraseTexts, logit_scale: Float[Tensor, "1"]
+) -> dict[str, Tensor]:
+    """Return the symmetric InfoNCE loss of images and phrases over all ranks.
+
+    The similarity of an image with a phrase is the largest inner product of the phrase with one of the image's
+    `places`, which are unit length. A phrase's negatives are the images whose captions do not have it; an image's
+    negatives are the phrases of other images that its own caption does not have. The loss is the mean over the real
+    phrases of both directions; averaged over ranks it is that of the whole batch. What is exchanged between ranks are
+    phrases and similarities, no places. Returns `phrase_contrast_loss` and the metric `phrase_contrast_accuracy` (share
+    of phrases that find their image, and are found by it, first).
+    """
+    count, each = phrases.names.shape
+    columns = gather_with_gradient(phrases.texts).flatten(0, 1)
+    real, names = (gather_with_gradient(column).flatten() for column in (phrases.real.long(), phrases.names))
+    _, similarity = token_similarity(
+        places.to(columns.dtype),
+        columns[:, None],
+        torch.ones(places.shape[:2], dtype=torch.bool, device=places.device),
+        real.bool()[:, None],
+        direction="text",
+    )
+    logits = gather_with_gradient(logit_scale.float().exp() * similarity)
+    mentioned = gather_with_gradient(phrases.mentioned)
+    images = torch.arange(len(mentioned), device=names.device)
+    owner = images.repeat_interleave(each)
+    # Another image's caption may have the phrase, too; of the image's own phrases only one is asked for at a time.
+    true = owner == images[:, None]
+    for slot in mentioned.T:
+        true = true | (slot[:, None] == names)
+    lowest = torch.finfo(logits.dtype).min
+    ours = partner_rows(places)
+    mine = (ours[:, None] * each + torch.arange(each, device=ours.device)).flatten()
+    own = logits[owner[mine], mine]
+    others = logits.masked_fill(true | ~real.bool(), lowest)
+    per_phrase = torch.cat([own[:, None], others[:, mine].T], 1)
+    per_image = torch.cat([own[:, None], others[owner[mine]]], 1)
+    losses = -(per_phrase.log_softmax(-1)[:, 0] + per_image.log_softmax(-1)[:, 0]) / 2
+    with torch.no_grad():
+        first = ((per_phrase.argmax(-1) == 0).float() + (per_image.argmax(-1) == 0).float()) / 2
+    mask = phrases.real.flatten()
+    assert len(mask) == count * each
+    return {
+        "phrase_contrast_loss": mean_of_real(losses, mask),
+        "phrase_contrast_accuracy": mean_of_real(first, mask),
+    }
+
+
+def _loss(inputs: ObjectiveInputs, _options: PhraseContrastOptions) -> dict[str, Tensor]:
+    phrases = inputs.required_targets_of("phrase_texts", PhraseTexts)
+    return phrase_contrast_loss(inputs.features.patches, phrases, inputs.logit_scale)
+
+
+PHRASE_CONTRAST = Objective(_loss, PhraseContrastOptions, needs=("phrase_texts",), phrases=True)
