@@ -15,6 +15,7 @@ from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
 from pretrain.evaluation.localisation.detector import Detector
 from pretrain.evaluation.localisation.grounding import ground
+from pretrain.evaluation.localisation.judge import Judge
 from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.metrics.boxes import in_pixels
 from pretrain.evaluation.prompts import class_embeddings
@@ -105,7 +106,7 @@ class Loupe:
         embedded = self.encoder.texts([text])
         # Among the region head's boxes, "dropped" ranks better than "alone" (tests/bench/results).
         how = "alone" if self.encoder.region_generator is None else "dropped"
-        boxes = ground(self.encoder, self._proposer, pixels, embedded, self._options, how)
+        boxes = ground(self.encoder, self._proposer, pixels, embedded, self._options, Judge(how))
         part = embed_boxes(self.encoder, pixels, boxes, chunk=self._options.chunk)
         box = in_pixels(boxes, picture.size)[0]
         return Finding(text, float((part @ embedded.T)[0, 0]), tuple(box.tolist()))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, BatchFeature
+from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, BatchEncoding, BatchFeature
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from data_filters.errors import InputError
@@ -61,10 +61,13 @@ class ExportedEncoder:
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "B D"]:
         """Unit-length embeddings, fp32 on the CPU."""
-        inputs = self.tokenizer(
+        return _unit(self.model.get_text_features(**self.tokenized(texts)))
+
+    def tokenized(self, texts: Sequence[str]) -> BatchEncoding:
+        """Texts as the text tower takes them, cut at its limit, on its device."""
+        return self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
         ).to(self.device)
-        return _unit(self.model.get_text_features(**inputs))
 
     @torch.inference_mode()
     def pool_images(self, images: Sequence[Image.Image]) -> Float[Tensor, "B W"]:

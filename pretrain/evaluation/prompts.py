@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from data_filters.errors import InputError
 from pretrain.evaluation.encoder import ExportedEncoder
+from pretrain.evaluation.token_encoder import TokenEncoder
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "name": ("{}",),
@@ -71,11 +72,21 @@ def prompt(template: str, name: str) -> str:
 
 
 def class_embeddings(
-    encoder: ExportedEncoder, names: Sequence[str], templates: str | Sequence[str] = "article"
+    encoder: ExportedEncoder,
+    names: Sequence[str],
+    templates: str | Sequence[str] = "article",
+    pooling: str = "embedding",
 ) -> Float[Tensor, "N D"]:
-    """Unit-length mean over the templates of the unit-length embeddings of each class (CLIP, section 3.1.4)."""
+    """Unit-length mean over the templates of the unit-length embeddings of each class (CLIP, section 3.1.4).
+
+    A `pooling` other than "embedding" takes a `TokenEncoder`.
+    """
     chosen = choose_templates(templates)
     texts = [prompt(template, name) for name in names for template in chosen]
-    parts = [encoder.embed_texts(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
-    embedded = torch.cat(parts)
+    if isinstance(encoder, TokenEncoder):
+        embedded = encoder.texts(texts, CHUNK, pooling)
+    else:
+        assert pooling == "embedding"
+        parts = [encoder.embed_texts(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+        embedded = torch.cat(parts)
     return F.normalize(embedded.unflatten(0, (len(names), len(chosen))).mean(1), dim=-1)

@@ -19,8 +19,16 @@ from data_filters.errors import InputError
 from pretrain.evaluation.encoder import ExportedEncoder
 from pretrain.export.region_head import WEIGHTS, build_region_head
 from pretrain.models.dual_encoder import DualEncoder, map_shape
+from pretrain.models.max_pooling import max_pooled
 from pretrain.models.region_generator import RegionGenerator
 from pretrain.models.towers import IMAGE_KINDS
+from pretrain.shapley.games import between_specials
+
+POOLINGS = ("embedding", "max_pooled")
+POOLING_HELP = (
+    "what images and texts are embedded by: embedding (that of the export), max_pooled (the channel-wise "
+    "maximum of their tokens, which the objective max_pooled trains)"
+)
 
 
 class StockDualEncoder(DualEncoder):
@@ -71,20 +79,43 @@ class TokenEncoder(ExportedEncoder):
         return self.dual.encode_image(pixels)[1].float()
 
     @torch.no_grad()
+    def embed_pixels(
+        self,
+        pixels: Float[Tensor, "B 3 H W"],
+        pooling: str = "embedding",
+        keep: Float[Tensor, "B C"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """Unit-length embeddings by a pooling (`POOLINGS`), with only the cells of `keep` present; fp32."""
+        embeddings, patches = self.dual.encode_image(pixels, keep)
+        return embeddings.float() if pooling == "embedding" else max_pooled(patches)
+
     def masked(
-        self, pixels: Float[Tensor, "1 3 H W"], keep: Float[Tensor, "K C"], chunk: int = 256
+        self,
+        pixels: Float[Tensor, "1 3 H W"],
+        keep: Float[Tensor, "K C"],
+        chunk: int = 256,
+        pooling: str = "embedding",
     ) -> Float[Tensor, "K D"]:
         """Unit-length embeddings of copies of one image, each with only the cells of a row of `keep` present; fp32."""
         parts = [
-            self.dual.encode_image(pixels.expand(len(part), -1, -1, -1), part)[0].float()
+            self.embed_pixels(pixels.expand(len(part), -1, -1, -1), pooling, part)
             for part in keep.to(pixels).split(chunk)
         ]
         return torch.cat(parts)
 
-    def texts(self, texts: Sequence[str], chunk: int = 256) -> Float[Tensor, "N D"]:
-        """Unit-length text embeddings on the device; at most `chunk` texts per forward pass."""
-        parts = [self.embed_texts(texts[start : start + chunk]) for start in range(0, len(texts), chunk)]
+    def texts(
+        self, texts: Sequence[str], chunk: int = 256, pooling: str = "embedding"
+    ) -> Float[Tensor, "N D"]:
+        """Unit-length text embeddings by a pooling (`POOLINGS`) on the device; at most `chunk` per forward pass."""
+        embed = self.embed_texts if pooling == "embedding" else self._max_pooled_texts
+        parts = [embed(texts[start : start + chunk]) for start in range(0, len(texts), chunk)]
         return torch.cat(parts).to(self.device)
+
+    @torch.no_grad()
+    def _max_pooled_texts(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
+        inputs = self.tokenized(texts)
+        words = self.dual.encode_text(inputs["input_ids"], inputs["attention_mask"])[1]
+        return max_pooled(words, between_specials(inputs["attention_mask"]))
 
 
 def _region_generator(export: str, grid: tuple[int, int], dim: int) -> RegionGenerator | None:

@@ -8,11 +8,10 @@ over the tokens holds them too.
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
+from pretrain.models.max_pooling import max_pooled
 from pretrain.objectives.contrastive import contrastive_loss
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
@@ -33,11 +32,7 @@ def max_pooled_loss(
     over ranks it is the loss of the whole batch. Returns `max_pooled_loss` and the metric `max_pooled_accuracy`
     (computed as `contrastive_accuracy`).
     """
-    real = word_mask | ~word_mask.any(1, keepdim=True)
-    lowest = torch.finfo(torch.float32).min
-    images = F.normalize(patches.float().amax(1), dim=-1)
-    texts = F.normalize(words.float().masked_fill(~real[..., None], lowest).amax(1), dim=-1)
-    contrastive = contrastive_loss(images, texts, logit_scale)
+    contrastive = contrastive_loss(max_pooled(patches), max_pooled(words, word_mask), logit_scale)
     return {
         "max_pooled_loss": contrastive["contrastive_loss"],
         "max_pooled_accuracy": contrastive["contrastive_accuracy"],

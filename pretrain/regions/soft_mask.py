@@ -29,6 +29,16 @@ def hard_mask(boxes: Float[Tensor, "... M 4"], grid: tuple[int, int]) -> Bool[Te
     return inside | home_cell(boxes, grid)
 
 
+def touched_mask(boxes: Float[Tensor, "... M 4"], grid: tuple[int, int]) -> Bool[Tensor, "... M C"]:
+    """True at every cell that the box reaches into, and at the cell that contains the box's centre."""
+    boxes = boxes.detach()
+    rows, columns = grid
+    distance = (cell_centres(grid, boxes) - boxes[..., None, :2]).abs()
+    reach = (boxes[..., None, 2:] + boxes.new_tensor([1 / columns, 1 / rows])) / 2
+    touches = (distance < reach - 1e-6).all(-1)  # by more than a rounding error
+    return touches | home_cell(boxes, grid)
+
+
 def home_cell(boxes: Float[Tensor, "... M 4"], grid: tuple[int, int]) -> Bool[Tensor, "... M C"]:
     """True at the one cell that contains each box's centre."""
     rows, columns = grid

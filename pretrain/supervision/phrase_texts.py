@@ -6,11 +6,11 @@ Shapes: B pairs, K phrases drawn, P slots for phrases, L tokens of a caption, T 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from pretrain.data.samples.batch import Batch
+from pretrain.models.max_pooling import max_pooled
 from pretrain.objectives.phrase_contrast import PhraseContrastOptions, PhraseTexts
 from pretrain.objectives.shared.keyed_noise import keyed_gumbel
 from pretrain.shapley.games import between_specials
@@ -46,7 +46,7 @@ class PhraseTextSupplier(Supplier):
             ids[rows, drawn].flatten(0, 1), mask[rows, drawn].flatten(0, 1)
         )
         if options.text == "max_pooled":
-            texts = max_pooled_words(words, between_specials(mask[rows, drawn].flatten(0, 1)))
+            texts = max_pooled(words, between_specials(mask[rows, drawn].flatten(0, 1)))
         return Supplied(
             PhraseTexts(
                 texts=texts.unflatten(0, drawn.shape),
@@ -73,11 +73,3 @@ def token_hashes(ids: Int[Tensor, "B P T"], mask: Int[Tensor, "B P T"]) -> Int[T
         next_value = next_value ^ ((next_value >> 29) & 0x7FFFFFFFF)
         value = torch.where(mask[..., place].bool(), next_value, value)
     return torch.where(value == 0, torch.ones_like(value), value)
-
-
-def max_pooled_words(words: Float[Tensor, "N T D"], real: Bool[Tensor, "N T"]) -> Float[Tensor, "N D"]:
-    """Return the channel-wise maximum of each text's words, unit length; over all tokens where it has none."""
-    real = real | ~real.any(1, keepdim=True)
-    return F.normalize(
-        words.float().masked_fill(~real[..., None], torch.finfo(torch.float32).min).amax(1), dim=-1
-    )

@@ -16,6 +16,7 @@ from torch import Tensor
 from pretrain.evaluation.localisation import CALIBRATIONS
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
 from pretrain.evaluation.localisation.candidates import Candidates, Proposer
+from pretrain.evaluation.localisation.judge import PLAIN, Judge
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.metrics.boxes import in_pixels, iou
 from pretrain.evaluation.token_encoder import TokenEncoder
@@ -38,7 +39,7 @@ class Detector:
     proposer: Proposer
     classes: Float[Tensor, "N D"]
     options: ProposalOptions
-    embedding: str = "alone"
+    judge: Judge = PLAIN
     calibration: str = "prior"
     peaks: int = 2  # candidates per class, where the proposer makes boxes for each class
     overlap: float = 0.5  # IoU above which the worse of two boxes of one class goes
@@ -62,10 +63,9 @@ class Detector:
     def _scores(self, pixels: Tensor, candidates: Candidates) -> Float[Tensor, "R N"]:
         """Calibrated scores of every candidate with every class, times the proposer's confidence."""
         boxes = candidates.boxes.flatten(0, 1)
-        embedded = embed_boxes(self.encoder, pixels, boxes, self.embedding, self.options.chunk)
-        cells = self.encoder.grid[0] * self.encoder.grid[1]
-        empty = self.encoder.masked(pixels, pixels.new_zeros(1, cells))
-        if self.embedding == "dropped":  # dropping no cell changes nothing
+        embedded = embed_boxes(self.encoder, pixels, boxes, self.judge, self.options.chunk)
+        empty = self.judge.embed_parts(self.encoder, pixels, self.judge.nothing(self.encoder, pixels), 1)
+        if self.judge.embedding == "dropped":  # dropping no cell changes nothing
             empty = torch.zeros_like(empty)
         scores = CALIBRATIONS[self.calibration](
             embedded @ self.classes.T, empty @ self.classes.T, self.encoder.temperature

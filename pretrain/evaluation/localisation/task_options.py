@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from data_filters.errors import InputError
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.evaluation.localisation import EMBEDDINGS, PROPOSERS
+from pretrain.evaluation.localisation.judge import COVERS, FILLS, Judge
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.options import ExampleOptions, one_of
+from pretrain.evaluation.token_encoder import POOLING_HELP, POOLINGS
 
 PROPOSAL_RECORD = dict.fromkeys(ProposalOptions.model_fields, "options")
 """`EvaluationTask.recorded_as` of the proposals' options: `proposal_options.listed` records them in one list."""
@@ -44,7 +47,35 @@ class SceneOptions(LocalisationOptions):
     embedding: Annotated[str, one_of(EMBEDDINGS)] = Field(
         "alone", description=f"what of a box is compared with a text: {', '.join(EMBEDDINGS)}"
     )
+    cover: Annotated[str, one_of(COVERS)] = Field(
+        "centre",
+        description="what a box has of the image: centre (cells whose centre lies in it), touched (all that it "
+        "reaches into), pixels",
+    )
+    fill: Annotated[str, one_of(FILLS)] = Field(
+        "zero",
+        description="what stands for the rest: zero (no patch embedding), median (the image's median color), blur",
+    )
+    pooling: Annotated[str, one_of(POOLINGS)] = Field("embedding", description=POOLING_HELP)
     images: str | None = Field(
         None,
         description="folder of image files or shards for data in COCO's format; null: the folder of the JSON",
     )
+
+    @model_validator(mode="after")
+    def check_judge(self) -> Self:
+        """Raise ValueError where cover and fill do not go together."""
+        try:
+            self.judge()
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def judge(self) -> Judge:
+        """How boxes are compared with texts."""
+        return Judge(self.embedding, self.cover, self.fill, self.pooling)
+
+
+def judge_record(options: SceneOptions) -> dict[str, str]:
+    """The judge as `metrics.json` records it."""
+    return {name: getattr(options, name) for name in ("embedding", "cover", "fill", "pooling")}

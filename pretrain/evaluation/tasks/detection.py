@@ -18,7 +18,7 @@ from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
 from pretrain.evaluation.localisation.detector import Detections, Detector
 from pretrain.evaluation.localisation.proposal_options import listed
-from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions
+from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions, judge_record
 from pretrain.evaluation.metrics.boxes import DetectionScorer, iou
 from pretrain.evaluation.metrics.grid_bound import best_cell_box, random_boxes
 from pretrain.evaluation.options import one_of
@@ -87,7 +87,7 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
         return {
             "gallery": options.gallery,
             "proposals": choose_proposer(options.proposals, evaluation.token_encoder)[0],
-            "embedding": options.embedding,
+            **judge_record(options),
             "calibration": options.calibration,
             "templates": list(choose_templates(options.templates)),
             "options": listed(options.for_proposals()),
@@ -106,9 +106,9 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
         detect = Detector(
             encoder,
             choose_proposer(options.proposals, encoder)[1],
-            class_embeddings(encoder, names, options.templates).to(encoder.device),
+            class_embeddings(encoder, names, options.templates, options.pooling).to(encoder.device),
             options.for_proposals(),
-            options.embedding,
+            options.judge(),
             options.calibration,
         )
         shown = EvenlySpaced[DrawnExample](options.examples if evaluation.output else 0)

@@ -16,7 +16,7 @@ from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import choose_proposer
 from pretrain.evaluation.localisation.grounding import ground
 from pretrain.evaluation.localisation.proposal_options import listed
-from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions
+from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions, judge_record
 from pretrain.evaluation.metrics.boxes import in_pixels, iou
 from pretrain.evaluation.metrics.grid_bound import Chance, best_cell_box
 from pretrain.evaluation.metrics.grounding import GroundingScores
@@ -68,7 +68,7 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
         return {
             "gallery": options.gallery,
             "proposals": choose_proposer(options.proposals, evaluation.token_encoder)[0],
-            "embedding": options.embedding,
+            **judge_record(options),
             "options": listed(options.for_proposals()),
             "split": options.split,
             "image_folder": options.images,
@@ -89,8 +89,10 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
             if not scene.expressions:
                 continue
             pixels = encoder.pixels([scene.image])
-            texts = encoder.texts([expression.text for expression in scene.expressions])
-            boxes = ground(encoder, proposer, pixels, texts, settings, options.embedding)
+            texts = encoder.texts(
+                [expression.text for expression in scene.expressions], pooling=options.pooling
+            )
+            boxes = ground(encoder, proposer, pixels, texts, settings, options.judge())
             _add_scene(grounded, place, scene, in_pixels(boxes, scene.image.size), encoder.grid, chance)
         evaluation.skipped.update(stream.skipped)
         if not grounded.scores:

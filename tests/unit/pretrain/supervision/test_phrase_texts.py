@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 
 from pretrain.data.samples.batch import Batch
-from pretrain.supervision.phrase_texts import drawn_phrases, max_pooled_words, token_hashes
+from pretrain.supervision.phrase_texts import drawn_phrases, token_hashes
 
 
 def batch(masks: list[list[int]], keys: list[str]) -> Batch:
@@ -55,10 +55,3 @@ def test_hashes_differ_where_the_tokens_do_and_padding_does_not_matter() -> None
     texts = [tuple(row[:n]) for row, n in zip(ids[:, 0].tolist(), length.flatten().tolist(), strict=True)]
     assert len(set(zip(hashes, texts, strict=True))) == len(set(hashes)) == len(set(texts))
     assert 0 not in hashes
-
-
-def test_words_count_and_nothing_else_unless_there_is_none() -> None:
-    words = torch.tensor([[[9.0, 0.0], [3.0, 4.0], [9.0, 9.0]], [[0.0, 2.0], [1.0, 0.0], [0.0, 0.0]]])
-    real = torch.tensor([[False, True, False], [False, False, False]])
-    pooled = max_pooled_words(words, real)
-    assert torch.allclose(pooled, torch.tensor([[0.6, 0.8], [1 / 5**0.5, 2 / 5**0.5]]))

@@ -4,6 +4,7 @@ import torch
 from data_filters.errors import InputError
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
+from pretrain.evaluation.localisation.judge import Judge
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 
@@ -27,8 +28,10 @@ def test_a_box_is_embedded_as_the_image_without_the_rest(opened):
     patches = encoder.patches(pixels)[0]
     mean = torch.stack([patches[0], (patches[0] + patches[1]) / 2, patches[0]])
     expected = torch.nn.functional.normalize(mean, dim=-1)
-    torch.testing.assert_close(embed_boxes(encoder, pixels, boxes, "patches"), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        embed_boxes(encoder, pixels, boxes, Judge("patches")), expected, atol=1e-6, rtol=0
+    )
     lost = encoder.masked(pixels, torch.ones(1, 4)) - encoder.masked(pixels, 1 - alone)
-    torch.testing.assert_close(embed_boxes(encoder, pixels, boxes, "dropped"), lost, atol=1e-6, rtol=0)
+    torch.testing.assert_close(embed_boxes(encoder, pixels, boxes, Judge("dropped")), lost, atol=1e-6, rtol=0)
     with pytest.raises(InputError, match="allowed are alone, dropped, patches"):
-        embed_boxes(encoder, pixels, boxes, "whole")
+        embed_boxes(encoder, pixels, boxes, Judge("whole"))

@@ -3,6 +3,7 @@ import torch
 
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.localisation import EMBEDDINGS
+from pretrain.evaluation.localisation.judge import PLAIN
 from pretrain.evaluation.localisation.occlusion import embed_alone, embed_dropped, embed_patches
 from pretrain.evaluation.token_encoder import TokenEncoder
 
@@ -20,7 +21,7 @@ def test_parts_are_embedded_one_by_one(opened):
     whole = encoder.masked(pixels, torch.ones(1, 4))[0]
     patches = encoder.patches(pixels)[0]
     alone, dropped, pooled = (
-        way(encoder, pixels, KEEP, 2) for way in (embed_alone, embed_dropped, embed_patches)
+        way(encoder, pixels, KEEP, PLAIN, 2) for way in (embed_alone, embed_dropped, embed_patches)
     )
     for row, keep in enumerate(KEEP):
         torch.testing.assert_close(alone[row], encoder.masked(pixels, keep[None])[0], atol=1e-6, rtol=0)
