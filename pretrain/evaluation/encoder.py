@@ -17,6 +17,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from data_filters.errors import InputError
 from pretrain.export.progress_bars import quiet_loading
 
+EMBEDDING = "embedding"
+"""The pooling that every export has: its own."""
+
 
 class ExportedEncoder:
     """A dual encoder in a Hugging Face folder: ours, or any with `get_image_features` and `get_text_features`.
@@ -54,13 +57,15 @@ class ExportedEncoder:
         self.max_tokens = min(self.tokenizer.model_max_length, shape.max_position_embeddings)
 
     @torch.inference_mode()
-    def embed_images(self, images: Sequence[Image.Image]) -> Float[Tensor, "B D"]:
-        """Unit-length embeddings, fp32 on the CPU."""
+    def embed_images(self, images: Sequence[Image.Image], pooling: str = EMBEDDING) -> Float[Tensor, "B D"]:
+        """Unit-length embeddings, fp32 on the CPU. Poolings beside the export's own take a `TokenEncoder`."""
+        assert pooling == EMBEDDING
         return _unit(self.model.get_image_features(**self._processed(images)))
 
     @torch.inference_mode()
-    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "B D"]:
-        """Unit-length embeddings, fp32 on the CPU."""
+    def embed_texts(self, texts: Sequence[str], pooling: str = EMBEDDING) -> Float[Tensor, "B D"]:
+        """Unit-length embeddings, fp32 on the CPU; of `pooling` as `embed_images`."""
+        assert pooling == EMBEDDING
         return _unit(self.model.get_text_features(**self.tokenized(texts)))
 
     def tokenized(self, texts: Sequence[str]) -> BatchEncoding:

@@ -91,11 +91,14 @@ class ExportedMatcher:
 
 
 def cosines(
-    encoder: ExportedEncoder, images: Sequence[Image.Image], captions: Mapping[str, Sequence[str]]
+    encoder: ExportedEncoder,
+    images: Sequence[Image.Image],
+    captions: Mapping[str, Sequence[str]],
+    pooling: str = "embedding",
 ) -> dict[str, Scores]:
-    """What `ExportedMatcher.scores` gives, of a dual encoder: one score, `cosine`."""
-    embedded = encoder.embed_images(images)
+    """What `ExportedMatcher.scores` gives, of a dual encoder: one score, `cosine`, of embeddings by a pooling."""
+    embedded = encoder.embed_images(images, pooling)
     return {
-        kind: {"cosine": (embedded * encoder.embed_texts(texts)).sum(-1).double().numpy()}
+        kind: {"cosine": (embedded * encoder.embed_texts(texts, pooling)).sum(-1).double().numpy()}
         for kind, texts in captions.items()
     }

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data_filters.errors import InputError
-from pretrain.evaluation.encoder import ExportedEncoder
-from pretrain.evaluation.token_encoder import TokenEncoder
+from pretrain.evaluation.encoder import EMBEDDING, ExportedEncoder
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "name": ("{}",),
@@ -75,7 +74,7 @@ def class_embeddings(
     encoder: ExportedEncoder,
     names: Sequence[str],
     templates: str | Sequence[str] = "article",
-    pooling: str = "embedding",
+    pooling: str = EMBEDDING,
 ) -> Float[Tensor, "N D"]:
     """Unit-length mean over the templates of the unit-length embeddings of each class (CLIP, section 3.1.4).
 
@@ -83,10 +82,8 @@ def class_embeddings(
     """
     chosen = choose_templates(templates)
     texts = [prompt(template, name) for name in names for template in chosen]
-    if isinstance(encoder, TokenEncoder):
-        embedded = encoder.texts(texts, CHUNK, pooling)
-    else:
-        assert pooling == "embedding"
-        parts = [encoder.embed_texts(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
-        embedded = torch.cat(parts)
+    parts = [
+        encoder.embed_texts(texts[start : start + CHUNK], pooling) for start in range(0, len(texts), CHUNK)
+    ]
+    embedded = torch.cat(parts)
     return F.normalize(embedded.unflatten(0, (len(names), len(chosen))).mean(1), dim=-1)

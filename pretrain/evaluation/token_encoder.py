@@ -10,13 +10,14 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import VisionTextDualEncoderModel
 
 from data_filters.errors import InputError
-from pretrain.evaluation.encoder import ExportedEncoder
+from pretrain.evaluation.encoder import EMBEDDING, ExportedEncoder
 from pretrain.export.region_head import WEIGHTS, build_region_head
 from pretrain.models.dual_encoder import DualEncoder, map_shape
 from pretrain.models.max_pooling import max_pooled
@@ -24,7 +25,7 @@ from pretrain.models.region_generator import RegionGenerator
 from pretrain.models.towers import IMAGE_KINDS
 from pretrain.shapley.games import between_specials
 
-POOLINGS = ("embedding", "max_pooled")
+POOLINGS = (EMBEDDING, "max_pooled")
 POOLING_HELP = (
     "what images and texts are embedded by: embedding (that of the export), max_pooled (the channel-wise "
     "maximum of their tokens, which the objective max_pooled trains)"
@@ -68,6 +69,21 @@ class TokenEncoder(ExportedEncoder):
         if self.region_generator is not None:
             self.region_generator.to(self.device).eval()
 
+    def embed_images(self, images: Sequence[Image.Image], pooling: str = EMBEDDING) -> Float[Tensor, "B D"]:
+        """Unit-length embeddings by a pooling (`POOLINGS`), fp32 on the CPU."""
+        if pooling == EMBEDDING:
+            return super().embed_images(images)
+        return self.embed_pixels(self.pixels(images), pooling).cpu()
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str], pooling: str = EMBEDDING) -> Float[Tensor, "N D"]:
+        """Unit-length embeddings by a pooling (`POOLINGS`), fp32 on the CPU."""
+        if pooling == EMBEDDING:
+            return super().embed_texts(texts)
+        inputs = self.tokenized(texts)
+        words = self.dual.encode_text(inputs["input_ids"], inputs["attention_mask"])[1]
+        return max_pooled(words, between_specials(inputs["attention_mask"])).cpu()
+
     @property
     def temperature(self) -> float:
         """The temperature that cosines are divided by before a softmax."""
@@ -82,19 +98,19 @@ class TokenEncoder(ExportedEncoder):
     def embed_pixels(
         self,
         pixels: Float[Tensor, "B 3 H W"],
-        pooling: str = "embedding",
+        pooling: str = EMBEDDING,
         keep: Float[Tensor, "B C"] | None = None,
     ) -> Float[Tensor, "B D"]:
         """Unit-length embeddings by a pooling (`POOLINGS`), with only the cells of `keep` present; fp32."""
         embeddings, patches = self.dual.encode_image(pixels, keep)
-        return embeddings.float() if pooling == "embedding" else max_pooled(patches)
+        return embeddings.float() if pooling == EMBEDDING else max_pooled(patches)
 
     def masked(
         self,
         pixels: Float[Tensor, "1 3 H W"],
         keep: Float[Tensor, "K C"],
         chunk: int = 256,
-        pooling: str = "embedding",
+        pooling: str = EMBEDDING,
     ) -> Float[Tensor, "K D"]:
         """Unit-length embeddings of copies of one image, each with only the cells of a row of `keep` present; fp32."""
         parts = [
@@ -103,19 +119,12 @@ class TokenEncoder(ExportedEncoder):
         ]
         return torch.cat(parts)
 
-    def texts(
-        self, texts: Sequence[str], chunk: int = 256, pooling: str = "embedding"
-    ) -> Float[Tensor, "N D"]:
+    def texts(self, texts: Sequence[str], chunk: int = 256, pooling: str = EMBEDDING) -> Float[Tensor, "N D"]:
         """Unit-length text embeddings by a pooling (`POOLINGS`) on the device; at most `chunk` per forward pass."""
-        embed = self.embed_texts if pooling == "embedding" else self._max_pooled_texts
-        parts = [embed(texts[start : start + chunk]) for start in range(0, len(texts), chunk)]
+        parts = [
+            self.embed_texts(texts[start : start + chunk], pooling) for start in range(0, len(texts), chunk)
+        ]
         return torch.cat(parts).to(self.device)
-
-    @torch.no_grad()
-    def _max_pooled_texts(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
-        inputs = self.tokenized(texts)
-        words = self.dual.encode_text(inputs["input_ids"], inputs["attention_mask"])[1]
-        return max_pooled(words, between_specials(inputs["attention_mask"]))
 
 
 def _region_generator(export: str, grid: tuple[int, int], dim: int) -> RegionGenerator | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from data_filters.errors import InputError
 from pretrain.evaluation.data.iteration import Progress, batches
 from pretrain.evaluation.data.samples import SampleStream, in_words
-from pretrain.evaluation.encoder import ExportedEncoder
+from pretrain.evaluation.encoder import EMBEDDING, ExportedEncoder
 from pretrain.evaluation.metrics.recall import ranks
 
 
@@ -58,8 +58,9 @@ def embed_gallery(
     size: int | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
+    pooling: str = EMBEDDING,
 ) -> Gallery:
-    """Embed the first `size` readable images of the shards, in their order, or all, and their captions.
+    """Embed, by a pooling, the first `size` readable images of the shards, in their order, or all, and their captions.
 
     Raises InputError when there is none, when there are fewer than `size`, or when embeddings are not finite.
     """
@@ -67,8 +68,8 @@ def embed_gallery(
     texts: list[Tensor] = []
     read = read_gallery(
         data,
-        lambda pictures: images.append(encoder.embed_images(pictures)),
-        lambda captions: texts.append(encoder.embed_texts(captions)),
+        lambda pictures: images.append(encoder.embed_images(pictures, pooling)),
+        lambda captions: texts.append(encoder.embed_texts(captions, pooling)),
         size=size,
         batch_size=batch_size,
         progress=progress,

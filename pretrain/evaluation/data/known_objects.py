@@ -29,9 +29,9 @@ class KnownObjects:
 def read_objects(metadata: Mapping[str, Any], width: int, height: int) -> KnownObjects | None:
     """The objects of a sample's JSON, boxes scaled to an image of `width` × `height` px.
 
-    They stand under `objects` [{name, box}] or, in COCO's words, under `boxes` [{category, bbox, iscrowd}]. The boxes
-    are in px of an image of the JSON's `width` and `height`; without these, of the image itself. None: not annotated.
-    No objects: annotated, nothing there.
+    They stand under `objects` [{name, box, size, color}] (the last two are its attributes and may lack) or, in COCO's
+    words, under `boxes` [{category, bbox, iscrowd}]. The boxes are in px of an image of the JSON's `width` and
+    `height`; without these, of the image itself. None: not annotated. No objects: annotated, nothing there.
 
     Boxes refer to the picture as shown, as annotation tools show it (EXIF's orientation is applied).
 
@@ -58,7 +58,7 @@ def read_objects(metadata: Mapping[str, Any], width: int, height: int) -> KnownO
             box = (left * across, top * down, wide * across, high * down)
             if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
                 raise BrokenSample("box_outside", f"box is {row.box!r} in an image of {width} × {height} px")
-            known = TrueObject(_name(row.name), box, _crowd(row.crowd))
+            known = TrueObject(_name(row.name), box, _crowd(row.crowd), row.attributes)
         except BrokenSample as broken:
             unusable[broken.reason] += 1
             continue
@@ -99,6 +99,7 @@ class _Row:
     name: object = None
     box: object = None
     crowd: object = None
+    attributes: str = ""
 
 
 def _rows(metadata: Mapping[str, Any]) -> list[_Row | None] | None:
@@ -107,7 +108,9 @@ def _rows(metadata: Mapping[str, Any]) -> list[_Row | None] | None:
         rows = metadata.get(listed)
         if isinstance(rows, list):
             return [
-                _Row(row.get(name), row.get(box), row.get("iscrowd")) if isinstance(row, Mapping) else None
+                _Row(row.get(name), row.get(box), row.get("iscrowd"), _attributes(row))
+                if isinstance(row, Mapping)
+                else None
                 for row in rows
             ]
     return None
@@ -119,6 +122,12 @@ def _name(value: object) -> str:
     if name is None:
         raise BrokenSample("no_name", f"name is {value!r}; expected a text")
     return name
+
+
+def _attributes(row: Mapping[str, Any]) -> str:
+    """The words of an object's size and color, in this order; those that are no text are left out."""
+    words = (text_of(row.get(field)) for field in ("size", "color"))
+    return " ".join(word for word in words if word is not None)
 
 
 def _crowd(value: object) -> bool:

@@ -12,11 +12,15 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class TrueObject:
-    """An annotated object; `box` is in px of the scene's image. A crowd is many objects in one box (COCO)."""
+    """An annotated object; `box` is in px of the scene's image. A crowd is many objects in one box (COCO).
+
+    `attributes` are words that stand before its name, in their order: "small red"; empty where the data say nothing.
+    """
 
     name: str
     box: Box
     crowd: bool = False
+    attributes: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ def roc_auc(positives: Scores, negatives: Scores) -> float:
     return float((below + upto).mean() / (2 * len(negatives)))
 
 
+def preferred(positives: Scores, negatives: Scores) -> float:
+    """The share of pairs (one of each, in their order) whose positive scores higher; a tie counts one half. 0 to 1."""
+    return float(np.where(positives == negatives, 0.5, positives > negatives).mean())
+
+
 def average_precision(positives: Scores, negatives: Scores) -> float:
     """The mean over the positives of the precision at each one's score; equal scores enter together. 0 to 1."""
     ours, theirs = np.sort(positives), np.sort(negatives)

@@ -12,6 +12,7 @@ from pretrain.evaluation.tasks.detection import Detection
 from pretrain.evaluation.tasks.grounding import Grounding
 from pretrain.evaluation.tasks.linear_probe import LinearProbe
 from pretrain.evaluation.tasks.matching import Matching
+from pretrain.evaluation.tasks.names import Names
 from pretrain.evaluation.tasks.retrieval import Retrieval
 
 # Any: tasks differ in their options and in what they measure; the runner passes both on without reading them.
@@ -25,6 +26,7 @@ TASKS: dict[str, AnyTask] = {
     "grounding": Grounding(),
     "alignment": Alignment(),
     "matching": Matching(),
+    "names": Names(),
 }
 
 

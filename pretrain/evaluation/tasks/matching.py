@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -13,11 +13,12 @@ from data_filters.errors import InputError
 from pretrain.evaluation.data.iteration import batches
 from pretrain.evaluation.data.samples import Picture, SampleStream, count_pairs
 from pretrain.evaluation.data.wrong_captions import EXCHANGES, Described, Vocabulary, shuffled
-from pretrain.evaluation.encoder import ExportedEncoder
+from pretrain.evaluation.encoder import EMBEDDING, ExportedEncoder
 from pretrain.evaluation.matcher import ExportedMatcher, Scores, cosines
-from pretrain.evaluation.metrics.separation import average_precision, roc_auc, threshold_keeping
-from pretrain.evaluation.options import EvaluationOptions
+from pretrain.evaluation.metrics.separation import average_precision, preferred, roc_auc, threshold_keeping
+from pretrain.evaluation.options import EvaluationOptions, one_of
 from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
+from pretrain.evaluation.token_encoder import POOLING_HELP, POOLINGS, TokenEncoder
 
 MATCHED, SHUFFLED = "matched", "shuffled"
 HALF = 0.5  # the threshold of `loupe curate`'s rule `matching` unless a recipe sets another
@@ -28,6 +29,9 @@ class MatchingOptions(EvaluationOptions):
 
     keep: float = Field(0.95, gt=0, le=1, description="share of the matched pairs that the threshold keeps")
     seed: int = Field(0, ge=0, description="decides which wrong captions are drawn")
+    pooling: Annotated[str, one_of(POOLINGS)] = Field(
+        EMBEDDING, description=f"of a dual encoder: {POOLING_HELP}"
+    )
 
 
 @dataclass
@@ -47,9 +51,10 @@ class Matching(EvaluationTask[MatchingOptions, Judged]):
 
     Wrong captions (`data.wrong_captions`): `shuffled`, those of other images; where the data say what captions mention,
     one `attribute`, one `name` or one `relation` exchanged, and all `names`, so that colors and sizes stay. Exchanged
-    captions are compared with the true ones of the same images. `threshold` is the score above which `keep` of the true
-    captions lie; `dropped` is the share of shuffled ones below it, `dropped_at_half` of ITM below 0.5, and
-    `kept_at_half` the share of true ones at or above that. Any dual encoder is judged by its cosine.
+    captions are compared with the true ones of the same images; `preferred` is the share of images whose true caption
+    scores above their own wrong one. `threshold` is the score above which `keep` of the true captions lie; `dropped`
+    is the share of shuffled ones below it, `dropped_at_half` of ITM below 0.5, and `kept_at_half` the share of true
+    ones at or above that. Any dual encoder is judged by its cosine, by a `pooling`.
     """
 
     options = MatchingOptions
@@ -72,9 +77,13 @@ class Matching(EvaluationTask[MatchingOptions, Judged]):
             is_matcher = AutoConfig.from_pretrained(export).model_type == "blip"
         except (OSError, ValueError):  # the encoder says what the folder is instead
             is_matcher = False
-        return (
-            ExportedMatcher(export, options.device) if is_matcher else ExportedEncoder(export, options.device)
-        )
+        if is_matcher and options.pooling != EMBEDDING:
+            raise InputError(
+                f"pooling is {options.pooling!r}, but export {export!r} is a matcher, which has scores of its own; "
+                "leave pooling out"
+            )
+        kind = ExportedMatcher if is_matcher else ExportedEncoder
+        return (TokenEncoder if options.pooling != EMBEDDING else kind)(export, options.device)
 
     def check_data(self, data: str, options: MatchingOptions) -> None:
         """Refuse data with fewer than two pairs."""
@@ -116,6 +125,7 @@ class Matching(EvaluationTask[MatchingOptions, Judged]):
                 metrics[score][kind] = {
                     "auc": roc_auc(positives, negatives),
                     "average_precision": average_precision(positives, negatives),
+                    "preferred": preferred(positives, negatives),
                 }
                 if kind == SHUFFLED:
                     metrics[score]["dropped"] = float((negatives < threshold).mean())
@@ -158,7 +168,7 @@ def _judge(
     found: dict[str, Scores] = (
         opened.scores(images, captions)
         if isinstance(opened, ExportedMatcher)
-        else cosines(evaluation.encoder, images, captions)
+        else cosines(evaluation.encoder, images, captions, evaluation.options.pooling)
     )
     for kind, scores in found.items():
         judged.rows.setdefault(kind, []).extend(first + row for row in there[kind])

@@ -11,13 +11,14 @@ from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.evaluation.data.gallery import Gallery, embed_gallery
 from pretrain.evaluation.data.samples import count_pairs
 from pretrain.evaluation.data.token_gallery import TokenGallery, embed_token_gallery
+from pretrain.evaluation.encoder import EMBEDDING
 from pretrain.evaluation.metrics.recall import recall
 from pretrain.evaluation.options import ExampleOptions, one_of
 from pretrain.evaluation.pictures.retrieval import retrieval_examples, write_retrieval_examples
 from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
 
-GLOBAL, LATE_INTERACTION = "global", "late_interaction"
-SCORINGS = (GLOBAL, LATE_INTERACTION)
+GLOBAL, MAX_POOLED, LATE_INTERACTION = "global", "max_pooled", "late_interaction"
+SCORINGS = (GLOBAL, MAX_POOLED, LATE_INTERACTION)
 
 
 class RetrievalOptions(ExampleOptions):
@@ -28,8 +29,8 @@ class RetrievalOptions(ExampleOptions):
     )
     scoring: Annotated[str, one_of(SCORINGS)] = Field(
         GLOBAL,
-        description="global: cosine of the two embeddings; late_interaction: mean of the best match of every patch, "
-        "or of every word (FILIP)",
+        description="global: cosine of the two embeddings; max_pooled: cosine of the channel-wise maxima of the "
+        "tokens; late_interaction: mean of the best match of every patch, or of every word (FILIP)",
     )
     token_share: float = Field(
         1.0,
@@ -40,9 +41,9 @@ class RetrievalOptions(ExampleOptions):
 
     @model_validator(mode="after")
     def check_share(self) -> RetrievalOptions:
-        if self.scoring == GLOBAL and self.token_share < 1:
+        if self.scoring != LATE_INTERACTION and self.token_share < 1:
             raise ValueError(
-                f"token_share is {self.token_share} with scoring 'global', which compares no tokens; "
+                f"token_share is {self.token_share} with scoring {self.scoring!r}, which compares no tokens; "
                 "set scoring=late_interaction"
             )
         return self
@@ -66,13 +67,13 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
     remark = "Zero-shot, in percent; ties count against the model."
 
     def needs_tokens(self, options: RetrievalOptions) -> bool:
-        """Late interaction compares tokens."""
-        return options.scoring == LATE_INTERACTION
+        """Late interaction compares tokens, and maxima are taken over them."""
+        return options.scoring != GLOBAL
 
     def settings(self, evaluation: Evaluation[RetrievalOptions]) -> Metrics:
         """The share of tokens is recorded where tokens are compared."""
         settings = super().settings(evaluation)
-        if evaluation.options.scoring == GLOBAL:
+        if evaluation.options.scoring != LATE_INTERACTION:
             del settings["token_share"]
         return settings
 
@@ -90,9 +91,14 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
         options = evaluation.options
         size, batch_size, progress = options.gallery, options.batch_size, evaluation.progress
         gallery: Gallery | TokenGallery
-        if options.scoring == GLOBAL:
+        if options.scoring != LATE_INTERACTION:
             gallery = embed_gallery(
-                evaluation.encoder, evaluation.data, size=size, batch_size=batch_size, progress=progress
+                evaluation.encoder,
+                evaluation.data,
+                size=size,
+                batch_size=batch_size,
+                progress=progress,
+                pooling=EMBEDDING if options.scoring == GLOBAL else MAX_POOLED,
             )
         else:
             whole = embed_token_gallery(

@@ -21,7 +21,10 @@ def test_options_are_found_by_objective_and_type():
     [
         ({"contrastive": {}}, []),
         ({"unsil": {}, "token_semantics": {}}, ["shapley"]),
-        ({"phrase_attribution": {}, "box_value": {}, "fine_grained": {}}, list(SUPPLIERS)),
+        (
+            {"phrase_attribution": {}, "phrase_contrast": {}, "box_value": {}, "fine_grained": {}},
+            list(SUPPLIERS),
+        ),
     ],
 )
 def test_a_task_builds_the_suppliers_that_its_objectives_need(objectives, suppliers):

@@ -49,7 +49,9 @@ def test_scores_and_ranks_are_those_of_the_whole_matrix():
 
 def test_a_diverged_model_is_one_clear_line(export, shards, monkeypatch):
     encoder = ExportedEncoder(export)
-    monkeypatch.setattr(encoder, "embed_texts", lambda texts: torch.full((len(texts), 16), float("nan")))
+    monkeypatch.setattr(
+        encoder, "embed_texts", lambda texts, pooling: torch.full((len(texts), 16), float("nan"))
+    )
     with pytest.raises(InputError, match="embeddings are not finite"):
         embed_gallery(encoder, shards)
     with pytest.raises(InputError, match="has 13 readable pairs .* gallery asks for 14"):

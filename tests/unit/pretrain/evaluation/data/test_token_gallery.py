@@ -162,5 +162,7 @@ def test_recalls_by_scoring(export, shards, tmp_path):
         assert [hit["score"] for hit in entry["found"]] == pytest.approx(best, abs=1e-4)
     with pytest.raises(InputError, match="scoring 'late_interaction', this is scoring 'global'"):
         evaluate(export, shards, str(output))
-    with pytest.raises(InputError, match="scoring is 'loud'; allowed are global, late_interaction"):
+    with pytest.raises(
+        InputError, match="scoring is 'loud'; allowed are global, max_pooled, late_interaction"
+    ):
         evaluate(export, shards, scoring="loud")

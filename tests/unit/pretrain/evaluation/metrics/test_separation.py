@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pretrain.evaluation.metrics.separation import average_precision, roc_auc, threshold_keeping
+from pretrain.evaluation.metrics.separation import average_precision, preferred, roc_auc, threshold_keeping
 
 
 def by_pairs(positives, negatives) -> float:
@@ -69,3 +69,8 @@ def test_the_threshold_is_the_highest_score_that_keeps_the_share():
             kept = [candidate for candidate in values if (values >= candidate).sum() >= share * count - 1e-9]
             assert threshold == max(kept)
     assert threshold_keeping(np.arange(10.0), 0.7) == 3.0  # 0.7 × 10 is a little above 7 in binary
+
+
+def test_a_pair_prefers_its_positive_and_a_tie_is_half():
+    positives, negatives = np.array([1.0, 0.2, 0.5, 3.0]), np.array([0.5, 0.3, 0.5, 1.0])
+    assert preferred(positives, negatives) == (1 + 0 + 0.5 + 1) / 4

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional as F
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.samples import SampleStream
 from pretrain.evaluation.runner import run_evaluation
+from pretrain.evaluation.token_encoder import TokenEncoder
+from pretrain.evaluation.word_tokens import word_tokens
 
 
 def evaluate(export, data, output=None, *, progress=None, **options):
@@ -118,3 +121,19 @@ def test_a_bad_export_is_one_clear_line(export, shards, tmp_path):
     (tmp_path / "config.json").write_text((Path(export) / "config.json").read_text())
     with pytest.raises(InputError, match="cannot be opened"):
         evaluate(str(tmp_path), shards)
+
+
+def test_max_pooled_recalls_are_those_of_the_maxima_of_the_tokens(export, shards):
+    encoder = TokenEncoder(export, "cpu")
+    pictures = list(SampleStream(shards))
+    captions = [text for picture in pictures for text in picture.captions]
+    owner = torch.tensor([place for place, picture in enumerate(pictures) for _ in picture.captions])
+    patches = torch.cat([encoder.patches(encoder.pixels([picture.image])) for picture in pictures]).amax(1)
+    words = torch.stack([word_tokens(encoder, [text]).tokens[0, 1:-1].amax(0) for text in captions])
+    scores = F.normalize(patches, dim=-1) @ F.normalize(words, dim=-1).T
+    metrics = run_evaluation(
+        "retrieval", export, shards, None, options={"scoring": "max_pooled", "device": "cpu"}
+    )
+    best = scores.argmax(0)
+    assert metrics["text_to_image"]["R@1"] == pytest.approx(float((best == owner).float().mean()))
+    assert "token_share" not in metrics
