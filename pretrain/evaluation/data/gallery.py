@@ -8,12 +8,11 @@ from itertools import islice
 
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
 from torch import Tensor
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.iteration import Progress, batches
-from pretrain.evaluation.data.samples import SampleStream, in_words
+from pretrain.evaluation.data.samples import Picture, SampleStream, in_words
 from pretrain.evaluation.encoder import EMBEDDING, ExportedEncoder
 from pretrain.evaluation.metrics.recall import ranks
 
@@ -68,7 +67,7 @@ def embed_gallery(
     texts: list[Tensor] = []
     read = read_gallery(
         data,
-        lambda pictures: images.append(encoder.embed_images(pictures, pooling)),
+        lambda pictures: images.append(encoder.embed_images([one.image for one in pictures], pooling)),
         lambda captions: texts.append(encoder.embed_texts(captions, pooling)),
         size=size,
         batch_size=batch_size,
@@ -84,7 +83,7 @@ def embed_gallery(
 
 def read_gallery(
     data: str,
-    take_images: Callable[[list[Image.Image]], None],
+    take_pictures: Callable[[list[Picture]], None],
     take_texts: Callable[[list[str]], None],
     *,
     size: int | None,
@@ -101,7 +100,7 @@ def read_gallery(
     done = 0
     for batch in batches(islice(stream, size), batch_size):
         texts = [text for picture in batch for text in picture.captions]
-        take_images([picture.image for picture in batch])
+        take_pictures(batch)
         for part in batches(texts, batch_size):
             take_texts(part)
         owners += [done + row for row, picture in enumerate(batch) for _ in picture.captions]

@@ -13,17 +13,20 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
 from torch import Tensor
 
 from pretrain.evaluation.data.gallery import GalleryTexts, read_gallery
 from pretrain.evaluation.data.iteration import Progress
+from pretrain.evaluation.data.samples import Picture
 from pretrain.evaluation.data.token_file import TokenFile
 from pretrain.evaluation.metrics.recall import TIE
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.evaluation.word_tokens import word_tokens
 from pretrain.objectives.late_interaction import keep_best
 from pretrain.objectives.shared.token_similarity import best_match, token_similarity
+
+Tokens = tuple[Tensor, Tensor]
+"""Tokens of some items [B, N, D], and which are real [B, N]."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,26 @@ class TokenGallery(GalleryTexts):
     def scores_of_image(self, place: int) -> Float[Tensor, " T"]:
         """s_image of one image with every caption."""
         patches = self._images([place])
-        parts = [_scores(patches, self._texts(rows))[0][0] for rows in self._blocks(len(self.texts))]
+        parts = [
+            self.block_scores(patches, [place], self._texts(rows), rows)[0][0]
+            for rows in self._blocks(len(self.texts))
+        ]
         return torch.cat(parts)
 
     def scores_of_text(self, row: int) -> Float[Tensor, " I"]:
         """s_text of one caption with every image."""
         words = self._texts([row])
-        parts = [_scores(self._images(places), words)[1][:, 0] for places in self._blocks(len(self.images))]
+        parts = [
+            self.block_scores(self._images(places), places, words, [row])[1][:, 0]
+            for places in self._blocks(len(self.images))
+        ]
         return torch.cat(parts)
+
+    def block_scores(
+        self, patches: Tokens, places: list[int], words: Tokens, rows: list[int]
+    ) -> tuple[Float[Tensor, "i t"], Float[Tensor, "i t"]]:
+        """(s_image, s_text) of the images at `places` with the captions at `rows`, whose tokens are given."""
+        return token_scores(patches, words)
 
     def ranks(self) -> tuple[Int[Tensor, " I"], Int[Tensor, " T"]]:
         """(ranks of images as queries, of captions as queries), counted as `recall.ranks` counts them.
@@ -53,7 +68,7 @@ class TokenGallery(GalleryTexts):
         Every block of images × captions is computed once for both directions, and only its counts are kept.
         """
         images, texts = len(self.images), len(self.texts)
-        right_by_image, right_by_text = self._scores_of_pairs()
+        right_by_image, right_by_text = self.scores_of_pairs()
         best_right = torch.full((images,), -torch.inf)
         best_right = best_right.scatter_reduce(0, self.text_owner, right_by_image, "amax")
         image_ranks = torch.zeros(images, dtype=torch.long)
@@ -63,7 +78,7 @@ class TokenGallery(GalleryTexts):
             i = torch.tensor(places)
             for rows in self._blocks(texts):
                 t = torch.tensor(rows)
-                s_image, s_text = _scores(patches, self._texts(rows))
+                s_image, s_text = self.block_scores(patches, places, self._texts(rows), rows)
                 wrong = i[:, None] != self.text_owner[t][None]
                 image_ranks[i] += ((s_image >= best_right[i, None] - TIE) & wrong).sum(1)
                 text_ranks[t] += ((s_text >= right_by_text[t][None] - TIE) & wrong).sum(0)
@@ -89,7 +104,7 @@ class TokenGallery(GalleryTexts):
                 kept.add(*keep_best(tokens, mask, best, share))
         return replace(self, images=images, texts=texts)
 
-    def _scores_of_pairs(self) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"]]:
+    def scores_of_pairs(self) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"]]:
         """(s_image, s_text) of each caption with its own image."""
         by_image: list[Tensor] = []
         by_text: list[Tensor] = []
@@ -130,19 +145,19 @@ def embed_token_gallery(
     """
     images, texts = TokenFile(), TokenFile()
 
-    def take_images(pictures: list[Image.Image]) -> None:
-        patches = encoder.patches(encoder.pixels(pictures))
+    def take_pictures(pictures: list[Picture]) -> None:
+        patches = encoder.patches(encoder.pixels([picture.image for picture in pictures]))
         images.add(patches, torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device))
 
     def take_texts(captions: list[str]) -> None:
         words = word_tokens(encoder, captions)
         texts.add(words.tokens, words.mask)
 
-    read = read_gallery(data, take_images, take_texts, size=size, batch_size=batch_size, progress=progress)
+    read = read_gallery(data, take_pictures, take_texts, size=size, batch_size=batch_size, progress=progress)
     return TokenGallery(**vars(read), images=images, texts=texts, device=encoder.device)
 
 
-def _scores(images: tuple[Tensor, Tensor], texts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """(s_image [I, T], s_text [I, T]) on the CPU."""
+def token_scores(images: Tokens, texts: Tokens) -> tuple[Float[Tensor, "I T"], Float[Tensor, "I T"]]:
+    """(s_image, s_text) of tokens, on the CPU."""
     by_image, by_text = token_similarity(images[0], texts[0], images[1], texts[1])
     return by_image.cpu(), by_text.cpu()

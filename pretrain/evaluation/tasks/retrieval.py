@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from data_filters.errors import InputError
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT
 from pretrain.evaluation.data.gallery import Gallery, embed_gallery
+from pretrain.evaluation.data.phrase_gallery import embed_phrase_gallery
 from pretrain.evaluation.data.samples import count_pairs
 from pretrain.evaluation.data.token_gallery import TokenGallery, embed_token_gallery
 from pretrain.evaluation.encoder import EMBEDDING
@@ -17,8 +18,9 @@ from pretrain.evaluation.options import ExampleOptions, one_of
 from pretrain.evaluation.pictures.retrieval import retrieval_examples, write_retrieval_examples
 from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
 
-GLOBAL, MAX_POOLED, LATE_INTERACTION = "global", "max_pooled", "late_interaction"
-SCORINGS = (GLOBAL, MAX_POOLED, LATE_INTERACTION)
+GLOBAL, MAX_POOLED = "global", "max_pooled"
+LATE_INTERACTION, PHRASES = "late_interaction", "phrases"
+SCORINGS = (GLOBAL, MAX_POOLED, LATE_INTERACTION, PHRASES)
 
 
 class RetrievalOptions(ExampleOptions):
@@ -30,7 +32,8 @@ class RetrievalOptions(ExampleOptions):
     scoring: Annotated[str, one_of(SCORINGS)] = Field(
         GLOBAL,
         description="global: cosine of the two embeddings; max_pooled: cosine of the channel-wise maxima of the "
-        "tokens; late_interaction: mean of the best match of every patch, or of every word (FILIP)",
+        "tokens; late_interaction: mean of the best match of every patch, or of every word (FILIP); phrases: the "
+        "cosine of max_pooled plus the mean over the caption's phrases of the best patch",
     )
     token_share: float = Field(
         1.0,
@@ -91,7 +94,16 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
         options = evaluation.options
         size, batch_size, progress = options.gallery, options.batch_size, evaluation.progress
         gallery: Gallery | TokenGallery
-        if options.scoring != LATE_INTERACTION:
+        if options.scoring == PHRASES:
+            gallery = embed_phrase_gallery(
+                evaluation.token_encoder,
+                evaluation.data,
+                MAX_POOLED,
+                size=size,
+                batch_size=batch_size,
+                progress=progress,
+            )
+        elif options.scoring != LATE_INTERACTION:
             gallery = embed_gallery(
                 evaluation.encoder,
                 evaluation.data,

@@ -163,6 +163,6 @@ def test_recalls_by_scoring(export, shards, tmp_path):
     with pytest.raises(InputError, match="scoring 'late_interaction', this is scoring 'global'"):
         evaluate(export, shards, str(output))
     with pytest.raises(
-        InputError, match="scoring is 'loud'; allowed are global, max_pooled, late_interaction"
+        InputError, match="scoring is 'loud'; allowed are global, max_pooled, late_interaction, phrases"
     ):
         evaluate(export, shards, scoring="loud")
