@@ -11,6 +11,8 @@ sampled.py         merged-player interactions and values, with standard errors
 merged_layout.py   their evaluations: T, T ∪ R, T ∪ {j}
 plain_layout.py    their evaluations from independent draws
 absence.py         the value of a region that is lost when it alone is removed: two evaluations, exact
+ends.py            the mean of a region's value alone and of what is lost without it: four evaluations, exact
+pixel_game.py      the image's side of the token game in pixels
 exact.py           semantic interactions without sampling; enumeration for small games
 attribution.py     every cell's value for every phrase from one set of coalitions
 paired_layout.py   its evaluations: complementary pairs, the whole set, the empty set
@@ -20,9 +22,11 @@ normalise.py       labels from interactions
 
 from pretrain.shapley.absence import absence
 from pretrain.shapley.attribution import Attribution, attribute, phrase_attributions
+from pretrain.shapley.ends import embedding_ends, ends
 from pretrain.shapley.exact import enumerate_interaction, semantic_interactions
 from pretrain.shapley.games import Game, SemanticGame, TokenGame
 from pretrain.shapley.normalise import ROW_DISTRIBUTIONS, SOFT_LABELS, row_distributions, soft_labels
+from pretrain.shapley.pixel_game import PixelGame
 from pretrain.shapley.sampled import MergedEstimate, merged_interaction, plain_interaction
 from pretrain.shapley.targets import TARGETS, region_targets
 from pretrain.shapley.undisturbed import undisturbed
@@ -34,10 +38,13 @@ __all__ = [
     "Attribution",
     "Game",
     "MergedEstimate",
+    "PixelGame",
     "SemanticGame",
     "TokenGame",
     "absence",
     "attribute",
+    "embedding_ends",
+    "ends",
     "enumerate_interaction",
     "merged_interaction",
     "phrase_attributions",
