@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pretrain.shapley.games import Game, TokenGame
+from pretrain.shapley.games import Embed, Game
 
 
 def absence(game: Game, regions: Bool[Tensor, "B R P"], others: Bool[Tensor, "B P"]) -> Float[Tensor, "B R"]:
@@ -21,11 +21,11 @@ def absence(game: Game, regions: Bool[Tensor, "B R P"], others: Bool[Tensor, "B 
     return values[:, :1] - values[:, 1:]
 
 
-def embedding_lost(game: TokenGame, regions: Bool[Tensor, "B R C"]) -> Float[Tensor, "B R D"]:
+def embedding_lost(embed: Embed, masks: Float[Tensor, "B R ..."]) -> Float[Tensor, "B R D"]:
     r"""e(N) - e(N \ R), the change of the image's embedding; its product with a text's embedding is the absence value.
 
     One set of R + 1 image forwards per game serves the caption and every phrase. Not unit length.
     """
-    whole = torch.ones_like(regions[:, :1])
-    embeddings = game.image_embeddings(torch.cat([whole, ~regions], dim=1))
+    whole = torch.ones_like(masks[:, :1])
+    embeddings = embed(torch.cat([whole, 1 - masks], dim=1))
     return embeddings[:, :1] - embeddings[:, 1:]

@@ -5,16 +5,11 @@ Where v is an inner product of the image's embedding with a text's, one set of f
 Shapes: B games, R regions of each, P players, D width.
 """
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pretrain.shapley.games import Game
-
-Embed = Callable[[Tensor], Float[Tensor, "B K D"]]
-"""Masks [B, K, ...] of what of each image is present (0 to 1) → embeddings of the K copies."""
+from pretrain.shapley.games import Embed, Game
 
 
 def ends(game: Game, regions: Bool[Tensor, "B R P"], others: Bool[Tensor, "B P"]) -> Float[Tensor, "B R"]:

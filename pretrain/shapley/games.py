@@ -4,7 +4,7 @@ A game is called with boolean coalitions [B, K, P] (B games side by side, K coal
 returns their values [B, K]. Any such callable can be given to any estimator of this package.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +20,10 @@ CONTEXTS = ("players", "full_text")
 """What the words do in the token game: they play, or the caption stays whole."""
 ABSENT = ("zero", "drop")
 """How an absent player leaves the semantic game: its representation is 0, or it leaves softmax and mean."""
+
+
+Embed = Callable[[Tensor], Float[Tensor, "B K D"]]
+"""Masks [B, K, ...] of what of each image is present, 0 to 1 → embeddings of K copies of it."""
 
 
 class Game(Protocol):
@@ -161,8 +165,10 @@ class TokenGame:
             self._whole_text = self.text_embeddings(all_words)[:, 0]
         return self._whole_text
 
-    def image_embeddings(self, coalitions: Bool[Tensor, "B K C"]) -> Float[Tensor, "B K D"]:
-        """Unit-length float32 embeddings of the images with only the cells of each coalition."""
+    def image_embeddings(
+        self, coalitions: Bool[Tensor, "B K C"] | Float[Tensor, "B K C"]
+    ) -> Float[Tensor, "B K D"]:
+        """Unit-length float32 embeddings of the images with only the cells of each coalition; 0 to 1: partly."""
         self.forwards["image"] += coalitions.shape[0] * coalitions.shape[1]
 
         def encode(rows: Tensor, keep: Tensor) -> Tensor:
@@ -191,7 +197,7 @@ class TokenGame:
         enabled, current = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
         return torch.autocast(device, dtype=current, enabled=enabled, cache_enabled=False)
 
-    def _in_chunks(self, encode: "Encode", coalitions: Bool[Tensor, "B K N"]) -> Float[Tensor, "B K D"]:
+    def _in_chunks(self, encode: "Encode", coalitions: Tensor) -> Float[Tensor, "B K D"]:
         batch, draws = coalitions.shape[:2]
         keep = coalitions.flatten(0, 1).to(self.pixel_values.dtype)
         rows = torch.arange(batch, device=coalitions.device).repeat_interleave(draws)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.common.config import NO_EFFECT_ON_OUTPUT, Section, one_of
 from pretrain.models.unsil_bodies import BODIES
+from pretrain.regions.pixel_masks import FILLINGS
 from pretrain.shapley import ROW_DISTRIBUTIONS, SOFT_LABELS, TARGETS
 from pretrain.shapley.games import ABSENT, CONTEXTS
 
-ABSENCE = "absence"
-"""The target that is not sampled in coalitions: what the whole image loses without the region."""
+ABSENCE, ENDS = "absence", "ends"
+ZERO = "zero"
+EXACT_TARGETS = {ABSENCE: 2, ENDS: 4}
+"""Targets that are not sampled in coalitions → the forwards of a region: what the whole image loses without it; the
+mean of that and of what it is worth alone."""
 
 
 class SupervisionConfig(Section):
@@ -38,12 +42,20 @@ class SupervisionConfig(Section):
     )
     budget: int | None = Field(4, ge=1, description="regions sampled per step on each worker; null: all")
     evaluations: int = Field(
-        24, ge=12, description="coalitions evaluated for each sampled region; target absence: always 2"
+        24,
+        ge=12,
+        description="coalitions evaluated for each sampled region; target absence: always 2, ends: 4",
     )
     warmup_steps: int = Field(100, ge=0, description="first steps of this run in which nothing is predicted")
-    target: Annotated[str, one_of((*TARGETS, ABSENCE))] = Field(
+    target: Annotated[str, one_of((*TARGETS, *EXACT_TARGETS))] = Field(
         "interaction",
-        description="quantity of the token game that regions learn (absence: phrases too); the paper: interaction",
+        description="quantity of the token game that regions learn (absence, ends: phrases too); the paper: "
+        "interaction",
+    )
+    fill: Annotated[str, one_of((ZERO, *FILLINGS))] = Field(
+        ZERO,
+        description="what stands for missing cells: zero (no patch embedding; the paper); with the targets absence and "
+        "ends also median (the image's median color) or blur, and regions are boxes of pixels then",
     )
     context: Annotated[str, one_of(CONTEXTS)] = Field(
         "players", description="whether words play too; the paper: players"
@@ -69,3 +81,13 @@ class SupervisionConfig(Section):
         description="masked inputs per forward pass; bounds memory",
         json_schema_extra=NO_EFFECT_ON_OUTPUT,
     )
+
+    @model_validator(mode="after")
+    def check_fill(self) -> Self:
+        """Raise ValueError where coalitions of cells would have to be filled in pixels."""
+        if self.fill != ZERO and self.target not in EXACT_TARGETS:
+            raise ValueError(
+                f"fill is {self.fill} with target: {self.target}, whose coalitions are of cells; set fill: zero, or "
+                f"target to {' or '.join(EXACT_TARGETS)}"
+            )
+        return self

@@ -19,14 +19,17 @@ from pretrain.models.region_generator import Regions
 from pretrain.models.unsil import TokenUnsil
 from pretrain.objectives.inputs import ShapleyTargets
 from pretrain.objectives.phrase_attribution import LONGEST_PHRASE
+from pretrain.regions.pixel_masks import FILLINGS, box_pixels
 from pretrain.shapley.absence import embedding_lost
+from pretrain.shapley.ends import embedding_ends
 from pretrain.shapley.exact import semantic_interactions
-from pretrain.shapley.games import TokenGame, between_specials
+from pretrain.shapley.games import Embed, TokenGame, between_specials
 from pretrain.shapley.normalise import row_distributions, soft_labels
+from pretrain.shapley.pixel_game import PixelGame
 from pretrain.shapley.sampled import merged_interaction
 from pretrain.shapley.targets import per_size, region_targets
 from pretrain.step_context import StepContext
-from pretrain.supervision.config import ABSENCE, SupervisionConfig
+from pretrain.supervision.config import ABSENCE, EXACT_TARGETS, ZERO, SupervisionConfig
 from pretrain.supervision.hybrid_rule import HybridSupervision, Selection, merge
 from pretrain.supervision.phrases import encode_alone, phrase_embeddings
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
@@ -47,7 +50,7 @@ class ShapleySupervision(Supplier):
         budget = pairs * config.regions if config.budget is None else config.budget
         # Mode "sampled" is a warm-up that never ends: images are drawn with equal probability and nothing is predicted.
         warmup = config.warmup_steps if config.mode == "hybrid" else sys.maxsize
-        evaluations = 2 if config.target == ABSENCE else config.evaluations
+        evaluations = EXACT_TARGETS.get(config.target, config.evaluations)
         self.hybrid = HybridSupervision(budget, evaluations, warmup_steps=warmup, first_step=first_step)
 
     @classmethod
@@ -123,8 +126,7 @@ class ShapleySupervision(Supplier):
     ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K D"] | None]:
         """Return the token-game targets of the selected regions, each in the game of its own pair.
 
-        The second value is, with target `absence`, the difference of the image embeddings with and without the region;
-        else None.
+        The second value is, with an exact target, what the region adds to the image's embedding; else None.
         """
         config, batch, row = self.config, inputs.batch, self._rows(selection)
         # Captions are padded to `max_tokens` so that every rank runs the same number of text forwards.
@@ -138,10 +140,14 @@ class ShapleySupervision(Supplier):
             chunk=config.chunk,
         )
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
-        if config.target == ABSENCE:
-            lost = embedding_lost(game, cells[:, None])[:, 0]
-            absence = (lost * game.whole_text()).sum(-1)
-            return per_size(absence[:, None], cells.sum(-1, keepdim=True), config.size_exponent)[:, 0], lost
+        if config.target in EXACT_TARGETS:
+            embed, masks = self._parts(game, regions.boxes.flatten(0, 1)[selection.sampled], cells)
+            added = (embedding_lost if config.target == ABSENCE else embedding_ends)(embed, masks[:, None])[
+                :, 0
+            ]
+            values = (added * game.whole_text()).sum(-1)
+            size = masks.flatten(1).sum(-1) * (game.cells / masks[0].numel())  # in cells
+            return per_size(values[:, None], size[:, None], config.size_exponent)[:, 0], added
         players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
         estimate = merged_interaction(
             game,
@@ -153,6 +159,19 @@ class ShapleySupervision(Supplier):
         )
         values, _ = region_targets(estimate, config.target, size_exponent=config.size_exponent)
         return values[:, 0].float(), None
+
+    def _parts(
+        self, game: TokenGame, boxes: Float[Tensor, "K 4"], cells: Bool[Tensor, "K C"]
+    ) -> tuple[Embed, Float[Tensor, "K ..."]]:
+        """Return what embeds parts of the pairs' images, and the masks of the regions as it takes them."""
+        pixels, fill = game.pixel_values, self.config.fill
+        if fill == ZERO:
+            return game.image_embeddings, cells.to(pixels.dtype)
+        height, width = pixels.shape[-2:]
+        masks = box_pixels(boxes.detach().float(), (height, width)).to(pixels.dtype)
+        return PixelGame(
+            game.encoder, pixels, FILLINGS[fill](pixels), chunk=self.config.chunk
+        ).embeddings, masks
 
     def _rows(self, selection: Selection) -> Int[Tensor, " K"]:
         """Return the index of the pair that each selected region belongs to."""

@@ -32,6 +32,9 @@ class Scenes:
     attention_mask: Tensor
     boxes: list[list[Box]]
     phrase_tokens: Bool[Tensor, "B N L"]  # tokens of the phrases that mention an object
+    mentioned: list[
+        dict[int, Tensor]
+    ]  # number of an object → token ids of the phrase that mentions it, as a text
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,7 +57,7 @@ def load_scenes(run: str, data: str, count: int, grid: tuple[int, int]) -> Scene
     config = open_run(run).config
     tokenizer = load_tokenizer(config.tokenizer)
     whole = Augmentation(scale=None)
-    images, captions, boxes, mentions = [], [], [], []
+    images, captions, boxes, mentions, mentioned = [], [], [], [], []
     shards = [shard.uri for shard in committed_shards(data)] or sorted(map(str, Path(data).glob("*.tar")))
     for uri in shards:
         for key, members in iterate(uri):
@@ -75,7 +78,16 @@ def load_scenes(run: str, data: str, count: int, grid: tuple[int, int]) -> Scene
             images.append(normalised(torch.from_numpy(values), torch.float32).numpy())
             captions.append(sample.caption)
             boxes.append(found)
-            mentions.append([(item["start"], item["end"]) for item in sample.metadata.get("mentions", [])])
+            listed = sample.metadata.get("mentions", [])
+            mentions.append([(item["start"], item["end"]) for item in listed])
+            mentioned.append(
+                {
+                    item["object"]: tokenizer(
+                        sample.caption[item["start"] : item["end"]], return_tensors="pt"
+                    )["input_ids"]
+                    for item in listed
+                }
+            )
     text = tokenizer(
         captions,
         padding=True,
@@ -86,7 +98,12 @@ def load_scenes(run: str, data: str, count: int, grid: tuple[int, int]) -> Scene
     )
     phrases = align_phrases(text["offset_mapping"], mentions, max(map(len, mentions))).tokens
     return Scenes(
-        torch.from_numpy(np.stack(images)), text["input_ids"], text["attention_mask"], boxes, phrases
+        torch.from_numpy(np.stack(images)),
+        text["input_ids"],
+        text["attention_mask"],
+        boxes,
+        phrases,
+        mentioned,
     )
 
 

@@ -23,7 +23,7 @@ def test_the_defaults_are_the_papers_targets():
         ({"evaluations": 11}, "evaluations is 11"),
         (
             {"target": "presence"},
-            "target is 'presence'; allowed are interaction, abs_interaction, value, absence",
+            "target is 'presence'; allowed are interaction, abs_interaction, value, absence, ends",
         ),
         ({"unsil_body": "lstm"}, "unsil_body is 'lstm'; allowed are mlp_attention, conv1d, transformer"),
         ({"context": "words"}, "context is 'words'; allowed are players, full_text"),
@@ -32,6 +32,8 @@ def test_the_defaults_are_the_papers_targets():
         ({"absent": "kept"}, "absent is 'kept'; allowed are zero, drop"),
         ({"suppress_above": 0}, "suppress_above is 0"),
         ({"budget": 0}, "budget is 0"),
+        ({"fill": "grey"}, "fill is 'grey'; allowed are zero, median, blur"),
+        ({"fill": "median"}, "fill is median with target: interaction, whose coalitions are of cells"),
         ({"warm_steps": 3}, "unknown key warm_steps; did you mean warmup_steps"),
     ],
 )

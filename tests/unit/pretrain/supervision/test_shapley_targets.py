@@ -5,6 +5,7 @@ import torch
 from small_tasks import PAIRS, at_step, falls, module, recipe, six_pairs, supplied, train, value_without
 
 from pretrain.data.samples.batch import Batch
+from pretrain.regions.pixel_masks import box_pixels
 from pretrain.shapley.normalise import row_distributions
 from pretrain.supervision.phrases import phrases_alone
 from pretrain.tasks.dual_encoder import DualEncoderTask
@@ -104,6 +105,52 @@ def test_target_absence_is_the_similarity_lost_without_the_region(batch):
             cells = targets.regions.hard_masks[row, region].float()
             lost = value_without(model, batch, row, everything) - value_without(model, batch, row, 1 - cells)
             expected = lost / float(cells.sum()) ** 0.5
+            assert float(targets.token_targets[row, region]) * scale == pytest.approx(expected, abs=2e-4)
+
+
+def test_target_ends_is_the_mean_of_the_region_alone_and_its_absence(batch):
+    settings = {"target": "ends", "context": "full_text", "size_exponent": 0.25, "budget": None}
+    model = module(recipe({"token_semantics": {}}, **settings)).eval()
+    result = supplied(model, "shapley", batch, at_step(0))
+    assert float(result.metrics["supervision_evaluations_per_image"]) == 4 * 4
+    scale = float(model.suppliers["shapley"].token_unsil.scale())
+    everything, nothing = torch.ones(16), torch.zeros(16)
+    for row in range(PAIRS):
+        for region in range(4):
+            cells = result.targets.regions.hard_masks[row, region].float()
+            parts = (cells, nothing, everything, 1 - cells)
+            alone, empty, whole, without = (value_without(model, batch, row, keep) for keep in parts)
+            expected = (alone - empty + whole - without) / 2 / float(cells.sum()) ** 0.25
+            found = float(result.targets.token_targets[row, region]) * scale
+            assert found == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("target", ["absence", "ends"])
+def test_what_is_missing_may_be_filled_in_and_regions_are_boxes_of_pixels_then(target, batch):
+    settings = {"target": target, "context": "full_text", "fill": "median", "budget": None}
+    model = module(recipe({"token_semantics": {}, "fine_grained": {}}, **settings)).eval()
+    targets = supplied(model, "shapley", batch, at_step(0)).targets
+    scale = float(model.suppliers["shapley"].token_unsil.scale())
+    for row in range(PAIRS):
+        pixels = batch.pixel_values[row : row + 1]
+        plain = pixels.flatten(2).median(-1).values[..., None, None]
+        with torch.no_grad():
+            text, _ = model.dual_encoder.encode_text(
+                batch.input_ids[row : row + 1], batch.attention_mask[row : row + 1]
+            )
+
+        def value(mask: torch.Tensor, pixels=pixels, plain=plain, text=text) -> float:
+            with torch.no_grad():
+                return float(
+                    (model.dual_encoder.encode_image(plain + mask * (pixels - plain))[0] * text).sum()
+                )
+
+        for region in range(4):
+            mask = box_pixels(targets.regions.boxes[row, region][None].detach(), tuple(pixels.shape[-2:]))
+            whole, nothing = torch.ones_like(mask), torch.zeros_like(mask)
+            expected = value(whole) - value(1 - mask)
+            if target == "ends":
+                expected = (expected + value(mask) - value(nothing)) / 2
             assert float(targets.token_targets[row, region]) * scale == pytest.approx(expected, abs=2e-4)
 
 
