@@ -1,23 +1,26 @@
 """Box ascent: a loss that moves boxes towards a higher value in the token game. Our own objective, not in the paper.
 
-Shapes: K boxes, C cells.
+Shapes: K boxes, C cells, or pixels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
+from pipelines.common.config import one_of
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
+from pretrain.regions.pixel_masks import FILLINGS
 
 
 class BoxValueOptions(ObjectiveOptions):
-    """How many boxes are evaluated per step, which other cells are present, and how a box's size divides its value."""
+    """How many boxes are evaluated per step, which of them, by which value, and how a box's size divides it."""
 
     regions: int = Field(4, ge=1, description="boxes per step on each worker, each of a different image")
     size_exponent: float = Field(
@@ -26,6 +29,24 @@ class BoxValueOptions(ObjectiveOptions):
     others: Literal["random", "all"] = Field(
         "random", description="cells that are present outside the box: a random coalition, or all of them"
     )
+    boxes: Literal["confident", "phrase"] = Field(
+        "confident",
+        description="which box of an image: one of its most confident regions, for the caption; or for a phrase the "
+        "box of the cell that answers best to it (the value is then that of both ends, alone and last, in pixels)",
+    )
+    fill: Annotated[str, one_of(FILLINGS)] = Field(
+        "median", description="boxes: phrase; what stands for missing pixels: median (color), blur"
+    )
+    text: Literal["embedding", "max_pooled"] = Field(
+        "embedding",
+        description="boxes: phrase; what images and phrases are embedded by, as in phrase_contrast",
+    )
+    longest: int = Field(12, ge=3, description="boxes: phrase; tokens of a phrase with [CLS] and [SEP]")
+
+    @property
+    def needs_phrases(self) -> bool:
+        """Boxes of phrases take captions with phrases."""
+        return self.boxes == "phrase"
 
 
 @dataclass(frozen=True)
@@ -33,11 +54,15 @@ class BoxValues:
     """K boxes, one per image, and their values next to a coalition T of the other cells of the image."""
 
     soft_masks: Float[Tensor, "K C"]
-    """How far each box covers each cell, 0..1; differentiable."""
+    """How far each box covers each cell, or pixel, 0..1; differentiable."""
     values: Float[Tensor, " K"]
-    """v1(T ∪ box) - v1(T), with T outside the box and the whole caption present; without gradient."""
+    """v1(T ∪ box) - v1(T), with T outside the box and the whole caption present, or `ends`; without gradient."""
     slopes: Float[Tensor, "K C"]
-    """Derivative of the value with respect to the mask at each cell; without gradient."""
+    """Derivative of the value with respect to the mask at each cell or pixel; without gradient."""
+    real: Bool[Tensor, " K"] | None = None
+    """Which boxes count; None: all."""
+    cells: float = 1.0
+    """The cells that an entry of a mask stands for: below 1 for pixels."""
 
 
 def box_value_loss(box_values: BoxValues, *, size_exponent: float) -> dict[str, Tensor]:
@@ -50,12 +75,18 @@ def box_value_loss(box_values: BoxValues, *, size_exponent: float) -> dict[str, 
     """
     linear = (box_values.soft_masks.float() * box_values.slopes).sum(-1)
     value = box_values.values + (linear - linear.detach())  # equals `values`; its gradient is `slopes`
-    cells = box_values.soft_masks.float().sum(-1).clamp(min=1)
+    cells = (box_values.soft_masks.float().sum(-1) * box_values.cells).clamp(min=1)
+    real = torch.ones_like(value, dtype=torch.bool) if box_values.real is None else box_values.real
     return {
-        "box_value_loss": -(value / cells**size_exponent).mean(),
-        "box_value": box_values.values.mean(),
-        "box_value_cells": cells.detach().mean(),
+        "box_value_loss": -_mean(value / cells**size_exponent, real),
+        "box_value": _mean(box_values.values, real),
+        "box_value_cells": _mean(cells.detach(), real),
     }
+
+
+def _mean(values: Float[Tensor, " K"], real: Bool[Tensor, " K"]) -> Float[Tensor, ""]:
+    """The mean over the boxes that count; 0 where none does."""
+    return values.masked_fill(~real, 0).sum() / real.sum().clamp(min=1)
 
 
 def _loss(inputs: ObjectiveInputs, options: BoxValueOptions) -> dict[str, Tensor]:

@@ -18,6 +18,11 @@ class ObjectiveOptions(Section):
 
     weight: float = Field(1.0, ge=0, description="factor of the objective's loss in the sum")
 
+    @property
+    def needs_phrases(self) -> bool:
+        """Whether the objective is undefined on captions without phrases because of its options."""
+        return False
+
 
 Options = TypeVar("Options", bound=ObjectiveOptions)
 

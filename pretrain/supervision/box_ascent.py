@@ -6,18 +6,25 @@ Shapes: B pairs, K of them evaluated with one region each, C cells.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
+from pretrain.models.max_pooling import max_pooled
 from pretrain.objectives.box_value import BoxValueOptions, BoxValues
+from pretrain.regions.pixel_masks import FILLINGS, box_pixels
+from pretrain.shapley.games import between_specials
 from pretrain.shapley.undisturbed import undisturbed
 from pretrain.step_context import StepContext
+from pretrain.supervision.phrase_texts import drawn_phrases
+from pretrain.supervision.phrases import phrases_alone
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
 
 
 class BoxAscent(Supplier):
     """Computes the values of K boxes per step, each of a different image.
 
-    A box costs 2 image forwards and 2 backwards; with the option `others: all` it costs 2 forwards and 1 backward.
+    A box costs 2 image forwards and 2 backwards; with the option `others: all` it costs 2 forwards and 1 backward, and
+    with `boxes: phrase` 4 forwards and 2 backwards.
     """
 
     uses_regions = True
@@ -32,7 +39,17 @@ class BoxAscent(Supplier):
         return cls(setting.options_of("box_value", BoxValueOptions))
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """Return `BoxValues`: v1(T ∪ box) - v1(T) for one region of each of K images; T holds no cell of the box.
+        """Return `BoxValues` of the boxes that the option `boxes` names."""
+        rows = torch.randperm(len(inputs.batch), generator=step.generator)[: self.options.regions]
+        rows = rows.to(inputs.batch.input_ids.device)
+        return Supplied(
+            self._of_phrases(inputs, rows, step)
+            if self.options.boxes == "phrase"
+            else self._of_captions(inputs, rows, step)
+        )
+
+    def _of_captions(self, inputs: SupplierInputs, rows: Int[Tensor, " K"], step: StepContext) -> BoxValues:
+        """Return v1(T ∪ box) - v1(T) for one region of each of K images; T holds no cell of the box.
 
         T holds each cell outside the box with a probability that is drawn per image from the uniform distribution on
         0..1, or all of them (option `others`).
@@ -41,7 +58,6 @@ class BoxAscent(Supplier):
         assert region_generator is not None
         generator = step.generator
         device = batch.input_ids.device
-        rows = torch.randperm(len(batch), generator=generator)[: self.options.regions].to(device)
         regions = region_generator(inputs.features.patches[rows])
         chosen = torch.randint(regions.boxes.shape[1], (len(rows),), generator=generator).to(device)
         masks = regions.soft_masks[torch.arange(len(rows), device=device), chosen]
@@ -63,4 +79,52 @@ class BoxAscent(Supplier):
                 value = joined - value_of(others * (1 - box))
                 # Only the gradient of the mask is computed: no parameter of the towers receives one.
                 (slopes,) = torch.autograd.grad(value.sum(), box)
-        return Supplied(BoxValues(masks, value.detach(), slopes))
+        return BoxValues(masks, value.detach(), slopes)
+
+    def _of_phrases(self, inputs: SupplierInputs, rows: Int[Tensor, " K"], step: StepContext) -> BoxValues:
+        """Return 1/2 [v(box) - v(∅) + v(N) - v(N ∖ box)] in pixels, v the cosine with a phrase of the image.
+
+        The box is that of the cell that is nearest to the phrase: a box that any phrase may move grows until it holds
+        every object.
+        """
+        encoder, region_generator, batch = inputs.encoder, inputs.region_generator, inputs.batch
+        assert region_generator is not None
+        slot = drawn_phrases(batch, 1, step.shared_seed)[rows, 0]
+        ids, mask = phrases_alone(
+            batch.input_ids[rows],
+            batch.attention_mask[rows],
+            batch.phrase_tokens[rows, slot][:, None],
+            min(self.options.longest, batch.input_ids.shape[1]),
+        )
+        pixels, patches = batch.pixel_values[rows], inputs.features.patches[rows]
+        by_maximum = self.options.text == "max_pooled"
+        with undisturbed(encoder):
+            phrases, words = encoder.encode_text(ids[:, 0], mask[:, 0])
+            pooled = max_pooled(words, between_specials(mask[:, 0]))
+        best = (patches.detach().float() @ (pooled if by_maximum else phrases.float())[..., None])[
+            ..., 0
+        ].argmax(1)
+        boxes, _ = region_generator.every_cell(patches)
+        height, width = pixels.shape[-2:]
+        masks = box_pixels(boxes[torch.arange(len(rows), device=boxes.device), best], (height, width))
+        box = masks.detach().to(pixels.dtype).requires_grad_()
+        filling = FILLINGS[self.options.fill](pixels)
+
+        def value_of(part: Tensor) -> Tensor:
+            embeddings, tokens = encoder.encode_image(filling + part[:, None] * (pixels - filling))
+            if by_maximum:
+                return (max_pooled(tokens) * pooled).sum(-1)
+            return (embeddings.float() * phrases.float()).sum(-1)
+
+        with undisturbed(encoder):
+            outer = value_of(torch.ones_like(box)) - value_of(torch.zeros_like(box))
+            with torch.enable_grad():
+                inner = value_of(box) - value_of(1 - box)
+                (slopes,) = torch.autograd.grad(inner.sum(), box)
+        return BoxValues(
+            masks.flatten(1),
+            ((outer + inner) / 2).detach(),
+            (slopes / 2).flatten(1).float(),
+            batch.phrase_mask[rows, slot],
+            encoder.cells / (height * width),
+        )

@@ -122,7 +122,11 @@ class DualEncoderConfig(PretrainConfig):
     @property
     def objectives_with_phrases(self) -> tuple[str, ...]:
         """Names of the recipe's objectives that are undefined on captions without phrases."""
-        return tuple(name for name in self.objectives.chosen() if OBJECTIVES[name].phrases)
+        return tuple(
+            name
+            for name, options in self.objectives.chosen().items()
+            if OBJECTIVES[name].phrases or options.needs_phrases
+        )
 
     @property
     def suppliers(self) -> tuple[str, ...]:

@@ -5,8 +5,13 @@ import torch
 from small_tasks import PAIRS, at_step, module, recipe, six_pairs, supplied, train, value_without
 
 from pretrain.data.samples.batch import Batch
+from pretrain.models.max_pooling import max_pooled
 from pretrain.models.region_generator import Regions
 from pretrain.objectives.box_value import box_value_loss
+from pretrain.regions.pixel_masks import box_pixels
+from pretrain.shapley.games import between_specials
+from pretrain.supervision.phrase_texts import drawn_phrases
+from pretrain.supervision.phrases import phrases_alone
 from pretrain.supervision.supplier import SupplierInputs
 
 CLIMB = {"box_value": {"regions": 4}}
@@ -75,3 +80,61 @@ def test_no_cell_of_a_box_is_among_the_others(batch):
         for row in range(PAIRS)
     ]
     assert sorted(box_values.values.tolist()) == pytest.approx(sorted(values), abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["embedding", "max_pooled"])
+def test_the_box_of_a_phrases_best_cell_has_the_value_of_both_ends(text, batch):
+    options = {"regions": PAIRS, "boxes": "phrase", "text": text, "size_exponent": 0.25}
+    model = module(recipe({"box_value": options})).eval()
+    encoder, step = model.dual_encoder, at_step(2)
+    found = supplied(model, "box_ascent", batch, step).targets
+    rows = torch.randperm(PAIRS, generator=at_step(2).branch(2).generator)
+    drawn = drawn_phrases(batch, 1, step.shared_seed)[:, 0]
+    size = tuple(batch.pixel_values.shape[-2:])
+    for place, row in enumerate(rows.tolist()):
+        if not found.real[place]:
+            continue
+        one = slice(row, row + 1)
+        ids, mask = phrases_alone(
+            batch.input_ids[one], batch.attention_mask[one], batch.phrase_tokens[one, drawn[row]][:, None], 12
+        )
+        pixels = batch.pixel_values[one]
+        plain = pixels.flatten(2).median(-1).values[..., None, None]
+        with torch.no_grad():
+            phrase, words = encoder.encode_text(ids[:, 0], mask[:, 0])
+            if text == "max_pooled":
+                phrase = max_pooled(words, between_specials(mask[:, 0]))
+            patches = encoder.encode_image(pixels)[1]
+            boxes, _ = model.region_generator.every_cell(patches)
+            best = int((patches[0] @ phrase[0]).argmax())
+
+            def value(part, pixels=pixels, plain=plain, phrase=phrase):
+                embedding, tokens = encoder.encode_image(plain + part * (pixels - plain))
+                return float(((embedding if text == "embedding" else max_pooled(tokens)) * phrase).sum())
+
+            part = box_pixels(boxes[:, best], size)
+            nothing, whole = torch.zeros_like(part), torch.ones_like(part)
+            expected = (value(part) - value(nothing) + value(whole) - value(1 - part)) / 2
+            assert float(found.values[place]) == pytest.approx(expected, abs=1e-5)
+            torch.testing.assert_close(found.soft_masks[place].detach(), part.flatten())
+            nudge = torch.zeros_like(part)
+            nudge[0, 10:14, 10:14] = 1e-2
+            ahead, behind = (value(part + sign * nudge) - value(1 - part - sign * nudge) for sign in (1, -1))
+            if (
+                text == "embedding"
+            ):  # a maximum has kinks, across which quotients of differences are no slopes
+                slope = float((found.slopes[place] * nudge.flatten()).sum())
+                assert slope == pytest.approx((ahead - behind) / 4, rel=0.05, abs=1e-5)
+    assert found.slopes[found.real].abs().sum(-1).min() > 0
+    assert found.cells == 16 / (size[0] * size[1])
+
+
+def test_images_without_a_phrase_do_not_count(batch):
+    model = module(recipe({"box_value": {"regions": PAIRS, "boxes": "phrase"}})).eval()
+    found = supplied(model, "box_ascent", batch, at_step(2)).targets
+    rows = torch.randperm(PAIRS, generator=at_step(2).branch(2).generator)
+    assert torch.equal(found.real, batch.phrase_mask.any(1)[rows])
+    values = box_value_loss(found, size_exponent=0.25)
+    cells = (found.soft_masks.detach().sum(-1) * found.cells).clamp(min=1)
+    expected = -(found.values / cells**0.25)[found.real].mean()
+    assert values["box_value_loss"].item() == pytest.approx(expected.item(), rel=1e-4)
