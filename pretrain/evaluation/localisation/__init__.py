@@ -15,6 +15,7 @@ from pretrain.evaluation.localisation.occlusion import (
     embed_patches,
 )
 from pretrain.evaluation.localisation.proposers import (
+    propose_answers,
     propose_attribution,
     propose_clusters,
     propose_gradcam,
@@ -26,6 +27,7 @@ from pretrain.evaluation.token_encoder import TokenEncoder
 
 PROPOSERS: dict[str, Proposer] = {
     "regions": propose_regions,
+    "answers": propose_answers,
     "pixel": propose_pixel,
     "kmeans": propose_clusters,
     "gradcam": propose_gradcam,

@@ -28,22 +28,44 @@ def propose_regions(
     encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions, count: int
 ) -> Candidates:
     """The region head's most confident boxes, the same for every text. Raises InputError without a region head."""
-    if encoder.region_generator is None:
-        from pretrain.evaluation.localisation import (
-            PROPOSERS,  # not at the top: that module lists this function
-        )
-
-        others = [name for name, proposer in PROPOSERS.items() if proposer is not propose_regions]
-        raise InputError(
-            f"the export has no region_head.safetensors, which proposals 'regions' need; use {', '.join(others)}"
-        )
-    with torch.no_grad():
-        boxes, logits = encoder.region_generator.every_cell(encoder.patches(pixels))
+    boxes, logits = _of_every_cell(encoder, encoder.patches(pixels))
     count = min(options.regions, boxes.shape[1])
     chosen = most_confident(logits, boxes, count, options.suppress_above)
     boxes = boxes.gather(1, chosen[..., None].expand(-1, -1, 4))
     real = torch.ones_like(chosen, dtype=torch.bool)
     return Candidates(boxes, real, logits.gather(1, chosen).sigmoid())
+
+
+def propose_answers(
+    encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions, count: int
+) -> Candidates:
+    """The region head's boxes of the cells that are nearest to each text. Raises InputError without a region head.
+
+    These are the boxes that box ascent for phrases moves (`objectives.box_value.boxes: phrase`).
+    """
+    patches = encoder.patches(pixels)
+    boxes, _ = _of_every_cell(encoder, patches)
+    cells = (texts @ patches[0].T).topk(min(count, boxes.shape[1]), dim=-1).indices
+    real = torch.ones_like(cells, dtype=torch.bool)
+    return Candidates(boxes[0][cells], real, real.to(boxes.dtype))
+
+
+def _of_every_cell(encoder: TokenEncoder, patches: Tensor) -> tuple[Tensor, Tensor]:
+    """(boxes [1, C, 4], confidence logits [1, C]) of the region head. Raises InputError where there is none."""
+    if encoder.region_generator is None:
+        from pretrain.evaluation.localisation import (
+            PROPOSERS,  # not at the top: that module lists these functions
+        )
+
+        of_head = (propose_regions, propose_answers)
+        names = [name for name, proposer in PROPOSERS.items() if proposer in of_head]
+        others = [name for name in PROPOSERS if name not in names]
+        raise InputError(
+            "the export has no region_head.safetensors, which proposals "
+            f"{' and '.join(map(repr, names))} need; use {', '.join(others)}"
+        )
+    with torch.no_grad():
+        return encoder.region_generator.every_cell(patches)
 
 
 def propose_clusters(

@@ -49,3 +49,14 @@ def test_regions_are_the_most_confident_of_the_head(opened):
         kept += [] if near else [place]
     assert len(kept) < 4  # some are suppressed, and come last
     torch.testing.assert_close(apart.boxes[0, : len(kept)], boxes[0, kept])
+
+
+def test_answers_are_the_heads_boxes_of_the_nearest_cells(opened):
+    encoder, pixels, texts = opened
+    patches = encoder.patches(pixels)
+    with torch.no_grad():
+        boxes, _ = encoder.region_generator.every_cell(patches)
+    found = PROPOSERS["answers"](encoder, pixels, texts, proposal_options({}), 2)
+    for text, own in zip(texts, found.boxes, strict=True):
+        order = (patches[0] @ text).argsort(descending=True)
+        torch.testing.assert_close(own, boxes[0, order[:2]])

@@ -12,7 +12,7 @@ def test_a_way_is_chosen_by_name(export, region_export):
     assert choose_proposer(None, without)[0] == "attribution"
     assert choose_proposer(None, having)[0] == "regions"
     with pytest.raises(
-        InputError, match="allowed are regions, pixel, kmeans, gradcam, saliency, attribution"
+        InputError, match="allowed are regions, answers, pixel, kmeans, gradcam, saliency, attribution"
     ):
         choose_proposer("guess", having)
     with pytest.raises(InputError, match=r"no region_head\.safetensors"):

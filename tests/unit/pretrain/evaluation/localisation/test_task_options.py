@@ -16,5 +16,5 @@ def test_names_are_those_of_the_registries():
     assert SceneOptions(proposals="pixel", embedding="dropped").proposals == "pixel"
     with pytest.raises(ValidationError, match="allowed are alone, dropped, patches"):
         SceneOptions(embedding="whole")
-    with pytest.raises(ValidationError, match="allowed are regions, pixel"):
+    with pytest.raises(ValidationError, match="allowed are regions, answers, pixel"):
         SceneOptions(proposals="luck")
