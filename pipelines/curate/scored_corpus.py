@@ -37,9 +37,12 @@ class ScoredCorpus:
         """Sum small results over the shards."""
         return self.corpus.fold([*columns, self.flag], OnlyScored(measure, self.flag), add)
 
-    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
+    def collect(
+        self, columns: Sequence[str], select: Select, reduce: Reduce, *, expected_bytes: int = 0
+    ) -> Partitions:
         """Keep the tables that `reduce` returns."""
-        return self.corpus.collect([*columns, self.flag], OnlyScored(select, self.flag), reduce)
+        scored = OnlyScored(select, self.flag)
+        return self.corpus.collect([*columns, self.flag], scored, reduce, expected_bytes=expected_bytes)
 
     def most_rows(self, row_bytes: int) -> int | None:
         """How many rows of one key a `reduce` can be given."""

@@ -32,8 +32,8 @@ class TowerOutput(Protocol):
 class DualEncoder(nn.Module):
     """Two towers with a linear projection each and a learned temperature (LOUPE section 3.1).
 
-    The global image embedding is the projection of the tower's own pooled output (Swin: the mean of the last map;
-    ViT: the pooled class token), the global text embedding that of BERT's pooled [CLS]: exactly what a stock
+    The global image embedding is the projection of the tower's own pooled output (Swin and FocalNet: the mean of the
+    last map; ViT: the pooled class token), the global text embedding that of BERT's pooled [CLS]: exactly what a stock
     VisionTextDualEncoderModel computes. Patch and word tokens go through the same two projections.
     """
 
@@ -64,7 +64,7 @@ class DualEncoder(nn.Module):
         """Unit-length global embeddings and unit-length patch tokens.
 
         `keep` multiplies the input patch embeddings that each cell covers: 1 present, 0 dropped, a value between them
-        partly present.
+        partly present. The convolutions of a FocalNet still see some pixels of a dropped cell from beside it.
         """
         with _scaled(self._patch_module(), self._per_patch(keep)):
             output = _callable(self.vision_model, keep)(pixel_values=pixel_values)

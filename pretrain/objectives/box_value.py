@@ -6,16 +6,17 @@ Shapes: K boxes, C cells, or pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from pipelines.common.config import one_of
 from pretrain.objectives.inputs import ObjectiveInputs
 from pretrain.objectives.objective import Objective, ObjectiveOptions
+from pretrain.objectives.shared.means import mean_of_real
 from pretrain.regions.pixel_masks import FILLINGS
 
 
@@ -43,6 +44,18 @@ class BoxValueOptions(ObjectiveOptions):
     )
     longest: int = Field(12, ge=3, description="boxes: phrase; tokens of a phrase with [CLS] and [SEP]")
 
+    @model_validator(mode="after")
+    def check_used(self) -> Self:
+        """Raise ValueError for an option that the chosen boxes have no use for."""
+        unused = ("others",) if self.boxes == "phrase" else ("fill", "text", "longest")
+        for name in unused:
+            default = type(self).model_fields[name].default
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, which boxes: {self.boxes} have no use for; leave it out"
+                )
+        return self
+
     @property
     def needs_phrases(self) -> bool:
         """Boxes of phrases take captions with phrases."""
@@ -56,7 +69,8 @@ class BoxValues:
     soft_masks: Float[Tensor, "K C"]
     """How far each box covers each cell, or pixel, 0..1; differentiable."""
     values: Float[Tensor, " K"]
-    """v1(T ∪ box) - v1(T), with T outside the box and the whole caption present, or `ends`; without gradient."""
+    """Without gradient. For captions v1(T ∪ box) - v1(T), with T outside the box and the whole caption present; for
+    phrases the mean of the box's value alone and of what is lost without it (`pretrain.shapley.ends`)."""
     slopes: Float[Tensor, "K C"]
     """Derivative of the value with respect to the mask at each cell or pixel; without gradient."""
     real: Bool[Tensor, " K"] | None = None
@@ -66,7 +80,7 @@ class BoxValues:
 
 
 def box_value_loss(box_values: BoxValues, *, size_exponent: float) -> dict[str, Tensor]:
-    """Return minus the mean of (value of a box / its size in cells ** `size_exponent`).
+    """Return minus the mean, over all ranks, of (value of a box / its size in cells ** `size_exponent`).
 
     The gradient reaches only the soft masks, through the value and through the size. `values` and `slopes` are
     constants, so the towers are not trained to raise the value. With exponent 0 boxes grow without limit; with 1 they
@@ -78,15 +92,10 @@ def box_value_loss(box_values: BoxValues, *, size_exponent: float) -> dict[str, 
     cells = (box_values.soft_masks.float().sum(-1) * box_values.cells).clamp(min=1)
     real = torch.ones_like(value, dtype=torch.bool) if box_values.real is None else box_values.real
     return {
-        "box_value_loss": -_mean(value / cells**size_exponent, real),
-        "box_value": _mean(box_values.values, real),
-        "box_value_cells": _mean(cells.detach(), real),
+        "box_value_loss": -mean_of_real(value / cells**size_exponent, real),
+        "box_value": mean_of_real(box_values.values, real),
+        "box_value_cells": mean_of_real(cells.detach(), real),
     }
-
-
-def _mean(values: Float[Tensor, " K"], real: Bool[Tensor, " K"]) -> Float[Tensor, ""]:
-    """The mean over the boxes that count; 0 where none does."""
-    return values.masked_fill(~real, 0).sum() / real.sum().clamp(min=1)
 
 
 def _loss(inputs: ObjectiveInputs, options: BoxValueOptions) -> dict[str, Tensor]:

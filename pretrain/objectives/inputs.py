@@ -43,11 +43,12 @@ class ShapleyTargets:
     alignment: Float[Tensor, "B M N"]
     """Inner products of regions and phrases."""
     phrases: Float[Tensor, "B N D"]
-    """Unit-length mean of each phrase's word tokens; with target `absence`, the phrase encoded as a text of its own."""
+    """Unit-length mean of each phrase's word tokens; with the targets `absence` and `ends`, the phrase encoded as a
+    text of its own."""
     phrase_mask: Bool[Tensor, "B N"]
     semantic_targets: Float[Tensor, "B M N"]
-    """Normalised semantic interactions; each row sums to one over real phrases. With target `absence`, they are made
-    of the similarity that each phrase loses when the region is removed."""
+    """Normalised semantic interactions; each row sums to one over real phrases. With `absence` and `ends`, they are
+    made of the similarity that each phrase owes to the region."""
     phrase_targets: Float[Tensor, "B M N"]
     """The same quantities, normalised so that each column sums to one over known regions."""
     known: Bool[Tensor, "B M"]

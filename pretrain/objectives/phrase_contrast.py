@@ -1,11 +1,11 @@
-"""InfoNCE of phrases against images, each image judged by its best cell or region for the phrase. Our own objective.
+"""InfoNCE of phrases against images, each image judged by its best cell for the phrase. Our own objective.
 
 L_FSA (LOUPE eq. 11) compares regions with the phrases of their own image; a caption with one phrase teaches it nothing.
 Here a phrase has to find its image among those of the whole batch, and an image its phrase among those of all captions.
 The place is searched anew for every pair of image and phrase: with the weights of a phrase's own image, texts could be
 told apart without a look at the others.
 
-Shapes: B pairs of this rank, G pairs of all ranks, K phrases of each, P slots for phrases, R cells or regions, D width.
+Shapes: B pairs of this rank, G pairs of all ranks, K phrases of each, P slots for phrases, R cells, D width.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class PhraseTexts:
 
 
 class PhraseContrastOptions(ObjectiveOptions):
-    """How many phrases are compared, and how a phrase is read."""
+    """How many phrases are compared, and how a phrase is read.
+
+    All phrases of a worker are encoded at once, however many micro-batches its pairs are encoded in.
+    """
 
     phrases: int = Field(
         1, ge=1, description="phrases of each caption that are compared, drawn anew in each step"
@@ -66,7 +69,7 @@ def phrase_contrast_loss(
     phrases and similarities, no places. Returns `phrase_contrast_loss` and the metric `phrase_contrast_accuracy` (share
     of phrases that find their image, and are found by it, first).
     """
-    count, each = phrases.names.shape
+    each = phrases.names.shape[1]
     columns = gather_with_gradient(phrases.texts).flatten(0, 1)
     real, names = (gather_with_gradient(column).flatten() for column in (phrases.real.long(), phrases.names))
     _, similarity = token_similarity(
@@ -95,7 +98,6 @@ def phrase_contrast_loss(
     with torch.no_grad():
         first = ((per_phrase.argmax(-1) == 0).float() + (per_image.argmax(-1) == 0).float()) / 2
     mask = phrases.real.flatten()
-    assert len(mask) == count * each
     return {
         "phrase_contrast_loss": mean_of_real(losses, mask),
         "phrase_contrast_accuracy": mean_of_real(first, mask),

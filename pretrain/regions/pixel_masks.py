@@ -64,7 +64,10 @@ FILLINGS = {"median": median_filling, "blur": blurred_filling}
 
 
 def with_parts(
-    pixels: Float[Tensor, "1 3 H W"], masks: Float[Tensor, "M H W"], filling: Float[Tensor, "1 3 #H #W"]
+    pixels: Float[Tensor, "#M 3 H W"], masks: Float[Tensor, "M H W"], filling: Float[Tensor, "#M 3 #H #W"]
 ) -> Float[Tensor, "M 3 H W"]:
-    """Copies of one image with the pixels under each mask, and the filling elsewhere; values between 0 and 1 mix."""
+    """Copies of one image, or of one for each mask, with the pixels under each mask and the filling elsewhere.
+
+    Values between 0 and 1 mix the two.
+    """
     return filling + masks[:, None].to(pixels.dtype) * (pixels - filling)

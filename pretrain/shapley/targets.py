@@ -39,7 +39,7 @@ def region_targets(
 
 
 def per_size(
-    quantity: Float[Tensor, "B R"], size: Int[Tensor, "B R"], exponent: float
+    quantity: Float[Tensor, "B R"], size: Int[Tensor, "B R"] | Float[Tensor, "B R"], exponent: float
 ) -> Float[Tensor, "B R"]:
     """A quantity of regions of `size` cells, divided by size ** `exponent`."""
     return quantity / size.clamp(min=1).to(quantity.dtype) ** exponent

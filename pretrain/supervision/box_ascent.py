@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pretrain.models.max_pooling import max_pooled
 from pretrain.objectives.box_value import BoxValueOptions, BoxValues
-from pretrain.regions.pixel_masks import FILLINGS, box_pixels
+from pretrain.regions.pixel_masks import FILLINGS, box_pixels, with_parts
 from pretrain.shapley.games import between_specials
 from pretrain.shapley.undisturbed import undisturbed
 from pretrain.step_context import StepContext
@@ -111,7 +111,7 @@ class BoxAscent(Supplier):
         filling = FILLINGS[self.options.fill](pixels)
 
         def value_of(part: Tensor) -> Tensor:
-            embeddings, tokens = encoder.encode_image(filling + part[:, None] * (pixels - filling))
+            embeddings, tokens = encoder.encode_image(with_parts(pixels, part, filling))
             if by_maximum:
                 return (max_pooled(tokens) * pooled).sum(-1)
             return (embeddings.float() * phrases.float()).sum(-1)

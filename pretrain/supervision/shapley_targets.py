@@ -69,16 +69,16 @@ class ShapleySupervision(Supplier):
             regions.embeddings, regions.boxes, real, features.patches, features.words, words
         )
         selection = self.hybrid.select(prediction.uncertainty, step)
-        values, lost = self._sample(inputs, regions, selection, step.generator)
+        values, added = self._sample(inputs, regions, selection, step.generator)
         self.hybrid.observe(selection, prediction.interaction, values)
         targets, supervised, sampled = merge(selection, prediction.interaction, values)
         self.token_unsil.scale.update(values, selection.sampled_real)
-        if lost is None:
+        if added is None:
             phrases = phrase_embeddings(features.words, batch.phrase_tokens)
         else:
             phrases = self._phrases_alone(inputs, selection)
         alignment = torch.einsum("bmd,bnd->bmn", regions.embeddings.float(), phrases.float())
-        if lost is None:
+        if added is None:
             known = real
             semantic = semantic_interactions(
                 alignment.detach() * config.game_scale,
@@ -88,7 +88,7 @@ class ShapleySupervision(Supplier):
                 generator=step.generator,
             )
         else:
-            known, semantic = sampled, self._lost_by_phrases(lost, phrases, selection)
+            known, semantic = sampled, self._added_for_phrases(added, phrases, selection)
         rows, columns = self._distributions(semantic, known, batch.phrase_mask)
         shapley_targets = ShapleyTargets(
             regions=regions,
@@ -142,11 +142,10 @@ class ShapleySupervision(Supplier):
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
         if config.target in EXACT_TARGETS:
             embed, masks = self._parts(game, regions.boxes.flatten(0, 1)[selection.sampled], cells)
-            added = (embedding_lost if config.target == ABSENCE else embedding_ends)(embed, masks[:, None])[
-                :, 0
-            ]
+            exact = embedding_lost if config.target == ABSENCE else embedding_ends
+            added = exact(embed, masks[:, None])[:, 0]
             values = (added * game.whole_text()).sum(-1)
-            size = masks.flatten(1).sum(-1) * (game.cells / masks[0].numel())  # in cells
+            size = masks.flatten(1).float().sum(-1) * (game.cells / masks[0].numel())  # in cells
             return per_size(values[:, None], size[:, None], config.size_exponent)[:, 0], added
         players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
         estimate = merged_interaction(
@@ -183,10 +182,10 @@ class ShapleySupervision(Supplier):
         alone = encode_alone(inputs.encoder, inputs.batch, rows, LONGEST_PHRASE).float()
         return alone.new_zeros(len(inputs.batch), *alone.shape[1:]).index_copy(0, rows, alone)
 
-    def _lost_by_phrases(
-        self, lost: Float[Tensor, "K D"], phrases: Float[Tensor, "B N D"], selection: Selection
+    def _added_for_phrases(
+        self, added: Float[Tensor, "K D"], phrases: Float[Tensor, "B N D"], selection: Selection
     ) -> Float[Tensor, "B M N"]:
-        """Return the similarity that each phrase loses when a selected region is removed; zeros for other regions."""
-        losses = (phrases[self._rows(selection)] @ lost[..., None])[..., 0]
-        all_losses = losses.new_zeros(len(phrases) * self.config.regions, losses.shape[1])
-        return all_losses.index_copy(0, selection.sampled, losses).unflatten(0, (len(phrases), -1))
+        """Return the similarity that each phrase owes to a selected region; zeros for other regions."""
+        owed = (phrases[self._rows(selection)] @ added[..., None])[..., 0]
+        of_all = owed.new_zeros(len(phrases) * self.config.regions, owed.shape[1])
+        return of_all.index_copy(0, selection.sampled, owed).unflatten(0, (len(phrases), -1))

@@ -79,4 +79,7 @@ class Supplier(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """Return the targets for this rank's pairs. All random draws must come from `step.generator`."""
+        """Return the targets for this rank's pairs.
+
+        All random draws must come from `step.generator`, or, by the pairs' keys, from `step.shared_seed`.
+        """

@@ -9,7 +9,8 @@ al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Set
 3. Each of the others is encoded again with the same random seed, and its features' gradients are propagated into the
    towers.
 
-N micro-batches cost 2N - 1 encodings. Memory holds the activations of one micro-batch and the features of all.
+N micro-batches cost 2N - 1 encodings. Memory holds the activations of one micro-batch and the features of all,
+and of what the losses encode by themselves (phrases of phrase_contrast).
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from ray import cloudpickle
 
 from data_filters.errors import InputError
 from pipelines.curate.corpus.corpus import Rows
+from pipelines.curate.corpus.duplicates import ROW_BYTES
 from pipelines.curate.corpus.in_process import InProcess
 from pipelines.curate.corpus.on_ray import OnRay
 from pipelines.curate.corpus.source import TablesInMemory
@@ -120,7 +121,11 @@ def test_a_hash_that_half_of_all_rows_have_is_decided_as_in_process(ray_cluster,
         Duplicates(kind="duplicates", of=of, keep="first"),
     ]
     engines = [OnRay(source, str(tmp_path), memory), InProcess(source)]
-    for rule, duplicates in enumerate(decides):
+    limits: list[int | None] = []
+    engines[0].run(lambda corpus: limits.append(corpus.most_rows(ROW_BYTES)))
+    engines[1].run(lambda corpus: limits.append(corpus.most_rows(ROW_BYTES)))
+    assert limits == [memory // 8 // ROW_BYTES // 2, None]  # 42 rows; the hot hash has some 400
+    for rule, duplicates in enumerate(decides, 1):
         drops = []
         for engine in engines:
             engine.run(duplicates.decide)

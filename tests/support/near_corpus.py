@@ -56,7 +56,9 @@ class NearCorpus:
     def most_rows(self, row_bytes: int) -> int | None:
         return self.most
 
-    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
+    def collect(
+        self, columns: Sequence[str], select: Select, reduce: Reduce, *, expected_bytes: int = 0
+    ) -> Partitions:
         return _Tables(self._reduced(columns, select, reduce))
 
     def fold(self, columns: Sequence[str], measure: Callable[[Rows], T], add: Callable[[T, T], T]) -> T:

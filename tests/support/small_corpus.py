@@ -99,7 +99,9 @@ class SmallCorpus:
             results.append(add(first, second))
         return results[0]
 
-    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
+    def collect(
+        self, columns: Sequence[str], select: Select, reduce: Reduce, *, expected_bytes: int = 0
+    ) -> Partitions:
         return SmallPartitions(self._reduced(columns, select, reduce))
 
     def share(self, value: T) -> Shared[T]:

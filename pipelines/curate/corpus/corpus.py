@@ -73,8 +73,14 @@ class Corpus(Protocol):
         """Sum small results over the shards; `add` is associative and commutative. There is one shard at least."""
         ...
 
-    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
-        """Like `shuffle`, but keep the tables that `reduce` returns, out of the driver's memory where on Ray."""
+    def collect(
+        self, columns: Sequence[str], select: Select, reduce: Reduce, *, expected_bytes: int = 0
+    ) -> Partitions:
+        """Like `shuffle`, but keep the tables that `reduce` returns, out of the driver's memory where on Ray.
+
+        Some shards tell how many bytes `select` makes; `expected_bytes` is a lower bound where they may not be like
+        the others.
+        """
         ...
 
     def most_rows(self, row_bytes: int) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +111,9 @@ class DropWidespread:
 
 def _distinct(corpus: Corpus, columns: Sequence[str], select: SelectHashes, hot: HotGroups) -> Numbers:
     """How many distinct `counted` ones each hot group has."""
-    parts = corpus.collect(columns, SelectCounted(select, corpus.share(hot)), drop_copies)
+    counted = SelectCounted(select, corpus.share(hot))
+    rows = int(hot.table["count"].to_numpy().sum())
+    parts = corpus.collect(columns, counted, drop_copies, expected_bytes=rows * counted.row_bytes)
     total = np.zeros(hot.table.num_rows, np.int64)
     for groups, counts in parts.map(_by_group):
         total[groups] += counts
@@ -124,6 +126,7 @@ class SelectCounted:
 
     select: SelectHashes
     hot: Shared[HotGroups]
+    row_bytes: ClassVar[int] = 32
 
     def __call__(self, rows: Rows) -> pa.Table:
         table = self.select(rows)

@@ -20,7 +20,7 @@ from pipelines.curate.corpus.corpus import DROPS, Corpus, Reduce, Rows, Select, 
 from pipelines.curate.corpus.heavy_keys import MergeSummaries, SummariseKeys
 
 SIZE = 1 << 12
-"""Keys that a summary holds (64 KiB): of N rows, every key that comes N / 4,097 times or more is found."""
+"""Keys that a summary holds at first (64 KiB): enough where a group of `most` rows is a 4,096th of all rows."""
 NO_RANK = np.iinfo(np.int64).max
 OTHER, VALUE = "decided_other", "decided_value"
 """Columns of a drop that is told already: DROPS' `other` and `value`; null in all other rows."""
@@ -74,7 +74,9 @@ def identity(table: pa.Table) -> list[str]:
 
 
 def hot_groups(corpus: Corpus, columns: Sequence[str], select: Select, row_bytes: int) -> HotGroups | None:
-    """The groups with more rows than a `reduce` should get at once; one pass over all shards, two if there are any.
+    """The groups with as many rows as a `reduce` may get at once, or more: one pass over all shards, two if there are.
+
+    Where the corpus is so large that a summary could miss one, a pass with a larger summary follows.
 
     Args:
         select: makes columns `key`, `rank`, and where keys may be equal by chance `same_0`, ....
@@ -83,7 +85,11 @@ def hot_groups(corpus: Corpus, columns: Sequence[str], select: Select, row_bytes
     most = corpus.most_rows(row_bytes)
     if most is None:
         return None
-    summary = corpus.fold(columns, SummariseKeys(select, SIZE), MergeSummaries(SIZE))
+    size = SIZE
+    summary = corpus.fold(columns, SummariseKeys(select, size), MergeSummaries(size))
+    while summary.missed >= most:
+        size *= 2 * (1 + summary.missed // most)
+        summary = corpus.fold(columns, SummariseKeys(select, size), MergeSummaries(size))
     heavy = summary.may_reach(most)
     if not len(heavy):
         return None
@@ -165,7 +171,7 @@ class SelectApart:
 def _with_decided(
     table: pa.Table, ranks: Numbers, others: Numbers, values: npt.NDArray[np.float64]
 ) -> pa.Table:
-    """A table with the columns OTHER and VALUE, and a row for each drop, under a key of its own."""
+    """A table with the columns OTHER and VALUE (16 bytes a row), and a row for each drop, under a key of its own."""
     count = table.num_rows
     table = table.append_column(OTHER, pa.nulls(count, pa.int64()))
     table = table.append_column(VALUE, pa.nulls(count, pa.float64()))

@@ -82,7 +82,9 @@ class _Corpus:
             total = add(total, result)
         return total
 
-    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
+    def collect(
+        self, columns: Sequence[str], select: Select, reduce: Reduce, *, expected_bytes: int = 0
+    ) -> Partitions:
         """Keep the tables that `reduce` returns."""
         return TablesHere(self._reduced(columns, select, reduce))
 

@@ -151,10 +151,12 @@ class _Corpus:
                 total = add(total, result)
         return total
 
-    def collect(self, columns: Sequence[str], select: Select, reduce: Reduce) -> Partitions:
+    def collect(
+        self, columns: Sequence[str], select: Select, reduce: Reduce, *, expected_bytes: int = 0
+    ) -> Partitions:
         """Keep the tables that `reduce` returns in the object store."""
         stage = SelectRows(self.population, tuple(columns), select)
-        size = self._rows_bytes(stage)
+        size = max(self._rows_bytes(stage), expected_bytes)
         memory = max(self.engine.memory, least_memory(size))
         with data_context(memory) as ray:
             rows = self._exchanged(ray, stage, partition_count(size, memory))

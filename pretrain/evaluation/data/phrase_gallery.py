@@ -8,16 +8,19 @@ Shapes: I images, T captions, D width.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from data_filters.sample import BrokenSample
+from data_filters.sample import BrokenSample, Sample
+from pretrain.data.samples.batch import Span
+from pretrain.data.samples.phrases import phrase_spans
 from pretrain.evaluation.data.gallery import read_gallery
 from pretrain.evaluation.data.iteration import Progress
-from pretrain.evaluation.data.phrase_objects import content_words, read_phrases
+from pretrain.evaluation.data.phrase_objects import content_words, mention_spans
 from pretrain.evaluation.data.samples import Picture
 from pretrain.evaluation.data.token_file import TokenFile
 from pretrain.evaluation.data.token_gallery import TokenGallery, Tokens, token_scores
@@ -70,12 +73,13 @@ def embed_phrase_gallery(
         patches = encoder.patches(pixels)
         images.add(patches, torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device))
         image_embeddings.append(encoder.embed_pixels(pixels, pooling).cpu())
-        for picture in pictures:
-            for number, caption in enumerate(picture.captions):
-                embedded = encoder.texts([caption, *phrases_of(picture, number)], pooling=pooling)
-                text_embeddings.append(embedded[:1].cpu())
-                parts = embedded[1:] if len(embedded) > 1 else embedded
-                phrases.add(parts[None], torch.ones(1, len(parts), dtype=torch.bool, device=parts.device))
+        captions = [(picture, number) for picture in pictures for number in range(len(picture.captions))]
+        parts = [[picture.captions[number], *phrases_of(picture, number)] for picture, number in captions]
+        embedded = encoder.texts([text for part in parts for text in part], batch_size, pooling)
+        for own in embedded.split([len(part) for part in parts]):
+            text_embeddings.append(own[:1].cpu())
+            own = own[1:] if len(own) > 1 else own
+            phrases.add(own[None], torch.ones(1, len(own), dtype=torch.bool, device=own.device))
 
     read = read_gallery(
         data, take_pictures, lambda captions: None, size=size, batch_size=batch_size, progress=progress
@@ -91,11 +95,12 @@ def embed_phrase_gallery(
 
 
 def phrases_of(picture: Picture, number: int) -> list[str]:
-    """The phrases of caption `number`: those that the data have, which belong to the first caption, or its words."""
+    """The phrases of caption `number`: of the first one those of curation, or else mentions; without any its words."""
     caption = picture.captions[number]
+    spans: list[Span] = []
     if number == 0:
-        try:
-            return [phrase.text for phrase in read_phrases(picture, MOST_PHRASES).phrases]
-        except BrokenSample:  # its phrases are not those of this caption
-            pass
-    return [caption[slice(*span)] for span in content_words(caption, MOST_PHRASES)]
+        with contextlib.suppress(ValueError):  # its phrases are not those of this caption
+            spans = phrase_spans(Sample(picture.key, None, None, caption, picture.metadata))
+        with contextlib.suppress(BrokenSample):  # nor are the mentions
+            spans = spans or mention_spans(picture)
+    return [caption[slice(*span)] for span in (spans or content_words(caption, MOST_PHRASES))[:MOST_PHRASES]]

@@ -105,6 +105,15 @@ def read_phrases(picture: Picture, most: int) -> CaptionedImage:
     )
 
 
+def mention_spans(picture: Picture) -> list[Span]:
+    """Characters (start, end) of the mentions of objects that a sample's JSON has of its first caption.
+
+    Raises BrokenSample as `read_phrases` does.
+    """
+    known = read_objects(picture.metadata, *picture.image.size) or KnownObjects((), {}, Counter())
+    return [(start, end) for start, end, _ in _mentions(picture, known)]
+
+
 def word_spans(caption: str) -> list[Span]:
     """Characters (start, end) of the caption's words."""
     return [match.span() for match in _WORD.finditer(caption)]

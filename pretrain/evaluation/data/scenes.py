@@ -56,15 +56,17 @@ class SceneStream:
 
         Raises InputError when there is none.
         """
-        if self._coco:
-            return list(dict.fromkeys(self._coco.tables.names.values()))
-        names = {name for metadata in iterate_metadata(self.shards) for name in object_names(metadata)}
+        names = (
+            dict.fromkeys(self._coco.tables.names.values())
+            if self._coco
+            else {name for metadata in iterate_metadata(self.shards) for name in object_names(metadata)}
+        )
         if not names:
             raise InputError(
                 f"data {self.data!r} names no object; "
-                "give shards whose JSON has objects or boxes, or a COCO-format .json"
+                "give shards whose JSON has objects or boxes, or a COCO-format .json with categories"
             )
-        return sorted(names)
+        return list(names) if self._coco else sorted(names)
 
     def __iter__(self) -> Iterator[Scene]:
         if self._coco:

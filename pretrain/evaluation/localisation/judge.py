@@ -28,7 +28,8 @@ class Judge:
     `cover`: the cells whose centre lies in the box, all that it touches, or its very pixels. `fill`: "zero" takes the
     embeddings of the other patches away, as the token game does; the others put something in the place of their
     pixels, which a tower is more likely to know. `embedding`: a key of EMBEDDINGS. `pooling`: what an image and a text
-    are embedded by. Raises InputError for pixels that are to be zeroed: a patch has one embedding.
+    are embedded by. Patch tokens are of the whole image: `fill` has no effect on them. Raises InputError for pixels
+    that are to be zeroed: a patch has one embedding.
     """
 
     embedding: str = "alone"
@@ -40,7 +41,7 @@ class Judge:
         for name, allowed in (("cover", COVERS), ("fill", FILLS), ("pooling", POOLINGS)):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
-        if self.cover == "pixels" and self.fill == ZERO:
+        if self.cover == "pixels" and self.fill == ZERO and self.embedding != "patches":
             raise InputError(
                 f"fill is zero with cover: pixels, but a patch is zeroed whole; set fill to {' or '.join(FILLINGS)}, "
                 "or cover to touched"

@@ -31,7 +31,7 @@ PARTS = (
     ("alone", "touched", "blur"),
     ("alone", "pixels", "median"),
     ("alone", "pixels", "blur"),
-    ("patches", "pixels", "median"),
+    ("patches", "pixels", "zero"),
 )
 """`embedding`, `cover` and `fill` of the judges that are compared. Of patch tokens nothing is filled in."""
 JUDGES = tuple(Judge(*part, pooling) for part in PARTS for pooling in POOLINGS)
@@ -66,7 +66,8 @@ class Names(EvaluationTask[NamesOptions, NamedObjects]):
     No box has to be found: this is what the model knows, apart from where it looks. Each judge has a line of its own,
     `EMBEDDING/COVER/FILL/POOLING` (`localisation.judge`); with `bare` the texts are names ("a dog"), with `attributes`
     the object's own size and color stand before every name ("a small red dog"), where the data say them. `accuracy` is
-    the best of them, `best` says which. `chance` is one of the names at random.
+    the best of those that all objects have, `best` says which. `described` counts objects with attributes; `chance` is
+    one of the names at random.
     """
 
     options = NamesOptions
@@ -89,7 +90,7 @@ class Names(EvaluationTask[NamesOptions, NamedObjects]):
         """Judge every object that is no crowd. Raises InputError where there is none, or only one name."""
         stream = SceneStream(evaluation.data, images=evaluation.options.images)
         named = NamedObjects(stream.names())
-        if len(named.names) < 2:
+        if len(named.names) == 1:
             raise InputError(
                 f"data {evaluation.data!r} have one name, {named.names[0]!r}; give data with objects of several"
             )
@@ -113,7 +114,9 @@ class Names(EvaluationTask[NamesOptions, NamedObjects]):
         """The accuracy of every judge, and of the best."""
         total = {BARE: measured.objects, ATTRIBUTES: measured.described}
         shares = {name: right / total[name.rpartition("/")[2]] for name, right in measured.right.items()}
-        best = max(shares, key=shares.__getitem__)
+        # Of a part of the objects a share would not be comparable.
+        whole = [name for name in shares if total[name.rpartition("/")[2]] == measured.objects]
+        best = max(whole, key=shares.__getitem__)
         return {
             "accuracy": shares[best],
             "best": best,
@@ -121,6 +124,7 @@ class Names(EvaluationTask[NamesOptions, NamedObjects]):
             "chance": 1 / len(measured.names),
             "images": measured.images,
             "objects": measured.objects,
+            "described": measured.described,
             "classes": len(measured.names),
         }
 

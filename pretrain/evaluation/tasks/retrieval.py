@@ -46,7 +46,7 @@ class RetrievalOptions(ExampleOptions):
     def check_share(self) -> RetrievalOptions:
         if self.scoring != LATE_INTERACTION and self.token_share < 1:
             raise ValueError(
-                f"token_share is {self.token_share} with scoring {self.scoring!r}, which compares no tokens; "
+                f"token_share is {self.token_share} with scoring {self.scoring!r}, which has no use for it; "
                 "set scoring=late_interaction"
             )
         return self
@@ -74,7 +74,7 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
         return options.scoring != GLOBAL
 
     def settings(self, evaluation: Evaluation[RetrievalOptions]) -> Metrics:
-        """The share of tokens is recorded where tokens are compared."""
+        """The share of tokens is recorded where it has an effect."""
         settings = super().settings(evaluation)
         if evaluation.options.scoring != LATE_INTERACTION:
             del settings["token_share"]

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from pretrain.objectives.box_value import BoxValues, box_value_loss
+from pretrain.objectives.box_value import BoxValueOptions, BoxValues, box_value_loss
 
 
 def value(masks: torch.Tensor, exponent: float) -> torch.Tensor:
@@ -27,3 +28,15 @@ def test_value_and_gradient(exponent):
         )
         quotient = (value(masks.detach() + step, exponent) - value(masks.detach() - step, exponent)) / 2e-6
         assert masks.grad[place].item() == pytest.approx(quotient.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"boxes": "phrase", "others": "all"}, "others is 'all', which boxes: phrase have no use for"),
+        ({"text": "max_pooled"}, "text is 'max_pooled', which boxes: confident have no use for"),
+    ],
+)
+def test_options_without_effect_are_refused(options, message):
+    with pytest.raises(ValidationError, match=message):
+        BoxValueOptions(**options)

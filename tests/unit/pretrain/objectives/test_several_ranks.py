@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 import torch, torch.distributed as dist
 from torch.nn import functional as F
+from pretrain.objectives.box_value import BoxValues, box_value_loss
 from pretrain.objectives.hard_negative import hard_negative_loss
 from pretrain.objectives.late_interaction import late_interaction_loss
 from pretrain.objectives.phrase_contrast import PhraseTexts, phrase_contrast_loss
@@ -28,7 +29,7 @@ mask = torch.arange(4) < torch.tensor([4, 2, 1, 3, 4, 4, 2, 1])[:, None]
 late = torch.arange(8)[:, None] >= 4
 weight = torch.nn.Parameter(torch.eye(6) + 0.3 * torch.randn(6, 6))
 scale, bias = torch.nn.Parameter(torch.tensor([2.0])), torch.nn.Parameter(torch.tensor([-1.0]))
-names = torch.tensor([[1, 2], [3, 0], [1, 4], [0, 0], [5, 6], [2, 7], [8, 0], [9, 1]])
+names = torch.tensor([[1, 2], [3, 0], [1, 4], [0, 0], [5, 6], [2, 0], [8, 0], [9, 0]])
 share = slice(rank * 8 // ranks, (rank + 1) * 8 // ranks)
 OBJECTIVES = {
     "late_interaction": lambda x, y, p, w: late_interaction_loss(
@@ -42,6 +43,10 @@ OBJECTIVES = {
     "hard_negative_sum": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="sum"),
     "phrase_contrast": lambda x, y, p, w: phrase_contrast_loss(
         p, PhraseTexts(w[:, :2], names[share] > 0, names[share], names[share]), scale
+    ),
+    # Three boxes of the first four count, and one of the others.
+    "box_value": lambda x, y, p, w: box_value_loss(
+        BoxValues(w[..., 0].sigmoid(), x[:, 0], w[..., 1].detach(), names[share, 1] > 0, 0.5), size_exponent=0.5
     ),
     # 10 real words on one rank, 11 on the other; then 11 and none.
     "mean_of_real": lambda x, y, p, w: {"_loss": mean_of_real((w - x[:, None])[..., 0].square(), mask[share])},
@@ -105,6 +110,7 @@ def numbers(tmp_path_factory):
         ("hard_negative_max", 1e-5),
         ("hard_negative_sum", 1e-5),
         ("phrase_contrast", 1e-5),
+        ("box_value", 1e-5),
         ("mean_of_real", 1e-5),
         ("mean_of_real_0", 1e-5),
     ],

@@ -10,6 +10,7 @@ import pytest
 import xxhash
 from small_corpus import SmallCorpus
 
+from pipelines.curate.corpus import hot_groups as module
 from pipelines.curate.corpus.corpus import Rows
 from pipelines.curate.corpus.duplicates import drop_repeats, drop_widespread
 from pipelines.curate.corpus.hot_groups import HotGroups, hot_groups, merge_groups, summed_groups
@@ -120,3 +121,12 @@ def test_places_of_no_rows_are_none() -> None:
     table = pa.table({"key": pa.array([1], pa.uint64()), "count": [9], "first": [0], "second": [1]})
     rows = pa.table({"key": pa.array([], pa.uint64()), "rank": pa.array([], pa.int64())})
     assert HotGroups(table).places(rows).tolist() == []
+
+
+def test_no_group_is_missed_where_there_are_more_than_a_first_summary_holds(monkeypatch) -> None:
+    monkeypatch.setattr(module, "SIZE", 4)
+    tables = {f"s{number}": shard(*((key, 0) for key in range(20) for _ in range(5))) for number in range(3)}
+    found = hot_groups(SmallCorpus(tables, seed=3, most=15), ["key", "same"], keys, 24)
+    assert found is not None
+    assert found.table["key"].to_pylist() == list(range(20))
+    assert hot_groups(SmallCorpus(tables, seed=3, most=16), ["key", "same"], keys, 24) is None

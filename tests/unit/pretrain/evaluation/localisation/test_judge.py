@@ -71,7 +71,7 @@ def test_patches_of_a_box_of_pixels_count_by_their_share(opened) -> None:
     box = torch.tensor([[0.375, 0.25, 0.75, 0.5]])  # one cell and half of the next
     patches = encoder.patches(pixels)[0]
     expected = F.normalize(patches[0] + patches[1] / 2, dim=-1)
-    found = embed_boxes(encoder, pixels, box, Judge("patches", "pixels", "median"))[0]
+    found = embed_boxes(encoder, pixels, box, Judge("patches", "pixels"))[0]
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 

@@ -13,8 +13,9 @@ from pipelines.shards.writer import write_shard
 from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
 from pretrain.evaluation.localisation.judge import Judge
-from pretrain.evaluation.runner import run_evaluation
-from pretrain.evaluation.tasks.names import JUDGES
+from pretrain.evaluation.runner import check_options, run_evaluation
+from pretrain.evaluation.task import Evaluation
+from pretrain.evaluation.tasks.names import JUDGES, NamedObjects, Names
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 
@@ -69,9 +70,20 @@ def test_the_best_judge_is_named_and_chance_beside(export, scenes) -> None:
     assert metrics["images"] == 5
 
 
+def test_a_judge_of_a_part_of_the_objects_is_not_the_best(export) -> None:
+    named = NamedObjects(["a", "b"], {"x/bare": 600, "x/attributes": 1}, objects=1000, described=1, images=5)
+    evaluation = Evaluation(export, "data", check_options("names", {}), None)
+    metrics = Names().summary(evaluation, named)
+    assert (metrics["accuracy"], metrics["best"], metrics["described"]) == (0.6, "x/bare", 1)
+    assert metrics["judges"]["x/attributes"] == 1
+
+
 def test_data_without_names_are_refused(export, shards, tmp_path) -> None:
     with pytest.raises(InputError, match="names no object"):
         evaluate(export, shards)
+    (tmp_path / "none.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+    with pytest.raises(InputError, match="names no object"):
+        evaluate(export, str(tmp_path / "none.json"))
     metadata = {"objects": [{"name": "dog", "box": [1, 1, 5, 5]}]}
     _, members = next(iter(iterate(f"{shards}/00000.tar")))
     write_shard(
