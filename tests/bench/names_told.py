@@ -2,10 +2,10 @@
 
     python tests/bench/names_told.py WORLD/test EXPORT [EXPORT ...]
 
-For each image of the icon world one mentioned object gets another name of the world that no object of the image has. Both
-captions are compared with the image by the cosine of max-pooled embeddings, by the mean over the mentions of the best
-patch, and by the sum of the two, as retrieval with `scoring: phrases` does. Printed is the share of images that prefer
-their own caption; chance is 0.5.
+For each image of the icon world one mentioned object gets another name of the world that no object of the image has.
+Both captions are compared with the image by the cosine of max-pooled embeddings, by the mean over the mentions of the
+best patch, and by the sum of the two, as retrieval with `scoring: phrases` does. Printed is the share of images that
+prefer their own caption; chance is 0.5.
 """
 
 from __future__ import annotations
