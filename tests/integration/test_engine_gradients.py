@@ -5,6 +5,7 @@ stochastic depth are on: the reference encodes each micro-batch with the same se
 """
 
 from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -196,18 +197,18 @@ def reference(alone: DualEncoderTask, objectives: dict, count: int) -> float:
         total = total + bare_losses(alone, encoded, whole)
     alone.objectives = {name: options for name, options in objectives.items() if name not in GATHERED}
     if alone.objectives:
-        numbers_of_phrases: list[torch.Tensor] = []
-        if "phrase_attribution" in alone.objectives:  # its mean is over the trusted phrases of all ranks
+        # Some means are over the real entries of all ranks: a first pass notes the numbers of each rank, call by call.
+        numbers: list[torch.Tensor] = []
 
-            def note(number: torch.Tensor) -> torch.Tensor:
-                numbers_of_phrases.append(number)
-                return number
+        def note(number: torch.Tensor) -> torch.Tensor:
+            numbers.append(number)
+            return number
 
-            with patch.object(means, "mean_over_ranks", note), torch.no_grad():
-                losses_of_ranks(alone, encoded, whole, count)
-            assert len(numbers_of_phrases) == RANKS
-        average = sum(numbers_of_phrases) / RANKS
-        with patch.object(means, "mean_over_ranks", lambda _number: average):
+        with patch.object(means, "mean_over_ranks", note), torch.no_grad():
+            losses_of_ranks(alone, encoded, whole, count)
+        calls = len(numbers) // RANKS
+        averages = cycle([sum(numbers[call::calls]) / RANKS for call in range(calls)])
+        with patch.object(means, "mean_over_ranks", lambda _number: next(averages)):
             total = total + losses_of_ranks(alone, encoded, whole, count)
     total.backward()
     return total.item()

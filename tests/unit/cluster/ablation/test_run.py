@@ -240,7 +240,7 @@ def test_titles_and_new_rows_and_machine_settings_change_no_identity(world, tmp_
         (
             {"evaluations": [NO_HEAD | {"options": {"proposals": "nonsense"}}]},
             {},
-            "row backbone, evaluation regions: .*proposals is 'nonsense'; allowed are regions, pixel",
+            "row backbone, evaluation regions: .*proposals is 'nonsense'; allowed are regions, answers",
         ),
         ({"evaluations": [{"name": "a", "task": "retrieval", "split": "test9"}]}, {}, "has no folder test9"),
         (

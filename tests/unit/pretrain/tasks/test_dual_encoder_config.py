@@ -99,7 +99,16 @@ def test_the_record_holds_every_option_and_reads_back():
     config = DualEncoderConfig.model_validate({"objectives": {"box_value": {"regions": 2}}})
     record = config.model_dump(mode="json")
     assert record["objectives"] == {
-        "box_value": {"weight": 1.0, "regions": 2, "size_exponent": 0.5, "others": "random"}
+        "box_value": {
+            "weight": 1.0,
+            "regions": 2,
+            "size_exponent": 0.5,
+            "others": "random",
+            "boxes": "confident",
+            "fill": "median",
+            "text": "embedding",
+            "longest": 12,
+        }
     }
     assert read_config(record) == config
 
