@@ -25,7 +25,8 @@ from pretrain.models.region_generator import RegionGenerator
 from pretrain.models.towers import IMAGE_KINDS
 from pretrain.shapley.games import between_specials
 
-POOLINGS = (EMBEDDING, "max_pooled")
+MAX_POOLED = "max_pooled"
+POOLINGS = (EMBEDDING, MAX_POOLED)
 POOLING_HELP = (
     "what images and texts are embedded by: embedding (that of the export), max_pooled (the channel-wise "
     "maximum of their tokens, which the objective max_pooled trains)"

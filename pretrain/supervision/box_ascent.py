@@ -12,11 +12,10 @@ from torch import Tensor
 from pretrain.models.max_pooling import max_pooled
 from pretrain.objectives.box_value import BoxValueOptions, BoxValues
 from pretrain.regions.pixel_masks import FILLINGS, box_pixels, with_parts
-from pretrain.shapley.games import between_specials
 from pretrain.shapley.undisturbed import undisturbed
 from pretrain.step_context import StepContext
 from pretrain.supervision.phrase_texts import drawn_phrases
-from pretrain.supervision.phrases import phrases_alone
+from pretrain.supervision.phrases import encode_phrases, phrases_alone
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
 
 
@@ -97,13 +96,9 @@ class BoxAscent(Supplier):
             min(self.options.longest, batch.input_ids.shape[1]),
         )
         pixels, patches = batch.pixel_values[rows], inputs.features.patches[rows]
-        by_maximum = self.options.text == "max_pooled"
         with undisturbed(encoder):
-            phrases, words = encoder.encode_text(ids[:, 0], mask[:, 0])
-            pooled = max_pooled(words, between_specials(mask[:, 0]))
-        best = (patches.detach().float() @ (pooled if by_maximum else phrases.float())[..., None])[
-            ..., 0
-        ].argmax(1)
+            phrases = encode_phrases(encoder, ids[:, 0], mask[:, 0], self.options.text).float()
+        best = (patches.detach().float() @ phrases[..., None])[..., 0].argmax(1)
         boxes, _ = region_generator.every_cell(patches)
         height, width = pixels.shape[-2:]
         masks = box_pixels(boxes[torch.arange(len(rows), device=boxes.device), best], (height, width))
@@ -112,9 +107,8 @@ class BoxAscent(Supplier):
 
         def value_of(part: Tensor) -> Tensor:
             embeddings, tokens = encoder.encode_image(with_parts(pixels, part, filling))
-            if by_maximum:
-                return (max_pooled(tokens) * pooled).sum(-1)
-            return (embeddings.float() * phrases.float()).sum(-1)
+            images = max_pooled(tokens) if self.options.text == "max_pooled" else embeddings.float()
+            return (images * phrases).sum(-1)
 
         with undisturbed(encoder):
             outer = value_of(torch.ones_like(box)) - value_of(torch.zeros_like(box))

@@ -10,12 +10,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pretrain.data.samples.batch import Batch
-from pretrain.models.max_pooling import max_pooled
 from pretrain.objectives.phrase_contrast import PhraseContrastOptions, PhraseTexts
 from pretrain.objectives.shared.keyed_noise import keyed_gumbel
-from pretrain.shapley.games import between_specials
 from pretrain.step_context import StepContext
-from pretrain.supervision.phrases import phrases_alone
+from pretrain.supervision.phrases import encode_phrases, phrases_alone
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
 
 _FACTOR = 0x2545F4914F6CDD1D
@@ -42,11 +40,9 @@ class PhraseTextSupplier(Supplier):
         drawn = drawn_phrases(batch, options.phrases, step.shared_seed)
         rows = torch.arange(len(batch), device=ids.device)[:, None]
         names = token_hashes(ids, mask)
-        texts, words = inputs.encoder.encode_text(
-            ids[rows, drawn].flatten(0, 1), mask[rows, drawn].flatten(0, 1)
+        texts = encode_phrases(
+            inputs.encoder, ids[rows, drawn].flatten(0, 1), mask[rows, drawn].flatten(0, 1), options.text
         )
-        if options.text == "max_pooled":
-            texts = max_pooled(words, between_specials(mask[rows, drawn].flatten(0, 1)))
         return Supplied(
             PhraseTexts(
                 texts=texts.unflatten(0, drawn.shape),

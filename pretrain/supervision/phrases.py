@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from pretrain.data.samples.batch import Batch
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.max_pooling import max_pooled
+from pretrain.shapley.games import between_specials
 from pretrain.shapley.undisturbed import undisturbed
 
 
@@ -37,6 +39,14 @@ def encode_alone(
     with undisturbed(encoder):
         texts, _ = encoder.encode_text(ids.flatten(0, 1), mask.flatten(0, 1))
     return texts.unflatten(0, ids.shape[:2])
+
+
+def encode_phrases(
+    encoder: DualEncoder, ids: Int[Tensor, "N T"], mask: Int[Tensor, "N T"], pooling: str
+) -> Float[Tensor, "N D"]:
+    """Return unit-length embeddings of phrases as texts: "embedding" the tower's own, "max_pooled" of their words."""
+    texts, words = encoder.encode_text(ids, mask)
+    return max_pooled(words, between_specials(mask)) if pooling == "max_pooled" else texts
 
 
 def phrases_alone(

@@ -29,3 +29,14 @@ def lists(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], npt.NDArray[np.int
     """The values of all lists one after another, and the length of each; a null has none."""
     lengths = pc.fill_null(pc.list_value_length(column), 0)
     return pc.list_flatten(column).to_numpy(), lengths.to_numpy().astype(np.int64)
+
+
+def run_starts(table: pa.Table, *prefixes: str) -> npt.NDArray[np.intp]:
+    """Where runs of equal rows start, as the columns with these prefixes tell them apart."""
+    differs = np.zeros(table.num_rows, dtype=np.bool_)
+    differs[:1] = True
+    for name in table.column_names:
+        if name.startswith(prefixes):
+            values = table[name].to_numpy()
+            differs[1:] |= values[1:] != values[:-1]
+    return np.flatnonzero(differs)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from data_filters.mixing import mix, mix_two
-from pipelines.curate.corpus.columns import halves
+from pipelines.curate.corpus.columns import halves, run_starts
 from pipelines.curate.corpus.corpus import Corpus, Rows, Shared
 from pipelines.curate.corpus.dropped import dropped
 from pipelines.curate.corpus.hot_groups import HotGroups, Verdicts, hot_groups, shuffle_apart
@@ -87,7 +87,7 @@ class DropRepeats:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         table = _meeting(table)
-        starts = _starts(table, "key", "same_")
+        starts = run_starts(table, "key", "same_")
         sizes = np.diff(np.append(starts, table.num_rows))
         return _drops(table, starts, sizes, sizes > 1, self.keep_first)
 
@@ -103,8 +103,8 @@ class DropWidespread:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         table = _meeting(table)
-        starts = _starts(table, "key", "same_")
-        first_of_each = _starts(table, "key", "same_", "counted_")
+        starts = run_starts(table, "key", "same_")
+        first_of_each = run_starts(table, "key", "same_", "counted_")
         distinct = np.diff(np.searchsorted(first_of_each, np.append(starts, table.num_rows)))
         return _drops(table, starts, distinct, distinct > self.limit, keep_first=False)
 
@@ -141,7 +141,7 @@ def drop_copies(table: pa.Table) -> pa.Table:
     """The distinct rows of a table `key`, `group`, `counted_0`, `counted_1`."""
     names = ["counted_1", "counted_0", "group"]
     table = table.take(np.lexsort([table[name].to_numpy() for name in names]))
-    return table.take(_starts(table, *names))
+    return table.take(run_starts(table, *names))
 
 
 def _by_group(table: pa.Table) -> tuple[Numbers, Numbers]:
@@ -160,17 +160,6 @@ def _meeting(table: pa.Table) -> pa.Table:
     table = table.take(order[meets])
     names = [name for name in table.column_names if name not in ("key", "rank")]
     return table.take(np.lexsort([table[name].to_numpy() for name in ("rank", *sorted(names), "key")]))
-
-
-def _starts(table: pa.Table, *prefixes: str) -> npt.NDArray[np.intp]:
-    """Where runs of equal rows start, as the columns with these prefixes tell them apart."""
-    differs = np.zeros(table.num_rows, dtype=np.bool_)
-    differs[:1] = True
-    for name in table.column_names:
-        if name.startswith(prefixes):
-            values = table[name].to_numpy()
-            differs[1:] |= values[1:] != values[:-1]
-    return np.flatnonzero(differs)
 
 
 def _drops(

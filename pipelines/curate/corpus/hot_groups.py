@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_filters.mixing import mix
+from pipelines.curate.corpus.columns import run_starts
 from pipelines.curate.corpus.corpus import DROPS, Corpus, Reduce, Rows, Select, Shared
 from pipelines.curate.corpus.heavy_keys import MergeSummaries, SummariseKeys
 
@@ -123,17 +124,13 @@ def summed_groups(table: pa.Table) -> pa.Table:
     names = identity(table)
     order = np.lexsort([table[name].to_numpy() for name in names])
     table = table.take(order)
-    starts = np.zeros(table.num_rows, np.bool_)
-    starts[:1] = True
-    for name in names:
-        values = table[name].to_numpy()
-        starts[1:] |= values[1:] != values[:-1]
-    at = np.flatnonzero(starts)
+    at = run_starts(table, *names)
     if not len(at):
         return table
     count, first, second = (table[name].to_numpy() for name in ("count", "first", "second"))
     least = np.minimum.reduceat(first, at)
-    later = np.minimum(second, np.where(first == least[np.cumsum(starts) - 1], NO_RANK, first))
+    of_group = np.repeat(least, np.diff(np.append(at, table.num_rows)))
+    later = np.minimum(second, np.where(first == of_group, NO_RANK, first))
     columns = {name: table[name].to_numpy()[at] for name in names}
     sums = {"count": np.add.reduceat(count, at), "first": least, "second": np.minimum.reduceat(later, at)}
     return pa.table(columns | sums)

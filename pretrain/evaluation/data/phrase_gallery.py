@@ -24,7 +24,8 @@ from pretrain.evaluation.data.phrase_objects import content_words, mention_spans
 from pretrain.evaluation.data.samples import Picture
 from pretrain.evaluation.data.token_file import TokenFile
 from pretrain.evaluation.data.token_gallery import TokenGallery, Tokens, token_scores
-from pretrain.evaluation.token_encoder import TokenEncoder
+from pretrain.evaluation.token_encoder import MAX_POOLED, TokenEncoder
+from pretrain.models.max_pooling import max_pooled
 
 MOST_PHRASES = 16  # of a caption
 
@@ -54,13 +55,12 @@ class PhraseGallery(TokenGallery):
 def embed_phrase_gallery(
     encoder: TokenEncoder,
     data: str,
-    pooling: str,
     *,
     size: int | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> PhraseGallery:
-    """As `gallery.embed_gallery`, with patches and phrases beside the embeddings by a pooling.
+    """As `gallery.embed_gallery` by max pooling, with patches and phrases beside the embeddings.
 
     Raises InputError as it does, and when tokens are not finite.
     """
@@ -69,13 +69,12 @@ def embed_phrase_gallery(
     text_embeddings: list[Tensor] = []
 
     def take_pictures(pictures: list[Picture]) -> None:
-        pixels = encoder.pixels([picture.image for picture in pictures])
-        patches = encoder.patches(pixels)
+        patches = encoder.patches(encoder.pixels([picture.image for picture in pictures]))
         images.add(patches, torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device))
-        image_embeddings.append(encoder.embed_pixels(pixels, pooling).cpu())
+        image_embeddings.append(max_pooled(patches).cpu())
         captions = [(picture, number) for picture in pictures for number in range(len(picture.captions))]
         parts = [[picture.captions[number], *phrases_of(picture, number)] for picture, number in captions]
-        embedded = encoder.texts([text for part in parts for text in part], batch_size, pooling)
+        embedded = encoder.texts([text for part in parts for text in part], batch_size, MAX_POOLED)
         for own in embedded.split([len(part) for part in parts]):
             text_embeddings.append(own[:1].cpu())
             own = own[1:] if len(own) > 1 else own

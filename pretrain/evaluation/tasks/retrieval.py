@@ -17,9 +17,9 @@ from pretrain.evaluation.metrics.recall import recall
 from pretrain.evaluation.options import ExampleOptions, one_of
 from pretrain.evaluation.pictures.retrieval import retrieval_examples, write_retrieval_examples
 from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
+from pretrain.evaluation.token_encoder import MAX_POOLED
 
-GLOBAL, MAX_POOLED = "global", "max_pooled"
-LATE_INTERACTION, PHRASES = "late_interaction", "phrases"
+GLOBAL, LATE_INTERACTION, PHRASES = "global", "late_interaction", "phrases"
 SCORINGS = (GLOBAL, MAX_POOLED, LATE_INTERACTION, PHRASES)
 
 
@@ -98,7 +98,6 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
             gallery = embed_phrase_gallery(
                 evaluation.token_encoder,
                 evaluation.data,
-                MAX_POOLED,
                 size=size,
                 batch_size=batch_size,
                 progress=progress,

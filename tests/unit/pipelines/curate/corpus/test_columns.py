@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipelines.curate.corpus.columns import halves, lists
+from pipelines.curate.corpus.columns import halves, lists, run_starts
 
 
 def test_halves_of_hashes_in_slices_and_chunks() -> None:
@@ -26,3 +26,10 @@ def test_lists_in_slices_and_chunks() -> None:
     assert lengths.tolist() == [2, 0, 0, 1]
     values, lengths = lists(pa.chunked_array([], pa.list_(pa.uint64())))
     assert (len(values), len(lengths)) == (0, 0)
+
+
+def test_runs_start_where_any_of_the_named_columns_differs():
+    table = pa.table({"key": [1, 1, 1, 2, 2], "same_0": [5, 5, 6, 6, 6], "other": [0, 1, 2, 3, 3]})
+    assert run_starts(table, "key", "same_").tolist() == [0, 2, 3]
+    assert run_starts(table, "key").tolist() == [0, 3]
+    assert run_starts(table.slice(0, 0), "key").tolist() == []

@@ -36,7 +36,7 @@ def data(shards, tmp_path) -> str:
 def test_a_score_is_the_cosine_and_the_best_patch_of_every_phrase(export, data) -> None:
     encoder = TokenEncoder(export, "cpu")
     pictures = list(SampleStream(data))
-    gallery = embed_phrase_gallery(encoder, data, "max_pooled", batch_size=3)
+    gallery = embed_phrase_gallery(encoder, data, batch_size=3)
     captions = [text for picture in pictures for text in picture.captions]
     phrases = [phrases_of(picture, number) for picture in pictures for number in range(len(picture.captions))]
     assert any(" " in phrase for own in phrases for phrase in own)
