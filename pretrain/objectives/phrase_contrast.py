@@ -34,10 +34,11 @@ class PhraseTexts:
     """Unit length."""
     real: Bool[Tensor, "B K"]
     """Which of them are phrases; captions have fewer, or none."""
-    names: Int[Tensor, "B K"]
-    """A hash of each phrase's tokens."""
-    mentioned: Int[Tensor, "B P"]
-    """The same of all phrases of the caption; 0 in empty slots."""
+    content: Int[Tensor, "B K 2"]
+    """Which tokens a phrase has, as a set of 128 bits: what a phrase says is part of what another says where its bits
+    are. Two phrases of five tokens that differ in one are told apart in 99 of 100 cases."""
+    mentioned: Int[Tensor, "B P 2"]
+    """The same of all whole phrases of the caption; 0 in empty slots."""
 
 
 class PhraseContrastOptions(ObjectiveOptions):
@@ -50,6 +51,12 @@ class PhraseContrastOptions(ObjectiveOptions):
         1, ge=1, description="phrases of each caption that are compared, drawn anew in each step"
     )
     longest: int = Field(12, ge=3, description="tokens of a phrase with [CLS] and [SEP]; the rest is cut")
+    shortened: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the phrases of which only some words are compared, at least one, drawn anew in each step",
+    )
     text: Literal["embedding", "max_pooled"] = Field(
         "embedding",
         description="embedding: the phrase's text embedding; max_pooled: the maximum over its words, as the objective "
@@ -63,35 +70,35 @@ def phrase_contrast_loss(
     """Return the symmetric InfoNCE loss of images and phrases over all ranks.
 
     The similarity of an image with a phrase is the largest inner product of the phrase with one of the image's
-    `places`, which are unit length. A phrase's negatives are the images whose captions do not have it; an image's
-    negatives are the phrases of other images that its own caption does not have. The loss is the mean over the real
-    phrases of both directions; averaged over ranks it is that of the whole batch. What is exchanged between ranks are
-    phrases and similarities, no places. Returns `phrase_contrast_loss` and the metric `phrase_contrast_accuracy` (share
-    of phrases that find their image, and are found by it, first).
+    `places`, which are unit length. A phrase's negatives are the images of whose captions no phrase has all its words;
+    an image's negatives are the phrases of other images that no phrase of its own caption has all words of. The loss is
+    the mean over the real phrases of both directions; averaged over ranks it is that of the whole batch. What is
+    exchanged between ranks are phrases and similarities, no places. Returns `phrase_contrast_loss` and the metric
+    `phrase_contrast_accuracy` (share of phrases that find their image, and are found by it, first).
     """
-    each = phrases.names.shape[1]
-    columns = gather_with_gradient(phrases.texts).flatten(0, 1)
-    real, names = (gather_with_gradient(column).flatten() for column in (phrases.real.long(), phrases.names))
+    each = phrases.real.shape[1]
+    columns, content = (gather_with_gradient(of).flatten(0, 1) for of in (phrases.texts, phrases.content))
+    real = gather_with_gradient(phrases.real.long()).flatten().bool()
     _, similarity = token_similarity(
         places.to(columns.dtype),
         columns[:, None],
         torch.ones(places.shape[:2], dtype=torch.bool, device=places.device),
-        real.bool()[:, None],
+        real[:, None],
         direction="text",
     )
     logits = gather_with_gradient(logit_scale.float().exp() * similarity)
     mentioned = gather_with_gradient(phrases.mentioned)
-    images = torch.arange(len(mentioned), device=names.device)
+    images = torch.arange(len(mentioned), device=real.device)
     owner = images.repeat_interleave(each)
-    # Another image's caption may have the phrase, too; of the image's own phrases only one is asked for at a time.
+    # Another image's caption may say as much, too; of the image's own phrases only one is asked for at a time.
     true = owner == images[:, None]
-    for slot in mentioned.T:
-        true = true | (slot[:, None] == names)
+    for slot in mentioned.unbind(1):
+        true = true | ((content & ~slot[:, None]) == 0).all(-1)
     lowest = torch.finfo(logits.dtype).min
     ours = partner_rows(places)
     mine = (ours[:, None] * each + torch.arange(each, device=ours.device)).flatten()
     own = logits[owner[mine], mine]
-    others = logits.masked_fill(true | ~real.bool(), lowest)
+    others = logits.masked_fill(true | ~real, lowest)
     per_phrase = torch.cat([own[:, None], others[:, mine].T], 1)
     per_image = torch.cat([own[:, None], others[owner[mine]]], 1)
     losses = -(per_phrase.log_softmax(-1)[:, 0] + per_image.log_softmax(-1)[:, 0]) / 2

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from pretrain.data.samples.captions import CaptionEncoder
-from pretrain.data.samples.phrase_tokens import align_phrases
+from pretrain.data.samples.phrase_tokens import align_phrases, word_starts
 from pretrain.pixel_statistics import STANDARD, PixelStatistics
 
 Span = tuple[int, int]  # characters of a caption, half open
@@ -34,6 +34,8 @@ class Batch:
     # None of the rest is None in a batch: `__post_init__` replaces the defaults, which needs the fields above.
     phrase_tokens: Bool[Tensor, "B P L"] = None  # type: ignore[assignment]  # which tokens each phrase covers
     phrase_mask: Bool[Tensor, "B P"] = None  # type: ignore[assignment]  # which slots hold a phrase
+    # Which tokens begin a word, in captions with phrases; without this every token counts as a word.
+    word_starts: Bool[Tensor, "B L"] = None  # type: ignore[assignment]
     # 64-bit hashes, by which pairs with equal images are told; without images' hashes every image counts as another.
     key_hashes: Int[Tensor, " B"] = None  # type: ignore[assignment]
     image_hashes: Int[Tensor, " B"] = None  # type: ignore[assignment]
@@ -46,6 +48,8 @@ class Batch:
             )
         if self.image_hashes is None:
             object.__setattr__(self, "image_hashes", self.key_hashes)
+        if self.word_starts is None:
+            object.__setattr__(self, "word_starts", torch.ones_like(self.input_ids, dtype=torch.bool))
         if self.phrase_tokens is None:
             mask = torch.zeros(len(self.keys), 0, dtype=torch.bool, device=self.input_ids.device)
             object.__setattr__(self, "phrase_mask", mask)
@@ -80,6 +84,7 @@ class Batch:
             image_hashes=function(self.image_hashes),
             phrase_tokens=function(self.phrase_tokens),
             phrase_mask=function(self.phrase_mask),
+            word_starts=function(self.word_starts),
         )
 
 
@@ -127,6 +132,7 @@ def collate(
         image_hashes=None if image_hashes is None else torch.tensor(image_hashes, dtype=torch.int64),  # type: ignore[arg-type]
         phrase_tokens=aligned.tokens,
         phrase_mask=aligned.mask,
+        word_starts=word_starts(tokens.offsets),
     )
     # Page-locked here, on the reader's thread, so that the copy to a GPU runs while the GPU computes.
     return batch.pin() if torch.cuda.is_available() else batch

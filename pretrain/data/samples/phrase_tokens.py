@@ -64,3 +64,13 @@ def align_phrases(
     source[:, :used] = torch.where(mask[:, :used], order, -1)
     tokens[:, :used] = covered.gather(1, order[..., None].expand(-1, -1, length)) & mask[:, :used, None]
     return PhraseTokens(tokens, mask, source)
+
+
+def word_starts(offsets: Int[Tensor, "batch length 2"]) -> Bool[Tensor, "batch length"]:
+    """Mark the tokens that do not continue the token before them: those with a gap, or a special token, before them.
+
+    `offsets` as for `align_phrases`. Marks without a space around them belong to their word, as in "t-shirt".
+    """
+    begins, ends = offsets.unbind(-1)
+    continues = (begins[:, 1:] == ends[:, :-1]) & (ends[:, :-1] > begins[:, :-1])
+    return torch.cat([torch.ones_like(continues[:, :1]), ~continues], dim=1)

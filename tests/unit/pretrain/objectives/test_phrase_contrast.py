@@ -22,7 +22,14 @@ def drawn(seed: int, pairs: int = 5, each: int = 2) -> tuple[torch.Tensor, Phras
 
     mentioned = torch.tensor([[7, 8, 9], [7, 3, 0], [4, 0, 0], [0, 0, 0], [9, 5, 6]])
     names = torch.tensor([[7, 9], [3, 7], [4, 0], [0, 0], [5, 6]])
-    return unit(pairs, 3), PhraseTexts(unit(pairs, each), names > 0, names, mentioned)
+    return unit(pairs, 3), PhraseTexts(unit(pairs, each), names > 0, bits(names), bits(mentioned))
+
+
+def bits(names: torch.Tensor) -> torch.Tensor:
+    """A phrase of a single token: one bit in each half."""
+    return torch.stack(
+        [torch.where(names > 0, 1 << names, 0), torch.where(names > 0, 1 << (9 - names), 0)], -1
+    )
 
 
 def by_loops(places: torch.Tensor, phrases: PhraseTexts) -> tuple[float, float]:
@@ -30,22 +37,29 @@ def by_loops(places: torch.Tensor, phrases: PhraseTexts) -> tuple[float, float]:
         best = max(float(place @ phrases.texts[owner, phrase]) for place in places[image])
         return math.exp(float(LOGIT_SCALE)) * best
 
+    def says(image: int, owner: int, phrase: int) -> bool:
+        halves = phrases.content[owner, phrase].tolist()
+        return any(
+            all(a & b == a for a, b in zip(halves, its, strict=True))
+            for its in phrases.mentioned[image].tolist()
+        )
+
     losses, first = [], []
-    for owner, row in enumerate(phrases.names.tolist()):
-        for phrase, name in enumerate(row):
-            if not name:
+    for owner, row in enumerate(phrases.real.tolist()):
+        for phrase, real in enumerate(row):
+            if not real:
                 continue
             own = score(owner, owner, phrase)
             images = [
                 score(image, owner, phrase)
                 for image in range(len(places))
-                if image != owner and name not in phrases.mentioned[image].tolist()
+                if image != owner and not says(image, owner, phrase)
             ]
             others = [
                 score(owner, other, number)
-                for other, names in enumerate(phrases.names.tolist())
-                for number, its in enumerate(names)
-                if its and other != owner and its not in phrases.mentioned[owner].tolist()
+                for other, of_other in enumerate(phrases.real.tolist())
+                for number, its in enumerate(of_other)
+                if its and other != owner and not says(owner, other, number)
             ]
             for negatives in (images, others):
                 losses.append(-own + math.log(sum(math.exp(value) for value in [own, *negatives])))
@@ -62,6 +76,17 @@ def test_a_phrase_and_an_image_find_each_other_among_those_that_do_not_match(see
     assert float(values["phrase_contrast_accuracy"]) == pytest.approx(accuracy)
 
 
+def test_an_image_with_a_longer_phrase_is_no_negative_of_a_part_of_it() -> None:
+    places, phrases = drawn(3)
+    both = phrases.content[0, 0] | phrases.content[4, 0]
+    mentioned = phrases.mentioned.clone()
+    mentioned[4, 1] = both
+    masked = PhraseTexts(phrases.texts, phrases.real, phrases.content, mentioned)
+    loss = phrase_contrast_loss(places, masked, LOGIT_SCALE)["phrase_contrast_loss"]
+    assert float(loss) == pytest.approx(by_loops(places, masked)[0], abs=1e-5)
+    assert float(loss) < float(phrase_contrast_loss(places, phrases, LOGIT_SCALE)["phrase_contrast_loss"])
+
+
 def test_only_the_best_place_of_each_pair_has_a_gradient() -> None:
     places, phrases = drawn(1)
     places.requires_grad_()
@@ -74,8 +99,12 @@ def test_only_the_best_place_of_each_pair_has_a_gradient() -> None:
 
 def test_without_a_phrase_the_loss_is_zero_and_has_no_gradient() -> None:
     places, phrases = drawn(2)
-    empty = torch.zeros_like(phrases.names)
-    nothing = PhraseTexts(phrases.texts, empty.bool(), empty, torch.zeros_like(phrases.mentioned))
+    nothing = PhraseTexts(
+        phrases.texts,
+        torch.zeros_like(phrases.real),
+        torch.zeros_like(phrases.content),
+        torch.zeros_like(phrases.mentioned),
+    )
     places.requires_grad_()
     loss = phrase_contrast_loss(places, nothing, LOGIT_SCALE)["phrase_contrast_loss"]
     loss.backward()

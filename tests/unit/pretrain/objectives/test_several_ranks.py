@@ -30,6 +30,7 @@ late = torch.arange(8)[:, None] >= 4
 weight = torch.nn.Parameter(torch.eye(6) + 0.3 * torch.randn(6, 6))
 scale, bias = torch.nn.Parameter(torch.tensor([2.0])), torch.nn.Parameter(torch.tensor([-1.0]))
 names = torch.tensor([[1, 2], [3, 0], [1, 4], [0, 0], [5, 6], [2, 0], [8, 0], [9, 0]])
+content = (names > 0).long()[..., None] << names[..., None].expand(-1, -1, 2)
 share = slice(rank * 8 // ranks, (rank + 1) * 8 // ranks)
 OBJECTIVES = {
     "late_interaction": lambda x, y, p, w: late_interaction_loss(
@@ -42,7 +43,7 @@ OBJECTIVES = {
     "hard_negative_max": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="max"),
     "hard_negative_sum": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="sum"),
     "phrase_contrast": lambda x, y, p, w: phrase_contrast_loss(
-        p, PhraseTexts(w[:, :2], names[share] > 0, names[share], names[share]), scale
+        p, PhraseTexts(w[:, :2], names[share] > 0, content[share], content[share]), scale
     ),
     # Three boxes of the first four count, and one of the others.
     "box_value": lambda x, y, p, w: box_value_loss(
