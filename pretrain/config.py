@@ -101,10 +101,27 @@ class OptimizerConfig(Section):
         1.0, gt=0, description="learning rate of the proxy heads, as a multiple of the towers'"
     )
     warmup_fraction: float = Field(0.1, gt=0, lt=1, description="share of all steps in which the rate rises")
+    decay_fraction: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of all steps, the last ones, in which the rate falls; it stays at its peak before; null: it "
+        "falls from the peak on",
+    )
     start_divisor: float = Field(25.0, gt=1, description="peak over first learning rate")
     final_divisor: float = Field(1e4, gt=1, description="first over last learning rate")
     momentum_range: tuple[float, float] = Field((0.85, 0.95), description="lowest and highest first moment")
     clip_norm: float = Field(1.0, ge=0, description="largest gradient norm; 0: unclipped")
+
+    @model_validator(mode="after")
+    def check_fractions(self) -> Self:
+        """Raise ValueError where the rate would have to fall while it rises."""
+        decay = self.decay_fraction
+        if decay is not None and decay + self.warmup_fraction > 1:
+            raise ValueError(
+                f"decay_fraction is {decay} and warmup_fraction {self.warmup_fraction}; allowed are at most 1 together"
+            )
+        return self
 
 
 class EngineConfig(Section):

@@ -24,6 +24,8 @@ class Features:
     texts: Float[Tensor, "B D"]
     words: Float[Tensor, "B L D"]
     attention_mask: Int[Tensor, "B L"]
+    whole: bool = True
+    """Whether the images were encoded with all their cells."""
 
 
 @dataclass(frozen=True)

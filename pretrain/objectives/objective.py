@@ -23,6 +23,11 @@ class ObjectiveOptions(Section):
         """Whether the objective is undefined on captions without phrases because of its options."""
         return False
 
+    @property
+    def also_needs(self) -> tuple[str, ...]:
+        """Suppliers that the objective reads because of its options, beside those that it always reads."""
+        return ()
+
 
 Options = TypeVar("Options", bound=ObjectiveOptions)
 
@@ -40,6 +45,10 @@ class Objective(Generic[Options]):
     options: type[Options]
     needs: tuple[str, ...] = ()
     phrases: bool = False
+
+    def needs_with(self, options: Options) -> tuple[str, ...]:
+        """Return what the objective needs with these options."""
+        return (*self.needs, *options.also_needs)
 
 
 LOGIT_BIAS = "logit_bias"

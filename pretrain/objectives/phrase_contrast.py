@@ -18,12 +18,13 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from pretrain.objectives.inputs import ObjectiveInputs
+from pretrain.objectives.inputs import ObjectiveInputs, ShapleyTargets
 from pretrain.objectives.objective import Objective, ObjectiveOptions
 from pretrain.objectives.shared.matching import partner_rows
 from pretrain.objectives.shared.means import mean_of_real
 from pretrain.objectives.shared.token_similarity import token_similarity
 from pretrain.ranks import gather_with_gradient
+from pretrain.regions.soft_mask import pool
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class PhraseTexts:
 
     texts: Float[Tensor, "B K D"]
     """Unit length."""
+    slots: Int[Tensor, "B K"]
+    """Which of the caption's slots each comes from."""
     real: Bool[Tensor, "B K"]
     """Which of them are phrases; captions have fewer, or none."""
     content: Int[Tensor, "B K 2"]
@@ -57,15 +60,28 @@ class PhraseContrastOptions(ObjectiveOptions):
         le=1,
         description="share of the phrases of which only some words are compared, at least one, drawn anew in each step",
     )
+    credit: Literal["best", "shapley"] = Field(
+        "best",
+        description="what of its own image a phrase is compared with: the best cell; or the regions by their Shapley "
+        "targets for the phrase, where the supplier `shapley` has them (supervision.target: absence or ends)",
+    )
     text: Literal["embedding", "max_pooled"] = Field(
         "embedding",
         description="embedding: the phrase's text embedding; max_pooled: the maximum over its words, as the objective "
         "max_pooled has it",
     )
 
+    @property
+    def also_needs(self) -> tuple[str, ...]:
+        """Credit by Shapley targets takes the supplier of those."""
+        return ("shapley",) if self.credit == "shapley" else ()
+
 
 def phrase_contrast_loss(
-    places: Float[Tensor, "B R D"], phrases: PhraseTexts, logit_scale: Float[Tensor, "1"]
+    places: Float[Tensor, "B R D"],
+    phrases: PhraseTexts,
+    logit_scale: Float[Tensor, "1"],
+    credited: tuple[Float[Tensor, "B K"], Bool[Tensor, "B K"]] | None = None,
 ) -> dict[str, Tensor]:
     """Return the symmetric InfoNCE loss of images and phrases over all ranks.
 
@@ -73,8 +89,10 @@ def phrase_contrast_loss(
     `places`, which are unit length. A phrase's negatives are the images of whose captions no phrase has all its words;
     an image's negatives are the phrases of other images that no phrase of its own caption has all words of. The loss is
     the mean over the real phrases of both directions; averaged over ranks it is that of the whole batch. What is
-    exchanged between ranks are phrases and similarities, no places. Returns `phrase_contrast_loss` and the metric
-    `phrase_contrast_accuracy` (share of phrases that find their image, and are found by it, first).
+    exchanged between ranks are phrases and similarities, no places. `credited` holds other similarities of this rank's
+    phrases with their own images, and where they replace that of the best place; negatives keep theirs. Returns
+    `phrase_contrast_loss` and the metric `phrase_contrast_accuracy` (share of phrases that find their image, and are
+    found by it, first).
     """
     each = phrases.real.shape[1]
     columns, content = (gather_with_gradient(of).flatten(0, 1) for of in (phrases.texts, phrases.content))
@@ -98,6 +116,9 @@ def phrase_contrast_loss(
     ours = partner_rows(places)
     mine = (ours[:, None] * each + torch.arange(each, device=ours.device)).flatten()
     own = logits[owner[mine], mine]
+    if credited is not None:
+        similar, replaced = credited
+        own = torch.where(replaced.flatten(), logit_scale.float().exp() * similar.flatten(), own)
     others = logits.masked_fill(true | ~real, lowest)
     per_phrase = torch.cat([own[:, None], others[:, mine].T], 1)
     per_image = torch.cat([own[:, None], others[owner[mine]]], 1)
@@ -111,9 +132,31 @@ def phrase_contrast_loss(
     }
 
 
-def _loss(inputs: ObjectiveInputs, _options: PhraseContrastOptions) -> dict[str, Tensor]:
+def credited_similarity(
+    patches: Float[Tensor, "B C D"], phrases: PhraseTexts, targets: ShapleyTargets
+) -> tuple[Float[Tensor, "B K"], Bool[Tensor, "B K"]]:
+    """Return the mean of each phrase's inner products with its image's regions, weighted by its Shapley targets.
+
+    True in the second value where the phrase is real and a region of its image has a target in this step. The gradient
+    reaches texts and patch tokens, not the boxes.
+    """
+    regions = pool(patches, targets.regions.soft_masks.detach()).float()
+    shares = targets.phrase_targets.gather(
+        2, phrases.slots[:, None].expand(-1, targets.phrase_targets.shape[1], -1)
+    ).detach()
+    total = shares.sum(1)
+    similar = torch.einsum("bmd,bkd,bmk->bk", regions, phrases.texts.float(), shares)
+    return similar / total.clamp(min=1e-6), phrases.real & (total > 0.5)
+
+
+def _loss(inputs: ObjectiveInputs, options: PhraseContrastOptions) -> dict[str, Tensor]:
     phrases = inputs.required_targets_of("phrase_texts", PhraseTexts)
-    return phrase_contrast_loss(inputs.features.patches, phrases, inputs.logit_scale)
+    patches, credited = inputs.features.patches, None
+    if options.credit == "shapley":
+        credited = credited_similarity(
+            patches, phrases, inputs.required_targets_of("shapley", ShapleyTargets)
+        )
+    return phrase_contrast_loss(patches, phrases, inputs.logit_scale, credited)
 
 
 PHRASE_CONTRAST = Objective(_loss, PhraseContrastOptions, needs=("phrase_texts",), phrases=True)

@@ -55,7 +55,7 @@ class AttributionTeacher(Supplier):
         tokens, mask = batch.phrase_tokens[rows], batch.phrase_mask[rows]
         attribution = phrase_attributions(
             game,
-            encode_alone(encoder, batch, rows, options.longest),
+            encode_alone(encoder, batch, rows, options.longest, "embedding"),
             options.evaluations,
             generator,
             ridge=options.ridge,

@@ -14,9 +14,10 @@ from pretrain.shapley.games import ABSENT, CONTEXTS
 
 ABSENCE, ENDS = "absence", "ends"
 ZERO = "zero"
-EXACT_TARGETS = {ABSENCE: 2, ENDS: 4}
+MAX_POOLED = "max_pooled"
+EXACT_TARGETS = {ABSENCE: 1, ENDS: 2}
 """Targets that are not sampled in coalitions → the forwards of a region: what the whole image loses without it; the
-mean of that and of what it is worth alone."""
+mean of that and of what it is worth alone. Forwards of images come on top (`region_values.added_by_regions`)."""
 
 
 class SupervisionConfig(Section):
@@ -44,7 +45,8 @@ class SupervisionConfig(Section):
     evaluations: int = Field(
         24,
         ge=12,
-        description="coalitions evaluated for each sampled region; target absence: always 2, ends: 4",
+        description="coalitions evaluated for each sampled region; target absence: always 1, ends: 2, and up to 2 for "
+        "each image of such regions",
     )
     warmup_steps: int = Field(100, ge=0, description="first steps of this run in which nothing is predicted")
     target: Annotated[str, one_of((*TARGETS, *EXACT_TARGETS))] = Field(
@@ -56,6 +58,10 @@ class SupervisionConfig(Section):
         ZERO,
         description="what stands for missing cells: zero (no patch embedding; the paper); with the targets absence and "
         "ends also median (the image's median color) or blur, and regions are boxes of pixels then",
+    )
+    pooling: Literal["embedding", "max_pooled"] = Field(
+        "embedding",
+        description="targets absence and ends: what images and texts are embedded by, as in phrase_contrast",
     )
     context: Annotated[str, one_of(CONTEXTS)] = Field(
         "players", description="whether words play too; the paper: players"
@@ -84,10 +90,15 @@ class SupervisionConfig(Section):
 
     @model_validator(mode="after")
     def check_fill(self) -> Self:
-        """Raise ValueError where coalitions of cells would have to be filled in pixels."""
+        """Raise ValueError where coalitions of cells would have to be filled in pixels, or pooled by the maximum."""
         if self.fill != ZERO and self.target not in EXACT_TARGETS:
             raise ValueError(
                 f"fill is {self.fill} with target: {self.target}, whose coalitions are of cells; set fill: zero, or "
                 f"target to {' or '.join(EXACT_TARGETS)}"
+            )
+        if self.pooling == MAX_POOLED and self.target not in EXACT_TARGETS:
+            raise ValueError(
+                f"pooling is {self.pooling} with target: {self.target}, which the token game values by embeddings; "
+                f"leave it out, or set target to {' or '.join(EXACT_TARGETS)}"
             )
         return self

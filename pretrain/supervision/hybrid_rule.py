@@ -177,15 +177,17 @@ class HybridSupervision(RunningState):
         self.squared_error.mul_(self.momentum).add_(error.square().sum())
         self.squared_target.mul_(self.momentum).add_(targets.square().sum())
 
-    def metrics(self, selection: Selection, images: int) -> dict[str, Tensor]:
+    def metrics(self, selection: Selection, images: int, forwards: int | None = None) -> dict[str, Tensor]:
         """Return the metrics of one step: those of the selection, and three more.
 
         - `relative_error`: root of Σ(Î - I)² / ΣI² over recent samples; 1 is no better than predicting 0;
         - `running_share_sampled`: running average of `share_sampled`;
-        - `evaluations_per_image`: coalition forwards of this step divided by `images`.
+        - `evaluations_per_image`: coalition forwards of this step (`forwards`; None: those of the budget) divided by
+          `images`.
         """
         relative = (self.squared_error / self.squared_target.clamp(min=1e-12)).sqrt()
-        per_image = torch.tensor(self.budget * self.evaluations / images, device=relative.device)
+        count = self.budget * self.evaluations if forwards is None else forwards
+        per_image = torch.tensor(count / images, device=relative.device)
         return {
             **selection.metrics,
             "relative_error": relative,

@@ -27,18 +27,21 @@ def phrase_embeddings(
 
 
 def encode_alone(
-    encoder: DualEncoder, batch: Batch, rows: Int[Tensor, " S"], longest: int
+    encoder: DualEncoder, batch: Batch, rows: Int[Tensor, " S"], longest: int, pooling: str
 ) -> Float[Tensor, "S N D"]:
     """Return the unit-length embeddings of the phrases of `rows`, each encoded as a text of its own; without gradient.
 
-    It always takes one forward pass, of S × N texts. An empty slot gets the embedding of an empty text.
+    It always takes one forward pass, of as many texts as there are phrases. An empty slot gets zeros.
     """
     ids, mask = phrases_alone(
         batch.input_ids[rows], batch.attention_mask[rows], batch.phrase_tokens[rows], longest
     )
+    real = batch.phrase_mask[rows].flatten().nonzero()[:, 0]
+    some = real if len(real) else real.new_zeros(1)  # towers take no empty batch
     with undisturbed(encoder):
-        texts, _ = encoder.encode_text(ids.flatten(0, 1), mask.flatten(0, 1))
-    return texts.unflatten(0, ids.shape[:2])
+        texts = encode_phrases(encoder, ids.flatten(0, 1)[some], mask.flatten(0, 1)[some], pooling).float()
+    embedded = texts.new_zeros(len(rows) * ids.shape[1], texts.shape[1])
+    return embedded.index_copy(0, real, texts[: len(real)]).unflatten(0, ids.shape[:2])
 
 
 def encode_phrases(

@@ -19,19 +19,18 @@ from pretrain.models.region_generator import Regions
 from pretrain.models.unsil import TokenUnsil
 from pretrain.objectives.inputs import ShapleyTargets
 from pretrain.objectives.phrase_attribution import LONGEST_PHRASE
-from pretrain.regions.pixel_masks import FILLINGS, box_pixels
-from pretrain.shapley.absence import embedding_lost
-from pretrain.shapley.ends import embedding_ends
+from pretrain.regions.pixel_masks import box_pixels
 from pretrain.shapley.exact import semantic_interactions
-from pretrain.shapley.games import Embed, TokenGame, between_specials
+from pretrain.shapley.games import TokenGame, between_specials
 from pretrain.shapley.normalise import row_distributions, soft_labels
-from pretrain.shapley.pixel_game import PixelGame
 from pretrain.shapley.sampled import merged_interaction
 from pretrain.shapley.targets import per_size, region_targets
+from pretrain.shapley.undisturbed import undisturbed
 from pretrain.step_context import StepContext
-from pretrain.supervision.config import ABSENCE, EXACT_TARGETS, ZERO, SupervisionConfig
+from pretrain.supervision.config import EXACT_TARGETS, ZERO, SupervisionConfig
 from pretrain.supervision.hybrid_rule import HybridSupervision, Selection, merge
-from pretrain.supervision.phrases import encode_alone, phrase_embeddings
+from pretrain.supervision.phrases import encode_alone, encode_phrases, phrase_embeddings
+from pretrain.supervision.region_values import ImageParts, added_by_regions, encodes_alike, pooled_features
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
 
 
@@ -69,7 +68,11 @@ class ShapleySupervision(Supplier):
             regions.embeddings, regions.boxes, real, features.patches, features.words, words
         )
         selection = self.hybrid.select(prediction.uncertainty, step)
-        values, added = self._sample(inputs, regions, selection, step.generator)
+        added, forwards = None, None
+        if config.target in EXACT_TARGETS:
+            values, added, forwards = self._added(inputs, regions, selection)
+        else:
+            values = self._sample(inputs, regions, selection, step.generator)
         self.hybrid.observe(selection, prediction.interaction, values)
         targets, supervised, sampled = merge(selection, prediction.interaction, values)
         self.token_unsil.scale.update(values, selection.sampled_real)
@@ -104,7 +107,7 @@ class ShapleySupervision(Supplier):
             phrase_targets=columns,
             known=known,
         )
-        metrics = self.hybrid.metrics(selection, len(batch))
+        metrics = self.hybrid.metrics(selection, len(batch), forwards)
         return Supplied(shapley_targets, {f"supervision_{name}": value for name, value in metrics.items()})
 
     def _distributions(
@@ -123,11 +126,8 @@ class ShapleySupervision(Supplier):
         regions: Regions,
         selection: Selection,
         generator: torch.Generator,
-    ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K D"] | None]:
-        """Return the token-game targets of the selected regions, each in the game of its own pair.
-
-        The second value is, with an exact target, what the region adds to the image's embedding; else None.
-        """
+    ) -> Float[Tensor, " K"]:
+        """Return the token-game targets of the selected regions, each in the game of its own pair."""
         config, batch, row = self.config, inputs.batch, self._rows(selection)
         # Captions are padded to `max_tokens` so that every rank runs the same number of text forwards.
         spare = self.max_tokens - batch.input_ids.shape[1]
@@ -140,13 +140,6 @@ class ShapleySupervision(Supplier):
             chunk=config.chunk,
         )
         cells = regions.hard_masks.flatten(0, 1)[selection.sampled]
-        if config.target in EXACT_TARGETS:
-            embed, masks = self._parts(game, regions.boxes.flatten(0, 1)[selection.sampled], cells)
-            exact = embedding_lost if config.target == ABSENCE else embedding_ends
-            added = exact(embed, masks[:, None])[:, 0]
-            values = (added * game.whole_text()).sum(-1)
-            size = masks.flatten(1).float().sum(-1) * (game.cells / masks[0].numel())  # in cells
-            return per_size(values[:, None], size[:, None], config.size_exponent)[:, 0], added
         players = F.pad(cells, (0, game.player_mask.shape[1] - cells.shape[1]))[:, None]
         estimate = merged_interaction(
             game,
@@ -157,20 +150,31 @@ class ShapleySupervision(Supplier):
             members_alone=config.target != "value",
         )
         values, _ = region_targets(estimate, config.target, size_exponent=config.size_exponent)
-        return values[:, 0].float(), None
+        return values[:, 0].float()
 
-    def _parts(
-        self, game: TokenGame, boxes: Float[Tensor, "K 4"], cells: Bool[Tensor, "K C"]
-    ) -> tuple[Embed, Float[Tensor, "K ..."]]:
-        """Return what embeds parts of the pairs' images, and the masks of the regions as it takes them."""
-        pixels, fill = game.pixel_values, self.config.fill
-        if fill == ZERO:
-            return game.image_embeddings, cells.to(pixels.dtype)
-        height, width = pixels.shape[-2:]
-        masks = box_pixels(boxes.detach().float(), (height, width)).to(pixels.dtype)
-        return PixelGame(
-            game.encoder, pixels, FILLINGS[fill](pixels), chunk=self.config.chunk
-        ).embeddings, masks
+    def _added(
+        self, inputs: SupplierInputs, regions: Regions, selection: Selection
+    ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K D"], int]:
+        """Return exact targets of the selected regions, what each adds to its image's embedding, and the forwards."""
+        config, batch, encoder, rows = self.config, inputs.batch, inputs.encoder, self._rows(selection)
+        boxes = regions.boxes.detach().flatten(0, 1)[selection.sampled]
+        if config.fill == ZERO:
+            masks = regions.hard_masks.flatten(0, 1)[selection.sampled].to(batch.pixel_values.dtype)
+        else:
+            height, width = batch.pixel_values.shape[-2:]
+            masks = box_pixels(boxes.float(), (height, width)).to(batch.pixel_values.dtype)
+        parts = ImageParts(encoder, batch.pixel_values, config.fill, config.pooling, config.chunk)
+        features, alike = inputs.features, encodes_alike(encoder, inputs.features)
+        words = between_specials(batch.attention_mask)
+        whole, texts = pooled_features(features, config.pooling, words)
+        if not alike:
+            with undisturbed(encoder):
+                texts = encode_phrases(encoder, batch.input_ids, batch.attention_mask, config.pooling).float()
+        added = added_by_regions(parts, rows, masks, config.target, whole if alike else None)
+        values = (added * texts[rows]).sum(-1)
+        size = masks.flatten(1).float().sum(-1) * (encoder.cells / masks[0].numel())  # in cells
+        values = per_size(values[:, None], size[:, None], config.size_exponent)[:, 0]
+        return values, added, parts.forwards
 
     def _rows(self, selection: Selection) -> Int[Tensor, " K"]:
         """Return the index of the pair that each selected region belongs to."""
@@ -179,7 +183,7 @@ class ShapleySupervision(Supplier):
     def _phrases_alone(self, inputs: SupplierInputs, selection: Selection) -> Float[Tensor, "B N D"]:
         """Return each phrase encoded as a text of its own, for pairs with a selected region; zeros for other pairs."""
         rows = self._rows(selection).unique()
-        alone = encode_alone(inputs.encoder, inputs.batch, rows, LONGEST_PHRASE).float()
+        alone = encode_alone(inputs.encoder, inputs.batch, rows, LONGEST_PHRASE, self.config.pooling)
         return alone.new_zeros(len(inputs.batch), *alone.shape[1:]).index_copy(0, rows, alone)
 
     def _added_for_phrases(

@@ -35,7 +35,9 @@ class DualEncoderTask(Task[Features]):
         self.image_config = config.model.image
         self.highest_logit_scale = config.model.log_max_logit_scale
         self.dual_encoder = DualEncoder(config.model, vocabulary_size)
-        needs_bias = any(LOGIT_BIAS in OBJECTIVES[name].needs for name in self.objectives)
+        needs_bias = any(
+            LOGIT_BIAS in OBJECTIVES[name].needs_with(options) for name, options in self.objectives.items()
+        )
         self.logit_bias = nn.Parameter(torch.tensor([INITIAL_LOGIT_BIAS])) if needs_bias else None
         self.region_generator = (
             RegionGenerator(
@@ -75,7 +77,7 @@ class DualEncoderTask(Task[Features]):
             keep = random_coalitions(len(batch), self.dual_encoder.cells, self.image_config, pixels)
         images, patches = self.dual_encoder.encode_image(pixels, keep)
         texts, words = self.dual_encoder.encode_text(batch.input_ids, batch.attention_mask)
-        return Features(images, patches, texts, words, batch.attention_mask)
+        return Features(images, patches, texts, words, batch.attention_mask, whole=keep is None)
 
     def losses(self, features: Features, batch: Batch, step: StepContext) -> dict[str, Tensor]:
         """Return the losses and metrics of all objectives, the suppliers' metrics, and the weighted sum as `loss`."""
@@ -141,7 +143,7 @@ def _build_supplier(name: str, config: DualEncoderConfig) -> Supplier:
     options = {
         objective: options
         for objective, options in config.objectives.chosen().items()
-        if name in OBJECTIVES[objective].needs
+        if name in OBJECTIVES[objective].needs_with(options)
     }
     return SUPPLIERS[name].build(
         SupplierSetting(

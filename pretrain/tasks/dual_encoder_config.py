@@ -131,7 +131,11 @@ class DualEncoderConfig(PretrainConfig):
     @property
     def suppliers(self) -> tuple[str, ...]:
         """Names of the suppliers that the recipe's objectives need, in the order of `SUPPLIERS`."""
-        needs = {need for name in self.objectives.chosen() for need in OBJECTIVES[name].needs}
+        needs = {
+            need
+            for name, options in self.objectives.chosen().items()
+            for need in OBJECTIVES[name].needs_with(options)
+        }
         return tuple(name for name in SUPPLIERS if name in needs)
 
     @property

@@ -29,7 +29,7 @@ from pretrain.training.key_log import append_keys, drop_keys_from
 from pretrain.training.metrics import Meter, MetricsLog
 from pretrain.training.prepared_run import PreparedRun
 from pretrain.training.profiler import step_profiler
-from pretrain.training.schedule import one_cycle
+from pretrain.training.schedule import rate_and_moment
 from pretrain.training.step_flags import StepFlags
 
 
@@ -107,7 +107,7 @@ def _optimise(
     config = run.config
     micro_batches = [part.to(engine.device, engine.dtype, config.pixel_statistics) for part in parts]
     values = accumulate_gradients(engine, micro_batches, StepContext.of(config.seed, step, engine.rank))
-    rate, momentum = one_cycle(step, run.total_steps, config.optimizer)
+    rate, momentum = rate_and_moment(step, run.total_steps, config.optimizer)
     norm = engine.step(rate, momentum)
     for name, highest in engine.parameter_limits().items():
         engine.clamp_parameter(name, highest)

@@ -12,6 +12,7 @@ from pretrain.evaluation.localisation.occlusion import (
     PartEmbedding,
     embed_alone,
     embed_dropped,
+    embed_ends,
     embed_patches,
 )
 from pretrain.evaluation.localisation.proposers import (
@@ -39,6 +40,7 @@ PROPOSERS: dict[str, Proposer] = {
 EMBEDDINGS: dict[str, PartEmbedding] = {
     "alone": embed_alone,
     "dropped": embed_dropped,
+    "ends": embed_ends,
     "patches": embed_patches,
 }
 """What stands for a box when it is compared with a text."""

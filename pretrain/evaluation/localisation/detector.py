@@ -65,7 +65,7 @@ class Detector:
         boxes = candidates.boxes.flatten(0, 1)
         embedded = embed_boxes(self.encoder, pixels, boxes, self.judge, self.options.chunk)
         empty = self.judge.embed_parts(self.encoder, pixels, self.judge.nothing(self.encoder, pixels), 1)
-        if self.judge.embedding == "dropped":  # dropping no cell changes nothing
+        if self.judge.embedding in ("dropped", "ends"):  # a part without a cell changes nothing
             empty = torch.zeros_like(empty)
         scores = CALIBRATIONS[self.calibration](
             embedded @ self.classes.T, empty @ self.classes.T, self.encoder.temperature

@@ -28,14 +28,16 @@ class Judge:
     `cover`: the cells whose centre lies in the box, all that it touches, or its very pixels. `fill`: "zero" takes the
     embeddings of the other patches away, as the token game does; the others put something in the place of their
     pixels, which a tower is more likely to know. `embedding`: a key of EMBEDDINGS. `pooling`: what an image and a text
-    are embedded by. Patch tokens are of the whole image: `fill` has no effect on them. Raises InputError for pixels
-    that are to be zeroed: a patch has one embedding.
+    are embedded by. `size_exponent`: the power of a part's cells that the embedding "ends" is divided by. Patch tokens
+    are of the whole image: `fill` has no effect on them. Raises InputError for pixels that are to be zeroed: a patch
+    has one embedding.
     """
 
     embedding: str = "alone"
     cover: str = "centre"
     fill: str = ZERO
     pooling: str = "embedding"
+    size_exponent: float = 0.25
 
     def __post_init__(self) -> None:
         for name, allowed in (("cover", COVERS), ("fill", FILLS), ("pooling", POOLINGS)):

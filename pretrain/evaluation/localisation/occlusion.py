@@ -37,6 +37,20 @@ def embed_dropped(
     return whole - judge.embed_parts(encoder, pixels, 1 - masks, chunk)
 
 
+def embed_ends(
+    encoder: TokenEncoder, pixels: Float[Tensor, "1 3 H W"], masks: Tensor, judge: Judge, chunk: int
+) -> Float[Tensor, "R D"]:
+    """The mean of what the part adds to nothing and of what the image loses without it, by the part's size.
+
+    1/2 [e(R) - e(∅) + e(N) - e(N ∖ R)] / cells ** `judge.size_exponent`: the target `ends` of the token game
+    (`pretrain.shapley.ends`), which is highest at the outline of what a text names. Not unit length.
+    """
+    alone = judge.embed_parts(encoder, pixels, torch.cat([torch.zeros_like(masks[:1]), masks]), chunk)
+    added = (alone[1:] - alone[:1] + embed_dropped(encoder, pixels, masks, judge, chunk)) / 2
+    cells = judge.cells(encoder, masks).sum(-1, keepdim=True).clamp(min=1)
+    return added / cells**judge.size_exponent
+
+
 def embed_patches(
     encoder: TokenEncoder, pixels: Float[Tensor, "1 3 H W"], masks: Tensor, judge: Judge, chunk: int
 ) -> Float[Tensor, "R D"]:

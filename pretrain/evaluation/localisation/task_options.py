@@ -57,6 +57,9 @@ class SceneOptions(LocalisationOptions):
         description="what stands for the rest: zero (no patch embedding), median (the image's median color), blur",
     )
     pooling: Annotated[str, one_of(POOLINGS)] = Field("embedding", description=POOLING_HELP)
+    size_exponent: float = Field(
+        0.25, ge=0, le=2, description="embedding ends: values are divided by a box's cells to this power"
+    )
     images: str | None = Field(
         None,
         description="folder of image files or shards for data in COCO's format; null: the folder of the JSON",
@@ -73,9 +76,10 @@ class SceneOptions(LocalisationOptions):
 
     def judge(self) -> Judge:
         """How boxes are compared with texts."""
-        return Judge(self.embedding, self.cover, self.fill, self.pooling)
+        return Judge(self.embedding, self.cover, self.fill, self.pooling, self.size_exponent)
 
 
-def judge_record(options: SceneOptions) -> dict[str, str]:
+def judge_record(options: SceneOptions) -> dict[str, str | float]:
     """The judge as `metrics.json` records it."""
-    return {name: getattr(options, name) for name in ("embedding", "cover", "fill", "pooling")}
+    names = ("embedding", "cover", "fill", "pooling", "size_exponent")
+    return {name: getattr(options, name) for name in names}
