@@ -37,7 +37,8 @@ class RegionGenerator(nn.Module):
 
     The box's centre is its cell's corner plus a sigmoid offset of at most one cell; width and height are a
     sigmoid between `smallest` cells and the whole image, initially `initial` cells. `suppress_above` turns
-    on non-maximum suppression at that IoU. Raises InputError for more regions than cells.
+    on non-maximum suppression at that IoU. With `alone` no gradient of boxes and confidences reaches the patch tokens;
+    the regions' embeddings keep theirs. Raises InputError for more regions than cells.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class RegionGenerator(nn.Module):
         smallest: float = 0.5,
         initial: float = 2.0,
         softness: float = 0.2,
+        alone: bool = False,
     ) -> None:
         super().__init__()
         rows, columns = grid
@@ -60,7 +62,7 @@ class RegionGenerator(nn.Module):
                 "map; set supervision.regions lower or use a larger image"
             )
         self.grid, self.regions, self.suppress_above = grid, regions, suppress_above
-        self.smallest, self.softness = smallest, softness
+        self.smallest, self.softness, self.alone = smallest, softness, alone
         self.neck = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width), nn.GELU())
         # YOLO's 3×3 neighbourhood: the extent of an object is visible at its borders, not at its middle.
         self.around = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, groups=width), nn.GELU())
@@ -78,7 +80,7 @@ class RegionGenerator(nn.Module):
     ) -> tuple[Float[Tensor, "B C 4"], Float[Tensor, "B C"]]:
         """(boxes, confidence logits) of all cells, before any selection, in fp32."""
         rows, columns = self.grid
-        hidden = self.neck(patches.to(self.out.weight.dtype))
+        hidden = self.neck((patches.detach() if self.alone else patches).to(self.out.weight.dtype))
         plane = hidden.transpose(1, 2).unflatten(2, (rows, columns))
         hidden = hidden + self.around(plane).flatten(2).transpose(1, 2)
         raw = self.out(hidden).float()

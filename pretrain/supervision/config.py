@@ -23,8 +23,8 @@ mean of that and of what it is worth alone. Forwards of images come on top (`reg
 class SupervisionConfig(Section):
     """Settings of the region generator, and of the targets that token_semantics, fine_grained and unsil share.
 
-    `regions`, `suppress_above` and `head_width` serve every objective with regions, also phrase_attribution and
-    box_value; `chunk` serves phrase_attribution too. All others are of the supplier `shapley`.
+    `regions`, `suppress_above`, `head_width` and `head_alone` serve every objective with regions, also
+    phrase_attribution and box_value; `chunk` serves phrase_attribution too. All others are of the supplier `shapley`.
     """
 
     regions: int = Field(8, ge=1, description="regions per image, the most confident boxes")
@@ -35,6 +35,10 @@ class SupervisionConfig(Section):
         description="IoU above which the less confident of two boxes is left out; null: never",
     )
     head_width: int = Field(256, ge=8, description="hidden width of the proxy heads")
+    head_alone: bool = Field(
+        False,
+        description="whether losses of boxes and confidences train the region head alone, and no tower; the paper: no",
+    )
     unsil_body: Annotated[str, one_of(BODIES)] = Field(
         "mlp_attention", description="body of UNSIL (paper, appendix D)"
     )

@@ -46,6 +46,7 @@ class DualEncoderTask(Task[Features]):
                 config.supervision.regions,
                 width=config.supervision.head_width,
                 suppress_above=config.supervision.suppress_above,
+                alone=config.supervision.head_alone,
             )
             if config.uses_regions
             else None

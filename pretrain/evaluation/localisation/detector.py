@@ -16,7 +16,7 @@ from torch import Tensor
 from pretrain.evaluation.localisation import CALIBRATIONS
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
 from pretrain.evaluation.localisation.candidates import Candidates, Proposer
-from pretrain.evaluation.localisation.judge import PLAIN, Judge
+from pretrain.evaluation.localisation.judge import CONTRIBUTIONS, PLAIN, Judge
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.metrics.boxes import in_pixels, iou
 from pretrain.evaluation.token_encoder import TokenEncoder
@@ -65,7 +65,7 @@ class Detector:
         boxes = candidates.boxes.flatten(0, 1)
         embedded = embed_boxes(self.encoder, pixels, boxes, self.judge, self.options.chunk)
         empty = self.judge.embed_parts(self.encoder, pixels, self.judge.nothing(self.encoder, pixels), 1)
-        if self.judge.embedding in ("dropped", "ends"):  # a part without a cell changes nothing
+        if self.judge.embedding in CONTRIBUTIONS:  # a part without a cell changes nothing
             empty = torch.zeros_like(empty)
         scores = CALIBRATIONS[self.calibration](
             embedded @ self.classes.T, empty @ self.classes.T, self.encoder.temperature

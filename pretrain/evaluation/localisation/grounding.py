@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
 from pretrain.evaluation.localisation.candidates import Proposer
-from pretrain.evaluation.localisation.judge import PLAIN, Judge
+from pretrain.evaluation.localisation.judge import CONTRIBUTIONS, PLAIN, Judge
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.token_encoder import TokenEncoder
 
@@ -23,14 +23,15 @@ def ground(
 ) -> Float[Tensor, "N 4"]:
     """The best box of each text: of several candidates the one whose embedding is nearest to the text.
 
-    With the judge's embedding "dropped" the score is multiplied by the proposer's own confidence in the box.
+    With the judge's embeddings "dropped" and "ends", which have the length of what a box contributes, the score is
+    multiplied by the proposer's own confidence in the box.
     """
     candidates = proposer(encoder, pixels, texts, options, 1)
     if candidates.boxes.shape[1] == 1:
         return candidates.boxes[:, 0].expand(len(texts), 4)
     boxes = candidates.boxes.flatten(0, 1)
     scores = texts @ embed_boxes(encoder, pixels, boxes, judge, options.chunk).T
-    if judge.embedding == "dropped":
+    if judge.embedding in CONTRIBUTIONS:
         scores = scores * candidates.confidence.flatten()
     scores = scores.unflatten(1, candidates.real.shape).masked_fill(~candidates.real, -torch.inf)
     # Row of each text's candidates: its own, or the one row that all texts share.

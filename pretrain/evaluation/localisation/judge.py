@@ -19,6 +19,8 @@ from pretrain.regions.soft_mask import hard_mask, touched_mask
 COVERS = ("centre", "touched", "pixels")
 ZERO = "zero"
 FILLS = (ZERO, *FILLINGS)
+CONTRIBUTIONS = ("dropped", "ends")
+"""Embeddings that are what a box changes, 0 where it has nothing; the others are of unit length."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,7 +23,9 @@ def drawn(seed: int, pairs: int = 5, each: int = 2) -> tuple[torch.Tensor, Phras
 
     mentioned = torch.tensor([[7, 8, 9], [7, 3, 0], [4, 0, 0], [0, 0, 0], [9, 5, 6]])
     names = torch.tensor([[7, 9], [3, 7], [4, 0], [0, 0], [5, 6]])
-    return unit(pairs, 3), PhraseTexts(unit(pairs, each), names > 0, bits(names), bits(mentioned))
+    return unit(pairs, 3), PhraseTexts(
+        unit(pairs, each), torch.arange(each).expand(pairs, -1), names > 0, bits(names), bits(mentioned)
+    )
 
 
 def bits(names: torch.Tensor) -> torch.Tensor:
@@ -81,7 +84,7 @@ def test_an_image_with_a_longer_phrase_is_no_negative_of_a_part_of_it() -> None:
     both = phrases.content[0, 0] | phrases.content[4, 0]
     mentioned = phrases.mentioned.clone()
     mentioned[4, 1] = both
-    masked = PhraseTexts(phrases.texts, phrases.real, phrases.content, mentioned)
+    masked = replace(phrases, mentioned=mentioned)
     loss = phrase_contrast_loss(places, masked, LOGIT_SCALE)["phrase_contrast_loss"]
     assert float(loss) == pytest.approx(by_loops(places, masked)[0], abs=1e-5)
     assert float(loss) < float(phrase_contrast_loss(places, phrases, LOGIT_SCALE)["phrase_contrast_loss"])
@@ -101,6 +104,7 @@ def test_without_a_phrase_the_loss_is_zero_and_has_no_gradient() -> None:
     places, phrases = drawn(2)
     nothing = PhraseTexts(
         phrases.texts,
+        phrases.slots,
         torch.zeros_like(phrases.real),
         torch.zeros_like(phrases.content),
         torch.zeros_like(phrases.mentioned),

@@ -32,6 +32,11 @@ scale, bias = torch.nn.Parameter(torch.tensor([2.0])), torch.nn.Parameter(torch.
 names = torch.tensor([[1, 2], [3, 0], [1, 4], [0, 0], [5, 6], [2, 0], [8, 0], [9, 0]])
 content = (names > 0).long()[..., None] << names[..., None].expand(-1, -1, 2)
 share = slice(rank * 8 // ranks, (rank + 1) * 8 // ranks)
+
+def phrases_of(texts):
+    slots = torch.zeros_like(names[share])
+    return PhraseTexts(texts[:, :2], slots, names[share] > 0, content[share], content[share])
+
 OBJECTIVES = {
     "late_interaction": lambda x, y, p, w: late_interaction_loss(
         p, w, mask[share], scale, token_share=1.0, wire_dtype=None, chunk_elements=50
@@ -43,7 +48,11 @@ OBJECTIVES = {
     "hard_negative_max": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="max"),
     "hard_negative_sum": lambda x, y, p, w: hard_negative_loss(x, y, margin=0.2, negatives="sum"),
     "phrase_contrast": lambda x, y, p, w: phrase_contrast_loss(
-        p, PhraseTexts(w[:, :2], names[share] > 0, content[share], content[share]), scale
+        p, phrases_of(w), scale
+    ),
+    # The first phrase of every other image has another similarity with its own image.
+    "phrase_contrast_credited": lambda x, y, p, w: phrase_contrast_loss(
+        p, phrases_of(w), scale, (torch.einsum("bd,bkd->bk", x, w[:, :2]), (names % 2 == 1)[share])
     ),
     # Three boxes of the first four count, and one of the others.
     "box_value": lambda x, y, p, w: box_value_loss(
@@ -111,6 +120,7 @@ def numbers(tmp_path_factory):
         ("hard_negative_max", 1e-5),
         ("hard_negative_sum", 1e-5),
         ("phrase_contrast", 1e-5),
+        ("phrase_contrast_credited", 1e-5),
         ("box_value", 1e-5),
         ("mean_of_real", 1e-5),
         ("mean_of_real_0", 1e-5),

@@ -60,6 +60,17 @@ def test_each_objective_alone_has_gradients_in_the_part_that_it_trains(name, bat
         )
 
 
+@pytest.mark.parametrize("name", ["token_semantics", "box_value"])
+def test_with_head_alone_no_tower_learns_from_boxes_and_confidences(name, batch):
+    objectives = {name: (FINE | CLIMB)[name]}
+    for alone in (False, True):
+        model = module(recipe(objectives, head_alone=alone))
+        model(batch, at_step(0))["loss"].backward()
+        reached = {part for part, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        assert any(part.startswith("region_generator") for part in reached)
+        assert any(part.startswith("dual_encoder.vision") for part in reached) != alone
+
+
 def test_heads_learn_the_interactions_of_frozen_towers(batch):
     # Every cell is a region: the labels of a selection would change with the selection.
     settings = {
@@ -97,7 +108,7 @@ def test_target_absence_is_the_similarity_lost_without_the_region(batch):
     result = supplied(model, "shapley", batch, at_step(0))
     targets = result.targets
     assert targets.sampled.all()
-    assert float(result.metrics["supervision_evaluations_per_image"]) == 2 * 4
+    assert float(result.metrics["supervision_evaluations_per_image"]) == 4  # v(N) is that of the step itself
     scale = float(model.suppliers["shapley"].token_unsil.scale())
     everything = torch.ones(16)
     for row in range(PAIRS):
@@ -112,7 +123,7 @@ def test_target_ends_is_the_mean_of_the_region_alone_and_its_absence(batch):
     settings = {"target": "ends", "context": "full_text", "size_exponent": 0.25, "budget": None}
     model = module(recipe({"token_semantics": {}}, **settings)).eval()
     result = supplied(model, "shapley", batch, at_step(0))
-    assert float(result.metrics["supervision_evaluations_per_image"]) == 4 * 4
+    assert float(result.metrics["supervision_evaluations_per_image"]) == 2 * 4 + 1
     scale = float(model.suppliers["shapley"].token_unsil.scale())
     everything, nothing = torch.ones(16), torch.zeros(16)
     for row in range(PAIRS):
@@ -173,6 +184,7 @@ def test_with_target_absence_semantic_targets_are_the_similarities_lost(batch):
             phrases = torch.stack(
                 [encoder.encode_text(i[None], m[None])[0][0] for i, m in zip(ids[0], mask[0], strict=True)]
             )
+            phrases = phrases * batch.phrase_mask[row][:, None]  # zeros in slots without a phrase
             pixels = batch.pixel_values[row : row + 1]
             whole, _ = encoder.encode_image(pixels, everything)
         torch.testing.assert_close(targets.phrases[row], phrases, atol=1e-5, rtol=1e-4)

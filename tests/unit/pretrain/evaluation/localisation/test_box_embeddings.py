@@ -33,5 +33,5 @@ def test_a_box_is_embedded_as_the_image_without_the_rest(opened):
     )
     lost = encoder.masked(pixels, torch.ones(1, 4)) - encoder.masked(pixels, 1 - alone)
     torch.testing.assert_close(embed_boxes(encoder, pixels, boxes, Judge("dropped")), lost, atol=1e-6, rtol=0)
-    with pytest.raises(InputError, match="allowed are alone, dropped, patches"):
+    with pytest.raises(InputError, match="allowed are alone, dropped, ends, patches"):
         embed_boxes(encoder, pixels, boxes, Judge("whole"))

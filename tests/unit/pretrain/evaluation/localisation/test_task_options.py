@@ -14,7 +14,7 @@ def test_the_proposer_takes_as_many_copies_at_once_as_the_task_unless_told():
 
 def test_names_are_those_of_the_registries():
     assert SceneOptions(proposals="pixel", embedding="dropped").proposals == "pixel"
-    with pytest.raises(ValidationError, match="allowed are alone, dropped, patches"):
+    with pytest.raises(ValidationError, match="allowed are alone, dropped, ends, patches"):
         SceneOptions(embedding="whole")
     with pytest.raises(ValidationError, match="allowed are regions, answers, pixel"):
         SceneOptions(proposals="luck")

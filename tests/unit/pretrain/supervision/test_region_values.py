@@ -1,0 +1,115 @@
+"""What regions add, against each region by itself; the same calls of the tower whatever is selected."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_tasks import PAIRS, at_step, module, recipe, six_pairs, supplied
+from torch.nn import functional as F
+
+from pretrain.models.max_pooling import max_pooled
+from pretrain.objectives.phrase_contrast import PhraseTexts, credited_similarity
+from pretrain.regions.pixel_masks import median_filling, with_parts
+from pretrain.regions.soft_mask import pool
+from pretrain.supervision.region_values import ImageParts, added_by_regions, encodes_alike
+
+ROWS = torch.tensor([4, 1, 4, 4, 0])
+
+
+def parts_of(fill: str, pooling: str, chunk: int = 256) -> ImageParts:
+    model = module(recipe({"contrastive": {}})).eval()
+    return ImageParts(model.dual_encoder, six_pairs().pixel_values, fill, pooling, chunk)
+
+
+def masks_of(fill: str) -> torch.Tensor:
+    shape = (16,) if fill == "zero" else (32, 32)
+    return torch.rand(len(ROWS), *shape, generator=torch.Generator().manual_seed(1))
+
+
+@torch.no_grad()
+def alone(parts: ImageParts, row: int, mask: torch.Tensor) -> torch.Tensor:
+    """The embedding of one part of one image, by another way."""
+    pixels = parts.pixels[row : row + 1]
+    if parts.fill == "zero":
+        embedding, tokens = parts.encoder.encode_image(pixels, mask[None])
+    else:
+        embedding, tokens = parts.encoder.encode_image(with_parts(pixels, mask[None], median_filling(pixels)))
+    return (max_pooled(tokens) if parts.pooling == "max_pooled" else embedding)[0]
+
+
+@pytest.mark.parametrize("target", ["absence", "ends"])
+@pytest.mark.parametrize("pooling", ["embedding", "max_pooled"])
+@pytest.mark.parametrize("fill", ["zero", "median"])
+def test_regions_add_what_each_adds_by_itself(fill, pooling, target):
+    parts, masks = parts_of(fill, pooling), masks_of(fill)
+    added = added_by_regions(parts, ROWS, masks, target, None)
+    whole = torch.stack([alone(parts, row, torch.ones_like(masks[0])) for row in range(PAIRS)])
+    assert torch.allclose(added, added_by_regions(parts, ROWS, masks, target, whole), atol=1e-5)
+    for row, mask, found in zip(ROWS.tolist(), masks, added, strict=True):
+        expected = whole[row] - alone(parts, row, 1 - mask)
+        if target == "ends":
+            expected = (expected + alone(parts, row, mask) - alone(parts, row, torch.zeros_like(mask))) / 2
+        assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_images_without_a_region_cost_nothing_and_calls_do_not_depend_on_the_selection():
+    masks, whole = masks_of("median"), torch.zeros(PAIRS, 16)
+    for rows, images in ((ROWS, 3), (torch.zeros_like(ROWS), 1), (torch.arange(5), 5)):
+        parts = parts_of("median", "embedding", chunk=2)
+        calls: list[int] = []
+        parts.encoder.vision_model.register_forward_hook(lambda *args, calls=calls: calls.append(1))
+        added_by_regions(parts, rows, masks, "ends", whole)
+        assert len(calls) == 3 + 3 + 3
+        assert parts.forwards == 2 * 5 + images
+
+
+def test_a_training_step_encodes_as_an_evaluation_does_only_where_nothing_is_left_out_at_random():
+    dropped = recipe({"contrastive": {}})
+    plain = dropped.model.model_copy(
+        update={
+            "image": dropped.model.image.model_copy(update={"drop_path": 0.0}),
+            "text": dropped.model.text.model_copy(update={"dropout": 0.0}),
+        }
+    )
+    for config, alike in ((dropped, False), (dropped.model_copy(update={"model": plain}), True)):
+        model = module(config).train()
+        features = model.encode(six_pairs())
+        assert encodes_alike(model.dual_encoder, features) == alike
+        assert encodes_alike(model.eval().dual_encoder, features)
+
+
+def test_a_phrase_is_compared_with_its_regions_by_the_targets_of_its_slot():
+    batch = six_pairs()
+    settings = {
+        "target": "ends",
+        "fill": "median",
+        "pooling": "max_pooled",
+        "budget": None,
+        "rows": "softmax",
+    }
+    objectives = {"token_semantics": {}, "phrase_contrast": {"text": "max_pooled", "credit": "shapley"}}
+    model = module(recipe(objectives, **settings)).eval()
+    targets = supplied(model, "shapley", batch, at_step(0)).targets
+    texts: PhraseTexts = supplied(model, "phrase_texts", batch, at_step(0)).targets
+    patches = model.encode(batch).patches
+    similar, replaced = credited_similarity(patches, texts, targets)
+    assert replaced.equal(texts.real)
+    regions = pool(patches, targets.regions.soft_masks)
+    for row in range(PAIRS):
+        if texts.real[row, 0]:
+            shares = targets.phrase_targets[row, :, texts.slots[row, 0]]
+            expected = (
+                shares * (regions[row] @ F.normalize(texts.texts[row, 0], dim=0))
+            ).sum() / shares.sum()
+            assert float(similar[row, 0]) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_only_regions_with_targets_are_credited():
+    settings = {"target": "ends", "budget": 4, "mode": "sampled", "rows": "softmax"}
+    model = module(recipe({"phrase_contrast": {"credit": "shapley"}}, **settings)).eval()
+    batch = six_pairs()
+    targets = supplied(model, "shapley", batch, at_step(0)).targets
+    texts = supplied(model, "phrase_texts", batch, at_step(0)).targets
+    _, replaced = credited_similarity(model.encode(batch).patches, texts, targets)
+    assert replaced[:, 0].equal(texts.real[:, 0] & targets.known.any(1))
+    assert 0 < int(replaced.sum()) <= 1  # all four regions of one image are sampled
