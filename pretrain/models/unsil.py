@@ -30,13 +30,18 @@ class Prediction(NamedTuple):
     """Î in units of the running scale, with gradient: for the loss."""
     uncertainty: Float[Tensor, "B ..."]
     """σ in (0, 1), with gradient."""
+    added: Float[Tensor, "B M D"] | None = None
+    """What a region adds to its image's embedding, in units of the running scale, with gradient; its product with the
+    caption's embedding is `relative`. None where the interaction itself is predicted."""
 
 
 class TokenUnsil(nn.Module):
     """Predicts, at token level, I([R]) of each region of patches, from the region and all patches and words.
 
     `detach` keeps the loss from the towers, which should not learn to be easy to predict. `scale` is the running
-    scale of the interactions; `scale.update` is called with each step's samples.
+    scale of the interactions; `scale.update` is called with each step's samples. With `of_embedding` what a region adds
+    to the embedding of its image is predicted, whose product with any text is the interaction for that text: one
+    prediction serves the caption and every phrase.
     """
 
     def __init__(
@@ -47,13 +52,14 @@ class TokenUnsil(nn.Module):
         heads: int = 4,
         body: str = "mlp_attention",
         detach: bool = True,
+        of_embedding: bool = False,
     ) -> None:
         super().__init__()
         self.detach = detach
         self.region, self.patch, self.word = _inlet(dim, width), _inlet(dim, width), _inlet(dim, width)
         self.box = nn.Linear(4, width)
         self.body = build_body(body, width, heads)
-        self.readout = _Readout(width)
+        self.readout = _Readout(width, dim if of_embedding else None)
         self.scale = InteractionScale()
 
     def forward(
@@ -64,8 +70,11 @@ class TokenUnsil(nn.Module):
         patches: Float[Tensor, "B C D"],
         words: Float[Tensor, "B L D"],
         word_mask: Bool[Tensor, "B L"],
+        texts: Float[Tensor, "B D"] | None = None,
     ) -> Prediction:
         """One prediction per region; `boxes` are (centre x, centre y, width, height), fractions of the image.
+
+        `texts` are the captions' embeddings, which a prediction of embeddings is multiplied by.
 
         The box is an input as well as the embedding because the sign and magnitude of I([R]) depend on the region's
         size, which the mean over its patches does not contain.
@@ -79,7 +88,7 @@ class TokenUnsil(nn.Module):
         context = torch.cat([self.patch(patches), self.word(words)], 1)
         patch_mask = torch.ones(patches.shape[:2], dtype=torch.bool, device=patches.device)
         context_mask = torch.cat([patch_mask, word_mask], 1)
-        return self.readout(self.body(queries, context, context_mask), region_mask, self.scale)
+        return self.readout(self.body(queries, context, context_mask), region_mask, self.scale, texts)
 
 
 class SemanticUnsil(nn.Module):
@@ -129,21 +138,31 @@ class SemanticUnsil(nn.Module):
 
 
 class _Readout(nn.Module):
-    """Î and σ from a body's output. Its last layer starts at zero: Î = 0 and a high σ at first."""
+    """Î and σ from a body's output. Its last layer starts at zero: Î = 0 and a high σ at first.
 
-    def __init__(self, width: int) -> None:
+    With `dim` it is an embedding of that width that is predicted, and Î its product with a text.
+    """
+
+    def __init__(self, width: int, dim: int | None = None) -> None:
         super().__init__()
         self.hidden = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
-        self.out = nn.Linear(width, 2)
+        self.out = nn.Linear(width, 2 if dim is None else dim + 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, hidden: Tensor, real: Tensor, scale: InteractionScale) -> Prediction:
+    def forward(
+        self, hidden: Tensor, real: Tensor, scale: InteractionScale, texts: Tensor | None = None
+    ) -> Prediction:
         # fp32 from here on: bf16 has too few digits for (1/σ) times a squared error.
-        relative, logit = self.out(self.hidden(hidden)).float().unbind(-1)
-        relative = relative.masked_fill(~real, 0)
+        outputs = self.out(self.hidden(hidden)).float()
+        values, logit, added = outputs[..., :-1], outputs[..., -1], None
+        if texts is None:
+            relative = values[..., 0].masked_fill(~real, 0)
+        else:
+            added = values.masked_fill(~real[..., None], 0)
+            relative = (added @ texts.detach().float()[..., None])[..., 0]
         sigma = SIGMA_MIN + (1 - 2 * SIGMA_MIN) * torch.sigmoid(logit + INITIAL_UNCERTAINTY_LOGIT)
-        return Prediction(relative.detach() * scale(), relative, sigma.masked_fill(~real, 0.5))
+        return Prediction(relative.detach() * scale(), relative, sigma.masked_fill(~real, 0.5), added)
 
 
 def _inlet(dim: int, width: int) -> nn.Sequential:

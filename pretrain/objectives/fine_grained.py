@@ -78,18 +78,20 @@ def _directed(
 
 def _loss(inputs: ObjectiveInputs, options: FineGrainedOptions) -> dict[str, Tensor]:
     targets = inputs.required_targets_of("shapley", ShapleyTargets)
-    alignment = targets.alignment
+    semantic = targets.semantic
+    assert semantic is not None
+    alignment = semantic.alignment
     if not options.moves_boxes:
         # One cell often aligns better with a phrase than the whole object does, so boxes that this loss may move
         # would shrink to that cell.
         regions = pool(inputs.features.patches, targets.regions.soft_masks.detach())
-        alignment = regions.float() @ targets.phrases.float().transpose(1, 2)
+        alignment = regions.float() @ semantic.phrases.float().transpose(1, 2)
     return fine_grained_loss(
         alignment,
-        targets.semantic_targets,
-        targets.known,
-        targets.phrase_mask,
-        phrase_targets=targets.phrase_targets if options.both_ways else None,
+        semantic.by_region,
+        semantic.known,
+        semantic.phrase_mask,
+        phrase_targets=semantic.by_phrase if options.both_ways else None,
         scale=options.scale,
     )
 

@@ -29,8 +29,44 @@ class Features:
 
 
 @dataclass(frozen=True)
+class SemanticTargets:
+    """Which phrases belong to which regions, for fine_grained. B pairs, M regions, N phrases, D width."""
+
+    alignment: Float[Tensor, "B M N"]
+    """Inner products of regions and phrases."""
+    phrases: Float[Tensor, "B N D"]
+    """Unit-length mean of each phrase's word tokens; with the targets `absence` and `ends`, the phrase encoded as a
+    text of its own."""
+    phrase_mask: Bool[Tensor, "B N"]
+    by_region: Float[Tensor, "B M N"]
+    """Normalised semantic interactions; each row sums to one over real phrases. With `absence` and `ends`, they are
+    made of the similarity that each phrase owes to the region."""
+    by_phrase: Float[Tensor, "B M N"]
+    """The same quantities, normalised so that each column sums to one over known regions."""
+    known: Bool[Tensor, "B M"]
+    """Regions that have semantic targets in this step."""
+
+
+@dataclass(frozen=True)
+class AddedEmbeddings:
+    """What regions add to their images' embeddings, with the targets `absence` and `ends`. B pairs, M regions, D width.
+
+    The product with a text is the region's value for that text.
+    """
+
+    embeddings: Float[Tensor, "B M D"]
+    """Divided by a power of the region's size, as the targets are; without gradient. Zeros where not known."""
+    known: Bool[Tensor, "B M"]
+    """Regions that were sampled or predicted in this step."""
+    texts: Float[Tensor, "B D"]
+    """The captions' embeddings, without gradient: their products with the images' own entries are the targets."""
+    rows: str
+    """How values become distributions: a key of `ROW_DISTRIBUTIONS`."""
+
+
+@dataclass(frozen=True)
 class ShapleyTargets:
-    """Targets of the supplier `shapley` for token_semantics, fine_grained and unsil. B pairs, M regions, N phrases."""
+    """Targets of the supplier `shapley`. B pairs, M regions, D width."""
 
     regions: Regions
     token_labels: Float[Tensor, "B M"]
@@ -42,19 +78,12 @@ class ShapleyTargets:
     """Interactions that UNSIL learns to predict, in units of its running scale."""
     sampled: Bool[Tensor, "B M"]
     """Regions whose `token_targets` were sampled in this step."""
-    alignment: Float[Tensor, "B M N"]
-    """Inner products of regions and phrases."""
-    phrases: Float[Tensor, "B N D"]
-    """Unit-length mean of each phrase's word tokens; with the targets `absence` and `ends`, the phrase encoded as a
-    text of its own."""
-    phrase_mask: Bool[Tensor, "B N"]
-    semantic_targets: Float[Tensor, "B M N"]
-    """Normalised semantic interactions; each row sums to one over real phrases. With `absence` and `ends`, they are
-    made of the similarity that each phrase owes to the region."""
-    phrase_targets: Float[Tensor, "B M N"]
-    """The same quantities, normalised so that each column sums to one over known regions."""
-    known: Bool[Tensor, "B M"]
-    """Regions that have semantic targets in this step."""
+    semantic: SemanticTargets | None
+    """None where no objective of the recipe reads them."""
+    added: AddedEmbeddings | None
+    """None with targets that are sampled in coalitions."""
+    added_targets: Float[Tensor, "B M D"] | None
+    """What UNSIL learns where it predicts embeddings: those sampled in this step, in units of its running scale."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pretrain.objectives.shared.means import mean_of_real
 from pretrain.objectives.shared.token_similarity import token_similarity
 from pretrain.ranks import gather_with_gradient
 from pretrain.regions.soft_mask import pool
+from pretrain.shapley.normalise import row_distributions
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,6 @@ class PhraseTexts:
 
     texts: Float[Tensor, "B K D"]
     """Unit length."""
-    slots: Int[Tensor, "B K"]
-    """Which of the caption's slots each comes from."""
     real: Bool[Tensor, "B K"]
     """Which of them are phrases; captions have fewer, or none."""
     content: Int[Tensor, "B K 2"]
@@ -137,16 +136,18 @@ def credited_similarity(
 ) -> tuple[Float[Tensor, "B K"], Bool[Tensor, "B K"]]:
     """Return the mean of each phrase's inner products with its image's regions, weighted by its Shapley targets.
 
-    True in the second value where the phrase is real and a region of its image has a target in this step. The gradient
-    reaches texts and patch tokens, not the boxes.
+    A phrase's target for a region is what the region adds to the image's similarity with the phrase, normalised over
+    the image's known regions. True in the second value where the phrase is real and some region is known. The gradient
+    reaches texts and patch tokens, neither the weights nor the boxes.
     """
+    added = targets.added
+    assert added is not None
+    texts = phrases.texts.float()
+    owed = torch.einsum("bkd,bmd->bkm", texts.detach(), added.embeddings)
+    shares = row_distributions(owed, phrases.real, added.known, added.rows)
     regions = pool(patches, targets.regions.soft_masks.detach()).float()
-    shares = targets.phrase_targets.gather(
-        2, phrases.slots[:, None].expand(-1, targets.phrase_targets.shape[1], -1)
-    ).detach()
-    total = shares.sum(1)
-    similar = torch.einsum("bmd,bkd,bmk->bk", regions, phrases.texts.float(), shares)
-    return similar / total.clamp(min=1e-6), phrases.real & (total > 0.5)
+    similar = (torch.einsum("bkd,bmd->bkm", texts, regions) * shares).sum(-1)
+    return similar, phrases.real & added.known.any(-1, keepdim=True)
 
 
 def _loss(inputs: ObjectiveInputs, options: PhraseContrastOptions) -> dict[str, Tensor]:

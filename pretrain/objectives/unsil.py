@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
@@ -49,13 +50,17 @@ def unsil_loss(
 
 def _loss(inputs: ObjectiveInputs, options: UnsilOptions) -> dict[str, Tensor]:
     targets = inputs.required_targets_of("shapley", ShapleyTargets)
-    return unsil_loss(
-        targets.prediction.relative,
-        targets.prediction.uncertainty,
-        targets.token_targets,
-        targets.sampled,
-        beta=options.beta,
-    )
+    prediction, wanted, sampled = targets.prediction, targets.token_targets, targets.sampled
+    predicted, sigma = prediction.relative, prediction.uncertainty
+    if prediction.added is not None:
+        assert targets.added is not None
+        assert targets.added_targets is not None
+        # The error for the caption, and that for another text, which says what the caption does not ask for.
+        other = targets.added.texts.roll(1, 0)[..., None]
+        predicted = torch.stack([predicted, (prediction.added @ other)[..., 0]], -1)
+        wanted = torch.stack([wanted, (targets.added_targets @ other)[..., 0]], -1)
+        sigma, sampled = (of[..., None].expand_as(wanted) for of in (sigma, sampled))
+    return unsil_loss(predicted, sigma, wanted, sampled, beta=options.beta)
 
 
 UNSIL = Objective(_loss, UnsilOptions, needs=("shapley",))

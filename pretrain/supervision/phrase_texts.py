@@ -45,7 +45,6 @@ class PhraseTextSupplier(Supplier):
         return Supplied(
             PhraseTexts(
                 texts=texts.unflatten(0, drawn.shape),
-                slots=drawn,
                 real=batch.phrase_mask[rows, drawn],
                 content=contents(batch.input_ids, tokens),
                 mentioned=contents(batch.input_ids, batch.phrase_tokens & batch.phrase_mask[..., None]),

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from pretrain.models.region_generator import Regions
 from pretrain.models.unsil import TokenUnsil
-from pretrain.objectives.inputs import ShapleyTargets
+from pretrain.objectives.inputs import AddedEmbeddings, SemanticTargets, ShapleyTargets
 from pretrain.objectives.phrase_attribution import LONGEST_PHRASE
 from pretrain.regions.pixel_masks import box_pixels
 from pretrain.shapley.exact import semantic_interactions
@@ -40,12 +40,25 @@ class ShapleySupervision(Supplier):
     uses_regions = True
 
     def __init__(
-        self, config: SupervisionConfig, dim: int, pairs: int, max_tokens: int, first_step: int = 0
+        self,
+        config: SupervisionConfig,
+        dim: int,
+        pairs: int,
+        max_tokens: int,
+        first_step: int = 0,
+        *,
+        semantic: bool = True,
     ) -> None:
-        """`pairs` is the number of pairs of one rank per step; warm-up starts at the run's `first_step`."""
+        """`pairs` is the number of pairs of one rank per step; warm-up starts at the run's `first_step`.
+
+        `semantic`: whether some objective reads semantic targets, which cost a forward of all phrases or a game.
+        """
         super().__init__()
-        self.config, self.max_tokens = config, max_tokens
-        self.token_unsil = TokenUnsil(dim, width=config.head_width, body=config.unsil_body)
+        self.config, self.max_tokens, self.semantic = config, max_tokens, semantic
+        self.exact = config.target in EXACT_TARGETS
+        self.token_unsil = TokenUnsil(
+            dim, width=config.head_width, body=config.unsil_body, of_embedding=self.exact
+        )
         budget = pairs * config.regions if config.budget is None else config.budget
         # Mode "sampled" is a warm-up that never ends: images are drawn with equal probability and nothing is predicted.
         warmup = config.warmup_steps if config.mode == "hybrid" else sys.maxsize
@@ -55,7 +68,14 @@ class ShapleySupervision(Supplier):
     @classmethod
     def build(cls, setting: SupplierSetting) -> ShapleySupervision:
         """Build the supplier with the recipe's section `supervision`."""
-        return cls(setting.config, setting.dim, setting.pairs, setting.max_tokens, setting.first_step)
+        return cls(
+            setting.config,
+            setting.dim,
+            setting.pairs,
+            setting.max_tokens,
+            setting.first_step,
+            semantic="fine_grained" in setting.options,
+        )
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
         """Return `ShapleyTargets` for this rank's pairs, and the metrics of the hybrid rule."""
@@ -64,61 +84,86 @@ class ShapleySupervision(Supplier):
         regions = inputs.region_generator(features.patches)
         real = torch.ones_like(regions.confidence_logits, dtype=torch.bool)
         words = between_specials(batch.attention_mask)
+        whole, texts = self._embedded(inputs, words) if self.exact else (None, None)
         prediction = self.token_unsil(
-            regions.embeddings, regions.boxes, real, features.patches, features.words, words
+            regions.embeddings, regions.boxes, real, features.patches, features.words, words, texts
         )
         selection = self.hybrid.select(prediction.uncertainty, step)
         added, forwards = None, None
-        if config.target in EXACT_TARGETS:
-            values, added, forwards = self._added(inputs, regions, selection)
+        if texts is not None:
+            added, forwards = self._added(inputs, regions, selection, whole)
+            values = (added * texts[self._rows(selection)]).sum(-1)
         else:
             values = self._sample(inputs, regions, selection, step.generator)
         self.hybrid.observe(selection, prediction.interaction, values)
         targets, supervised, sampled = merge(selection, prediction.interaction, values)
         self.token_unsil.scale.update(values, selection.sampled_real)
-        if added is None:
-            phrases = phrase_embeddings(features.words, batch.phrase_tokens)
-        else:
-            phrases = self._phrases_alone(inputs, selection)
-        alignment = torch.einsum("bmd,bnd->bmn", regions.embeddings.float(), phrases.float())
-        if added is None:
-            known = real
-            semantic = semantic_interactions(
-                alignment.detach() * config.game_scale,
-                real,
-                batch.phrase_mask,
-                config.absent,
-                generator=step.generator,
-            )
-        else:
-            known, semantic = sampled, self._added_for_phrases(added, phrases, selection)
-        rows, columns = self._distributions(semantic, known, batch.phrase_mask)
+        scale = self.token_unsil.scale()
+        embeddings = added_targets = None
+        if added is not None and texts is not None and prediction.added is not None:
+            embeddings, added_targets = self._merged(added, prediction.added, texts, selection, supervised)
         shapley_targets = ShapleyTargets(
             regions=regions,
             token_labels=soft_labels(targets, supervised, config.labels),
             supervised=supervised,
             prediction=prediction,
-            token_targets=targets / self.token_unsil.scale(),
+            token_targets=targets / scale,
             sampled=sampled,
-            alignment=alignment,
-            phrases=phrases,
-            phrase_mask=batch.phrase_mask,
-            semantic_targets=rows,
-            phrase_targets=columns,
-            known=known,
+            semantic=self._semantic(inputs, regions, embeddings, step) if self.semantic else None,
+            added=embeddings,
+            added_targets=added_targets,
         )
         metrics = self.hybrid.metrics(selection, len(batch), forwards)
         return Supplied(shapley_targets, {f"supervision_{name}": value for name, value in metrics.items()})
 
-    def _distributions(
+    def _semantic(
         self,
-        semantic: Float[Tensor, "B M N"],
-        known: Bool[Tensor, "B M"],
-        phrase_mask: Bool[Tensor, "B N"],
-    ) -> tuple[Float[Tensor, "B M N"], Float[Tensor, "B M N"]]:
-        """Return the interactions as rows that sum to one over phrases, and as columns that sum to one over regions."""
-        columns = row_distributions(semantic.mT, phrase_mask, known, self.config.rows).mT
-        return row_distributions(semantic, known, phrase_mask, self.config.rows), columns
+        inputs: SupplierInputs,
+        regions: Regions,
+        added: AddedEmbeddings | None,
+        step: StepContext,
+    ) -> SemanticTargets:
+        """Return the targets of fine_grained: of the semantic game, or of what regions add for each phrase."""
+        features, batch, config = inputs.features, inputs.batch, self.config
+        if added is None:
+            phrases = phrase_embeddings(features.words, batch.phrase_tokens)
+        else:
+            phrases = self._phrases_alone(inputs, added.known)
+        alignment = torch.einsum("bmd,bnd->bmn", regions.embeddings.float(), phrases.float())
+        if added is None:
+            known = torch.ones_like(regions.confidence_logits, dtype=torch.bool)
+            semantic = semantic_interactions(
+                alignment.detach() * config.game_scale,
+                known,
+                batch.phrase_mask,
+                config.absent,
+                generator=step.generator,
+            )
+        else:
+            known, semantic = added.known, added.embeddings @ phrases.mT
+        mask = batch.phrase_mask
+        return SemanticTargets(
+            alignment=alignment,
+            phrases=phrases,
+            phrase_mask=mask,
+            by_region=row_distributions(semantic, known, mask, config.rows),
+            by_phrase=row_distributions(semantic.mT, mask, known, config.rows).mT,
+            known=known,
+        )
+
+    def _merged(
+        self,
+        added: Float[Tensor, "K D"],
+        predicted: Float[Tensor, "B M D"],
+        texts: Float[Tensor, "B D"],
+        selection: Selection,
+        supervised: Bool[Tensor, "B M"],
+    ) -> tuple[AddedEmbeddings, Float[Tensor, "B M D"]]:
+        """Return the sampled embeddings and UNSIL's elsewhere, and the sampled ones in units of the running scale."""
+        scale = self.token_unsil.scale()
+        flat = (predicted.detach() * scale).flatten(0, 1).index_copy(0, selection.sampled, added)
+        merged = flat.view_as(predicted).masked_fill(~supervised[..., None], 0)
+        return AddedEmbeddings(merged, supervised, texts, self.config.rows), merged / scale
 
     def _sample(
         self,
@@ -152,44 +197,43 @@ class ShapleySupervision(Supplier):
         values, _ = region_targets(estimate, config.target, size_exponent=config.size_exponent)
         return values[:, 0].float()
 
+    def _embedded(
+        self, inputs: SupplierInputs, words: Bool[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "B D"] | None, Float[Tensor, "B D"]]:
+        """Return the embeddings of whole images, None where they have to be computed, and of captions."""
+        batch, encoder, pooling = inputs.batch, inputs.encoder, self.config.pooling
+        whole, texts = pooled_features(inputs.features, pooling, words)
+        if encodes_alike(encoder, inputs.features):
+            return whole, texts
+        with undisturbed(encoder):
+            return None, encode_phrases(encoder, batch.input_ids, batch.attention_mask, pooling).float()
+
     def _added(
-        self, inputs: SupplierInputs, regions: Regions, selection: Selection
-    ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K D"], int]:
-        """Return exact targets of the selected regions, what each adds to its image's embedding, and the forwards."""
-        config, batch, encoder, rows = self.config, inputs.batch, inputs.encoder, self._rows(selection)
-        boxes = regions.boxes.detach().flatten(0, 1)[selection.sampled]
+        self,
+        inputs: SupplierInputs,
+        regions: Regions,
+        selection: Selection,
+        whole: Float[Tensor, "B D"] | None,
+    ) -> tuple[Float[Tensor, "K D"], int]:
+        """Return what the selected regions add to their images' embeddings, by size, and the number of forwards."""
+        config, batch, encoder = self.config, inputs.batch, inputs.encoder
         if config.fill == ZERO:
             masks = regions.hard_masks.flatten(0, 1)[selection.sampled].to(batch.pixel_values.dtype)
         else:
             height, width = batch.pixel_values.shape[-2:]
+            boxes = regions.boxes.detach().flatten(0, 1)[selection.sampled]
             masks = box_pixels(boxes.float(), (height, width)).to(batch.pixel_values.dtype)
         parts = ImageParts(encoder, batch.pixel_values, config.fill, config.pooling, config.chunk)
-        features, alike = inputs.features, encodes_alike(encoder, inputs.features)
-        words = between_specials(batch.attention_mask)
-        whole, texts = pooled_features(features, config.pooling, words)
-        if not alike:
-            with undisturbed(encoder):
-                texts = encode_phrases(encoder, batch.input_ids, batch.attention_mask, config.pooling).float()
-        added = added_by_regions(parts, rows, masks, config.target, whole if alike else None)
-        values = (added * texts[rows]).sum(-1)
+        added = added_by_regions(parts, self._rows(selection), masks, config.target, whole)
         size = masks.flatten(1).float().sum(-1) * (encoder.cells / masks[0].numel())  # in cells
-        values = per_size(values[:, None], size[:, None], config.size_exponent)[:, 0]
-        return values, added, parts.forwards
+        return per_size(added, size[:, None], config.size_exponent), parts.forwards
 
     def _rows(self, selection: Selection) -> Int[Tensor, " K"]:
         """Return the index of the pair that each selected region belongs to."""
         return torch.div(selection.sampled, self.config.regions, rounding_mode="floor")
 
-    def _phrases_alone(self, inputs: SupplierInputs, selection: Selection) -> Float[Tensor, "B N D"]:
-        """Return each phrase encoded as a text of its own, for pairs with a selected region; zeros for other pairs."""
-        rows = self._rows(selection).unique()
+    def _phrases_alone(self, inputs: SupplierInputs, known: Bool[Tensor, "B M"]) -> Float[Tensor, "B N D"]:
+        """Return each phrase encoded as a text of its own, for pairs with a known region; zeros for other pairs."""
+        rows = known.any(1).nonzero()[:, 0]
         alone = encode_alone(inputs.encoder, inputs.batch, rows, LONGEST_PHRASE, self.config.pooling)
         return alone.new_zeros(len(inputs.batch), *alone.shape[1:]).index_copy(0, rows, alone)
-
-    def _added_for_phrases(
-        self, added: Float[Tensor, "K D"], phrases: Float[Tensor, "B N D"], selection: Selection
-    ) -> Float[Tensor, "B M N"]:
-        """Return the similarity that each phrase owes to a selected region; zeros for other regions."""
-        owed = (phrases[self._rows(selection)] @ added[..., None])[..., 0]
-        of_all = owed.new_zeros(len(phrases) * self.config.regions, owed.shape[1])
-        return of_all.index_copy(0, selection.sampled, owed).unflatten(0, (len(phrases), -1))

@@ -23,9 +23,7 @@ def drawn(seed: int, pairs: int = 5, each: int = 2) -> tuple[torch.Tensor, Phras
 
     mentioned = torch.tensor([[7, 8, 9], [7, 3, 0], [4, 0, 0], [0, 0, 0], [9, 5, 6]])
     names = torch.tensor([[7, 9], [3, 7], [4, 0], [0, 0], [5, 6]])
-    return unit(pairs, 3), PhraseTexts(
-        unit(pairs, each), torch.arange(each).expand(pairs, -1), names > 0, bits(names), bits(mentioned)
-    )
+    return unit(pairs, 3), PhraseTexts(unit(pairs, each), names > 0, bits(names), bits(mentioned))
 
 
 def bits(names: torch.Tensor) -> torch.Tensor:
@@ -104,7 +102,6 @@ def test_without_a_phrase_the_loss_is_zero_and_has_no_gradient() -> None:
     places, phrases = drawn(2)
     nothing = PhraseTexts(
         phrases.texts,
-        phrases.slots,
         torch.zeros_like(phrases.real),
         torch.zeros_like(phrases.content),
         torch.zeros_like(phrases.mentioned),

@@ -34,8 +34,7 @@ content = (names > 0).long()[..., None] << names[..., None].expand(-1, -1, 2)
 share = slice(rank * 8 // ranks, (rank + 1) * 8 // ranks)
 
 def phrases_of(texts):
-    slots = torch.zeros_like(names[share])
-    return PhraseTexts(texts[:, :2], slots, names[share] > 0, content[share], content[share])
+    return PhraseTexts(texts[:, :2], names[share] > 0, content[share], content[share])
 
 OBJECTIVES = {
     "late_interaction": lambda x, y, p, w: late_interaction_loss(

@@ -171,10 +171,10 @@ def test_with_target_absence_semantic_targets_are_the_similarities_lost(batch):
     model = module(recipe({"fine_grained": {"both_ways": True}}, **settings)).eval()
     encoder = model.dual_encoder
     targets = supplied(model, "shapley", batch, at_step(0)).targets
-    assert int(targets.known.sum()) == 5
-    assert torch.equal(targets.known, targets.sampled)
+    assert int(targets.semantic.known.sum()) == 5
+    assert torch.equal(targets.semantic.known, targets.sampled)
     everything = torch.ones(1, 16)
-    for row in targets.known.any(1).nonzero().flatten().tolist():
+    for row in targets.semantic.known.any(1).nonzero().flatten().tolist():
         ids, mask = phrases_alone(
             *(part[row : row + 1] for part in (batch.input_ids, batch.attention_mask)),
             batch.phrase_tokens[row : row + 1],
@@ -187,19 +187,19 @@ def test_with_target_absence_semantic_targets_are_the_similarities_lost(batch):
             phrases = phrases * batch.phrase_mask[row][:, None]  # zeros in slots without a phrase
             pixels = batch.pixel_values[row : row + 1]
             whole, _ = encoder.encode_image(pixels, everything)
-        torch.testing.assert_close(targets.phrases[row], phrases, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(targets.semantic.phrases[row], phrases, atol=1e-5, rtol=1e-4)
         lost = torch.zeros(4, 3)
-        for region in targets.known[row].nonzero().flatten().tolist():
+        for region in targets.semantic.known[row].nonzero().flatten().tolist():
             with torch.no_grad():
                 without, _ = encoder.encode_image(
                     pixels, 1 - targets.regions.hard_masks[row, region].float()[None]
                 )
             lost[region] = phrases @ (whole - without)[0]
-        known, real = targets.known[row : row + 1], batch.phrase_mask[row : row + 1]
+        known, real = targets.semantic.known[row : row + 1], batch.phrase_mask[row : row + 1]
         by_region = row_distributions(lost[None], known, real, "shifted")[0]
         by_phrase = row_distributions(lost.T[None], real, known, "shifted")[0].T
-        torch.testing.assert_close(targets.semantic_targets[row], by_region, atol=5e-3, rtol=1e-2)
-        torch.testing.assert_close(targets.phrase_targets[row], by_phrase, atol=5e-3, rtol=1e-2)
+        torch.testing.assert_close(targets.semantic.by_region[row], by_region, atol=5e-3, rtol=1e-2)
+        torch.testing.assert_close(targets.semantic.by_phrase[row], by_phrase, atol=5e-3, rtol=1e-2)
     model.train()
     values = model(batch, at_step(0))
     values["loss"].backward()
