@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from small_tasks import PAIRS, at_step, module, recipe, six_pairs, supplied, train
-from torch.nn import functional as F
 
 from pretrain.models.max_pooling import max_pooled
 from pretrain.objectives.phrase_contrast import PhraseTexts, credited_similarity
