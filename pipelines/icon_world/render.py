@@ -5,6 +5,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.icon_world.backdrop import Backdrop, paint_backdrop
 from pipelines.icon_world.glyphs import glyph_mask
 from pipelines.icon_world.scene import Background, Scene
 from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, COLORS
@@ -14,8 +15,10 @@ _COARSE_NOISE, _FINE_NOISE = 7.0, 5.0  # standard deviation in grey levels
 _MOST_NOISE = 24.0
 
 
-def paint_background(background: Background, side: int) -> NDArray[np.uint8]:
+def paint_background(background: Background | Backdrop, side: int) -> NDArray[np.uint8]:
     """Paint a background alone: pixels [side, side, 3], 0..255."""
+    if isinstance(background, Backdrop):
+        return paint_backdrop(background, side)
     first, second = (np.array(BACKGROUND_COLORS[name], np.float32) for name in background.colors)
     if background.kind == "plain":
         return np.broadcast_to(first.astype(np.uint8), (side, side, 3)).copy()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.icon_world.backdrop import Backdrop
 from pipelines.icon_world.glyphs import glyph_mask
 from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, BACKGROUNDS, NAMES, SIZES, colors_of
 
@@ -49,7 +50,7 @@ class Scene:
     """A square picture with sides of `side` pixels; objects are in the order in which they are painted."""
 
     side: int
-    background: Background
+    background: Background | Backdrop
     objects: tuple[SceneObject, ...]
 
 
