@@ -47,11 +47,15 @@ class Background:
 
 @dataclass(frozen=True)
 class Scene:
-    """A square picture with sides of `side` pixels; objects are in the order in which they are painted."""
+    """A square picture with sides of `side` pixels; objects are in the order in which they are painted.
+
+    `distractors` are further shapes, which are painted first and which no text names.
+    """
 
     side: int
     background: Background | Backdrop
     objects: tuple[SceneObject, ...]
+    distractors: tuple[SceneObject, ...] = ()
 
 
 def draw_scene(

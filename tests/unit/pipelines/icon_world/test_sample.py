@@ -53,9 +53,9 @@ def test_no_two_streams_draw_the_same_numbers() -> None:
     """Seeds, splits, indices and streams of small numbers, among them those that differ by an exchange."""
     draws = {
         int(replace(WORLD, seed=seed).rng(split, index, stream).integers(2**62))
-        for seed, split, index, stream in product(range(4), SPLITS, range(6), range(6))
+        for seed, split, index, stream in product(range(4), SPLITS, range(6), range(7))
     }
-    assert len(draws) == 4 * 3 * 6 * 6
+    assert len(draws) == 4 * 3 * 6 * 7
 
 
 def test_flaws_and_single_share_leave_the_held_out_scenes_as_they_are() -> None:
