@@ -22,6 +22,13 @@ def world(
         int | None,
         typer.Option(help="pairs with colour-name combinations that training never shows; else 512 or fewer"),
     ] = None,
+    backgrounds: Annotated[
+        str | None,
+        typer.Option(help="folder of photographs (images, or tars with images) that lie behind the objects"),
+    ] = None,
+    distractors: Annotated[
+        int, typer.Option(help="at most so many further shapes per scene, not of --names, that no text names")
+    ] = 0,
     flaws: Annotated[bool, typer.Option(help="plant known flaws; ground_truth.parquet says which")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,6 +46,8 @@ def world(
             test_pairs=test_pairs,
             unseen_pairs=unseen_pairs,
             single_share=single_share,
+            backgrounds=backgrounds,
+            distractors=distractors,
             progress=tick,
             **({} if names is None else {"names": names}),
         )

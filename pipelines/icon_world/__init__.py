@@ -1,6 +1,6 @@
 """The demonstration corpus: scenes of icons with captions and exact ground truth.
 
-`render_world` writes it as raw shards; every byte follows from the arguments and the seed.
+`render_world` writes it as raw shards; every byte follows from the arguments and the photographs that they name.
 """
 
 from pipelines.icon_world.flaws import FLAWS_PER_BLOCK

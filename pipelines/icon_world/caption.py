@@ -15,6 +15,7 @@ _BACKGROUND_WORDS = {
     "plain": " on a plain background",
     "gradient": " on a smoothly shaded background",
     "noise": " on a noisy background",
+    "photograph": "",
 }
 # share of mentions with size and colour, colour only, size only, name only
 _DETAIL = (0.82, 0.10, 0.04, 0.04)

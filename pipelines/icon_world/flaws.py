@@ -167,10 +167,13 @@ def _moved(
     metadata: dict[str, object], width: int, height: int, scale: float, shift: tuple[int, int]
 ) -> dict[str, object]:
     """Adapt the metadata to an image of another size: boxes scaled (to 0.01 pixel), then shifted, in pixels."""
-    objects = metadata["objects"]
-    assert isinstance(objects, list)
-    moved = []
-    for thing in objects:
-        x, y, w, h = (round(value * scale, 2) for value in thing["box"])
-        moved.append({**thing, "box": [x + shift[0], y + shift[1], w, h]})
-    return {**metadata, "width": width, "height": height, "objects": moved}
+    moved: dict[str, object] = {**metadata, "width": width, "height": height}
+    for listed in {"objects", "distractors"} & metadata.keys():
+        things = metadata[listed]
+        assert isinstance(things, list)
+        boxes = [[round(value * scale, 2) for value in thing["box"]] for thing in things]
+        moved[listed] = [
+            {**thing, "box": [x + shift[0], y + shift[1], w, h]}
+            for thing, (x, y, w, h) in zip(things, boxes, strict=True)
+        ]
+    return moved

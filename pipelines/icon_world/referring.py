@@ -62,11 +62,14 @@ def _area(thing: SceneObject) -> int:
 
 
 def _superlatives(scene: Scene, index: int) -> list[Referring]:
-    """Expressions like "the leftmost dog" and "the largest object": among its namesakes, or among all objects."""
+    """Expressions like "the leftmost dog" and "the largest object": among its namesakes, or among all things seen.
+
+    A distractor is an object to who sees it, and never a namesake.
+    """
     thing, expressions = scene.objects[index], []
     x, y = center(thing)
     namesakes = [t for i, t in enumerate(scene.objects) if i != index and t.name == thing.name]
-    everything = [t for i, t in enumerate(scene.objects) if i != index]
+    everything = [*(t for i, t in enumerate(scene.objects) if i != index), *scene.distractors]
     for noun, others in ((thing.name, namesakes), ("object", everything)):
         if not others or (noun == "object" and len(others) == len(namesakes)):
             continue

@@ -5,8 +5,9 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.icon_world.backdrop import Backdrop, paint_backdrop
 from pipelines.icon_world.glyphs import glyph_mask
-from pipelines.icon_world.scene import Background, Scene
+from pipelines.icon_world.scene import Background, Scene, SceneObject
 from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, COLORS
 
 QUALITY = 90
@@ -14,8 +15,10 @@ _COARSE_NOISE, _FINE_NOISE = 7.0, 5.0  # standard deviation in grey levels
 _MOST_NOISE = 24.0
 
 
-def paint_background(background: Background, side: int) -> NDArray[np.uint8]:
+def paint_background(background: Background | Backdrop, side: int) -> NDArray[np.uint8]:
     """Paint a background alone: pixels [side, side, 3], 0..255."""
+    if isinstance(background, Backdrop):
+        return paint_backdrop(background, side)
     first, second = (np.array(BACKGROUND_COLORS[name], np.float32) for name in background.colors)
     if background.kind == "plain":
         return np.broadcast_to(first.astype(np.uint8), (side, side, 3)).copy()
@@ -33,17 +36,25 @@ def paint_background(background: Background, side: int) -> NDArray[np.uint8]:
 
 
 def paint(scene: Scene, objects: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
-    """Paint a scene, or only some of its objects on the same background: pixels [side, side, 3], 0..255."""
+    """Paint a scene, or only some of its objects: pixels [side, side, 3], 0..255.
+
+    Distractors belong to what lies behind the objects, so that they hide none of them.
+    """
     canvas = paint_background(scene.background, scene.side)
+    for shape in scene.distractors:
+        _paint_glyph(canvas, shape)
     for index, thing in enumerate(scene.objects):
-        if objects is not None and index not in objects:
-            continue
-        x, y, width, height = thing.box
-        cover = glyph_mask(thing.name, thing.glyph_side)[:, :, None] / np.float32(255)
-        under = canvas[y : y + height, x : x + width]
-        ink = np.array(COLORS[thing.color], np.float32)
-        under[...] = under + cover * (ink - under) + np.float32(0.5)
+        if objects is None or index in objects:
+            _paint_glyph(canvas, thing)
     return canvas
+
+
+def _paint_glyph(canvas: NDArray[np.uint8], thing: SceneObject) -> None:
+    x, y, width, height = thing.box
+    cover = glyph_mask(thing.name, thing.glyph_side)[:, :, None] / np.float32(255)
+    under = canvas[y : y + height, x : x + width]
+    ink = np.array(COLORS[thing.color], np.float32)
+    under[...] = under + cover * (ink - under) + np.float32(0.5)
 
 
 def encode_jpeg(pixels: NDArray[np.uint8], quality: int = QUALITY) -> bytes:

@@ -1,16 +1,19 @@
 """Makes one sample of the icon world, a pure function of (seed, split, index): scene, caption, ground truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipelines.icon_world.backdrop import draw_backdrop
 from pipelines.icon_world.caption import Caption, compose_caption
+from pipelines.icon_world.distractors import draw_distractors, unnamed_glyphs
+from pipelines.icon_world.photographs import Photographs
 from pipelines.icon_world.referring import refer
-from pipelines.icon_world.scene import SINGLE_SHARE, Scene, draw_scene
+from pipelines.icon_world.scene import SINGLE_SHARE, Scene, SceneObject, draw_scene
 from pipelines.icon_world.vocabulary import NAMES, SPLITS
 
 # Independent streams of random numbers for one sample: a change in one does not change the others.
-SCENE, CAPTION, REFERRING, FLAW, DAMAGE = range(5)
+SCENE, CAPTION, REFERRING, FLAW, DAMAGE, BACKDROP, DISTRACTORS = range(7)
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class World:
     names: tuple[str, ...] = NAMES
     single_share: float = SINGLE_SHARE
     """Of training scenes; the held-out splits do not depend on it, so that models can be compared."""
+    photographs: Photographs | None = None
+    """What lies behind the objects, if photographs do; objects and their places do not depend on it."""
+    distractors: int = 0
+    """The most of a scene; objects and their places do not depend on it."""
 
     def rng(self, split: str, index: int, stream: int) -> np.random.Generator:
         """The generator of one stream of one sample."""
@@ -32,7 +39,15 @@ class World:
     def scene(self, split: str, index: int) -> Scene:
         """Draw the scene of a sample, before any flaw."""
         singles = self.single_share if split == "train" else SINGLE_SHARE
-        return draw_scene(self.rng(split, index, SCENE), split, self.side, self.names, singles)
+        scene = draw_scene(self.rng(split, index, SCENE), split, self.side, self.names, singles)
+        if self.photographs is not None:
+            backdrop = draw_backdrop(self.rng(split, index, BACKDROP), self.photographs, split)
+            scene = replace(scene, background=backdrop)
+        if self.distractors:
+            rng, glyphs = self.rng(split, index, DISTRACTORS), unnamed_glyphs(self.names)
+            shapes = draw_distractors(rng, split, scene, glyphs, self.distractors)
+            scene = replace(scene, distractors=shapes)
+        return scene
 
     def caption(self, split: str, index: int, scene: Scene) -> Caption:
         """Draw the caption of a sample whose scene is `scene`, before any flaw."""
@@ -46,15 +61,21 @@ class World:
             "width": scene.side,
             "height": scene.side,
             "background": scene.background.kind,
-            "objects": [
-                {"name": thing.name, "color": thing.color, "size": thing.size, "box": list(thing.box)}
-                for thing in scene.objects
-            ],
+            "objects": _listed(scene.objects),
+            **({"distractors": _listed(scene.distractors)} if self.distractors else {}),
             "mentions": [vars(mention) for mention in caption.mentions],
             "relations": [vars(said) for said in caption.relations],
             "referring": [vars(expression) for expression in referring],
             "split": split,
         }
+
+
+def _listed(things: tuple[SceneObject, ...]) -> list[dict[str, object]]:
+    """Objects or distractors as KEY.json holds them."""
+    return [
+        {"name": thing.name, "color": thing.color, "size": thing.size, "box": list(thing.box)}
+        for thing in things
+    ]
 
 
 def sample_key(split: str, index: int) -> str:

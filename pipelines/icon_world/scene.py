@@ -1,13 +1,16 @@
 """Draws a scene of the icon world: its objects, their colours, sizes and places, and the background."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.icon_world.backdrop import Backdrop
 from pipelines.icon_world.glyphs import glyph_mask
 from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, BACKGROUNDS, NAMES, SIZES, colors_of
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels; x, y is the top left corner
+Look = tuple[str, str, str]  # name, colour, size
 
 SINGLE_SHARE = 0.2  # the share of scenes with one object
 _COUNTS = (0.4, 0.25, 0.15)  # relative shares of scenes with 2, 3 and 4 objects
@@ -44,11 +47,15 @@ class Background:
 
 @dataclass(frozen=True)
 class Scene:
-    """A square picture with sides of `side` pixels; objects are in the order in which they are painted."""
+    """A square picture with sides of `side` pixels; objects are in the order in which they are painted.
+
+    `distractors` are further shapes, which are painted first and which no text names.
+    """
 
     side: int
-    background: Background
+    background: Background | Backdrop
     objects: tuple[SceneObject, ...]
+    distractors: tuple[SceneObject, ...] = ()
 
 
 def draw_scene(
@@ -77,43 +84,52 @@ def draw_scene(
             return Scene(side, background, objects)
 
 
-def _draw_looks(
-    rng: np.random.Generator, split: str, count: int, names: tuple[str, ...]
-) -> list[tuple[str, str, str]]:
+def draw_look(rng: np.random.Generator, name: str, split: str) -> Look:
+    """Draw a colour in which the split may show the name, and a size."""
+    allowed = colors_of(name, split)
+    return name, allowed[rng.integers(len(allowed))], tuple(SIZES)[rng.choice(3, p=_SIZE_SHARES)]
+
+
+def _draw_looks(rng: np.random.Generator, split: str, count: int, names: tuple[str, ...]) -> list[Look]:
     """Draw names, colours and sizes of `count` objects that fit into one picture."""
     while True:
-        looks: list[tuple[str, str, str]] = []
+        looks: list[Look] = []
         while len(looks) < count:
             namesake = bool(looks) and rng.random() < _NAMESAKE
             name = looks[rng.integers(len(looks))][0] if namesake else names[rng.integers(len(names))]
-            allowed = colors_of(name, split)
-            look = (name, allowed[rng.integers(len(allowed))], tuple(SIZES)[rng.choice(3, p=_SIZE_SHARES)])
+            look = draw_look(rng, name, split)
             if look not in looks:
                 looks.append(look)
         if sum(SIZES[size][1] ** 2 for _, _, size in looks) <= _MOST_COVER:
             return looks
 
 
-def _place(
-    rng: np.random.Generator, looks: list[tuple[str, str, str]], side: int
-) -> tuple[SceneObject, ...] | None:
+def _place(rng: np.random.Generator, looks: list[Look], side: int) -> tuple[SceneObject, ...] | None:
     """Draw a place for each object, the largest first; None when an object finds none."""
     placed: dict[int, SceneObject] = {}
-    margin = round(_MARGIN * side)
     for index in sorted(range(len(looks)), key=lambda i: -SIZES[looks[i][2]][1]):
-        name, color, size = looks[index]
-        glyph_side = round(rng.uniform(*SIZES[size]) * side)
-        height, width = glyph_mask(name, glyph_side).shape
-        for _ in range(_TRIES):
-            x = int(rng.integers(margin, side - margin - width + 1))
-            y = int(rng.integers(margin, side - margin - height + 1))
-            box = (x, y, width, height)
-            if all(_overlap(box, other.box) <= _MOST_OVERLAP for other in placed.values()):
-                placed[index] = SceneObject(name, color, size, box, glyph_side)
-                break
-        else:
+        thing = find_place(rng, looks[index], side, placed.values())
+        if thing is None:
             return None
+        placed[index] = thing
     return tuple(placed[index] for index in range(len(looks)))
+
+
+def find_place(
+    rng: np.random.Generator, look: Look, side: int, others: Iterable[SceneObject]
+) -> SceneObject | None:
+    """Draw a place that hardly overlaps the others, in a picture of `side` pixels; None when some tries find none."""
+    name, color, size = look
+    margin = round(_MARGIN * side)
+    glyph_side = round(rng.uniform(*SIZES[size]) * side)
+    height, width = glyph_mask(name, glyph_side).shape
+    for _ in range(_TRIES):
+        x = int(rng.integers(margin, side - margin - width + 1))
+        y = int(rng.integers(margin, side - margin - height + 1))
+        box = (x, y, width, height)
+        if all(_overlap(box, other.box) <= _MOST_OVERLAP for other in others):
+            return SceneObject(name, color, size, box, glyph_side)
+    return None
 
 
 def _overlap(a: Box, b: Box) -> float:

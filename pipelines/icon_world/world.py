@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from data_filters.errors import InputError
 from pipelines.common.files import filesystem, join, write_json, write_parquet
+from pipelines.icon_world.distractors import MOST_DISTRACTORS, unnamed_glyphs
 from pipelines.icon_world.flaws import BLOCK, REPEATED, flawed_members, plan_flaws
 from pipelines.icon_world.glyphs import require_font
+from pipelines.icon_world.photographs import find_photographs
 from pipelines.icon_world.render import encode_jpeg, paint
 from pipelines.icon_world.sample import World, sample_key
 from pipelines.icon_world.scene import SINGLE_SHARE
@@ -34,7 +36,11 @@ _GROUND_TRUTH = pa.schema(
 
 @dataclass(frozen=True)
 class WorldSummary:
-    """What was written: pairs per split, shards, pairs per flaw, bytes of all tars, seconds."""
+    """What was written: pairs per split, shards, pairs per flaw, bytes of all tars, seconds.
+
+    `photographs`: those behind the objects, per split. `unreadable`: `NAME: REASON` of what was passed over in their
+    folder.
+    """
 
     output: str
     pairs: dict[str, int]
@@ -42,6 +48,8 @@ class WorldSummary:
     flaws: dict[str, int]
     size: int
     seconds: float
+    photographs: dict[str, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
 
     @property
     def pairs_per_second(self) -> float:
@@ -80,6 +88,8 @@ def render_world(
     unseen_pairs: int | None = None,
     names: int = len(NAMES),
     single_share: float = SINGLE_SHARE,
+    backgrounds: str | None = None,
+    distractors: int = 0,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> WorldSummary:
@@ -90,12 +100,17 @@ def render_world(
     pair; and `world.json`, written last. `image_size`: pixels of a side. `test_pairs` and `unseen_pairs`
     default to 512, or to `pairs` in a smaller world. `names`: the number of kinds of objects; with fewer, training
     takes fewer steps. `single_share`: share of training scenes with one object, from which names are learned sooner.
+    `backgrounds`: folder or URI of photographs, of which squares lie behind the objects (`photographs.py` says which
+    are read); no two splits share one. `distractors`: the most shapes of a scene that are none of `names` and that no
+    text names.
     `workers`: processes; by default one per core where the world is large enough. `progress` is called with (pairs
     done, pairs in all).
 
-    The bytes depend on the arguments alone, not on `workers`; a larger world of the same seed begins with
-    the same samples (with flaws: for the same `test_pairs`, from which the leaked copies are drawn).
-    Raises InputError for values out of range, a missing font package, or an `output` that is not empty.
+    The bytes depend on the arguments and on the photographs' bytes alone, not on `workers` or on names of files; a
+    larger world of the same seed begins with the same samples (with flaws: for the same `test_pairs`, from which the
+    leaked copies are drawn).
+    Raises InputError for values out of range, a missing font package, an `output` that is not empty, or `backgrounds`
+    without a photograph for each split.
     """
     began = time.perf_counter()
     counts = {
@@ -103,8 +118,14 @@ def render_world(
         "test": min(_HELD_BACK, pairs) if test_pairs is None else test_pairs,
         "unseen": min(_HELD_BACK, pairs) if unseen_pairs is None else unseen_pairs,
     }
-    _check(output, counts, seed, image_size, flaws, samples_per_shard, names, single_share, workers)
-    world = World(seed, image_size, flaws, counts["test"], first_names(names), single_share)
+    _check(
+        output, counts, seed, image_size, flaws, samples_per_shard, names, single_share, distractors, workers
+    )
+    shown = [split for split, count in counts.items() if count]
+    photographs = None if backgrounds is None else find_photographs(backgrounds, image_size, shown)
+    world = World(
+        seed, image_size, flaws, counts["test"], first_names(names), single_share, photographs, distractors
+    )
     tasks = [
         _Task(join(output, split, f"{number:05d}.tar"), split, start, min(start + samples_per_shard, count))
         for split, count in counts.items()
@@ -115,16 +136,7 @@ def render_world(
         workers = (os.cpu_count() or 1) if total >= _WORTH_PROCESSES else 1
     written = _render_all(world, tasks, min(workers, len(tasks)), total, progress)
     flaw_counts = _write_ground_truth(output, written) if flaws else {}
-    record = {
-        "version": 1,
-        "seed": seed,
-        "image_size": image_size,
-        "names": list(world.names),
-        "single_share": single_share,
-        "samples_per_shard": samples_per_shard,
-        "pairs": counts,
-        "flaws": flaw_counts,
-    }
+    record = _record(world, samples_per_shard, counts, flaw_counts)
     write_json(join(output, "world.json"), record, ensure_ascii=True, end="")
     return WorldSummary(
         output=output,
@@ -133,6 +145,8 @@ def render_world(
         flaws=flaw_counts,
         size=sum(report.size for report in written),
         seconds=time.perf_counter() - began,
+        photographs=photographs.counts if photographs else {},
+        unreadable=list(photographs.unreadable) if photographs else [],
     )
 
 
@@ -145,6 +159,7 @@ def _check(
     samples_per_shard: int,
     names: int,
     single_share: float,
+    distractors: int,
     workers: int | None,
 ) -> None:
     """Raise InputError, before anything is written, for a value out of range or an output that is not empty."""
@@ -156,6 +171,7 @@ def _check(
         "image_size": (image_size, 64, 1024),
         "samples_per_shard": (samples_per_shard, 1, 10**6),
         "names": (names, _FEWEST_NAMES, len(NAMES)),
+        "distractors": (distractors, 0, MOST_DISTRACTORS),
         "workers": (1 if workers is None else workers, 1, 1024),
     }
     for name, (value, least, most) in limits.items():
@@ -163,6 +179,11 @@ def _check(
             raise InputError(f"{name} is {value}; allowed are {least} to {most}; set {name}")
     if not 0 <= single_share <= 1:
         raise InputError(f"single_share is {single_share}; allowed are 0 to 1; set single_share")
+    if distractors and not unnamed_glyphs(first_names(names)):
+        raise InputError(
+            f"distractors is {distractors}; they are glyphs that the world does not name, and with names {names} none "
+            f"is left, so that only 0 is allowed; set names lower (12, say; at most {len(NAMES) - 1})"
+        )
     require_font()
     fs, path = filesystem(output)
     if fs.exists(path) and (not fs.isdir(path) or fs.ls(path)):
@@ -239,6 +260,28 @@ def _sample(world: World, split: str, index: int) -> tuple[dict[str, bytes], tup
         "json": json.dumps(metadata).encode(),
         "txt": caption.text.encode(),
     }, None
+
+
+def _record(
+    world: World, samples_per_shard: int, counts: dict[str, int], flaw_counts: dict[str, int]
+) -> dict[str, object]:
+    """What `world.json` says: all that the bytes of the samples depend on."""
+    record: dict[str, object] = {
+        "version": 1,
+        "seed": world.seed,
+        "image_size": world.side,
+        "names": list(world.names),
+        "single_share": world.single_share,
+        "samples_per_shard": samples_per_shard,
+        "pairs": counts,
+        "flaws": flaw_counts,
+    }
+    if world.photographs is not None:
+        photographs = world.photographs
+        record["backgrounds"] = {"photographs": photographs.counts, "sha256": photographs.sha256}
+    if world.distractors:
+        record["distractors"] = world.distractors
+    return record
 
 
 def _write_ground_truth(output: str, written: Iterable[_Written]) -> dict[str, int]:

@@ -193,6 +193,28 @@ def test_boxes_follow_a_changed_image(corpus: Corpus) -> None:
             assert 0 <= y <= y + h <= truth["height"] + 1
 
 
+def test_boxes_of_distractors_follow_a_changed_image(tmp_path: Path) -> None:
+    """All show their ink where their boxes lie, in pictures made smaller and in rows of tiles."""
+    sizes = {"test_pairs": 40, "unseen_pairs": 0, "names": 12, "distractors": 4}
+    render_world(str(tmp_path / "w"), 200, seed=7, image_size=128, flaws=True, workers=1, **sizes)
+    rows = pq.read_table(tmp_path / "w" / "ground_truth.parquet").to_pylist()
+    train = dict(iterate(str(tmp_path / "w" / "train" / "00000.tar")))
+    changed = [
+        row["key"] for row in rows if row["flaw"] in ("tiny_image", "extreme_aspect", "test_image_copy")
+    ]
+    shapes = 0
+    for key in changed:
+        truth = json.loads(train[key]["json"])
+        image = np.asarray(Image.open(io.BytesIO(train[key]["jpg"])).convert("RGB")).astype(int)
+        for shape in truth["distractors"]:
+            x, y, w, h = (round(value) for value in shape["box"])
+            patch = image[y : y + h, x : x + w].reshape(-1, 3)
+            near = {color: (np.abs(patch - rgb).sum(axis=1) < 120).sum() for color, rgb in COLORS.items()}
+            assert near[shape["color"]] > 0.05 * w * h, (key, shape, near)
+            shapes += 1
+    assert shapes >= 8
+
+
 def test_without_the_flag_nothing_is_planted(tmp_path: Path) -> None:
     summary = render_world(
         str(tmp_path / "w"), 100, seed=7, image_size=64, test_pairs=0, unseen_pairs=0, workers=1

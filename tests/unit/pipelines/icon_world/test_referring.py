@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -113,6 +114,18 @@ def test_all_expressions_of_a_landmark_and_two_namesakes_by_hand() -> None:
     }
 
 
+def test_all_expressions_beside_distractors_by_hand() -> None:
+    """A distractor is an object as well: the cat is left of one and above of another, and larger than both."""
+    scene = picture(thing("large red cat", 40, 40, 40))
+    sun, drum = thing("small red sun", 80, 36, 20), thing("small blue drum", 20, 80, 20)
+    looks = {(f"the {words}", 0) for words in ("cat", "red cat", "large cat", "large red cat")}
+    assert everything_said(scene) == looks
+    beside_sun = everything_said(replace(scene, distractors=(sun,)), 200)
+    assert beside_sun == looks | {("the leftmost object", 0), ("the largest object", 0)}
+    beside_both = everything_said(replace(scene, distractors=(sun, drum)), 200)
+    assert beside_both == looks | {("the largest object", 0)}
+
+
 def test_every_expression_of_every_small_scene_has_one_reading() -> None:
     """All scenes of three of six looks on three of four places, each with its own seed."""
     looks = [
@@ -132,9 +145,13 @@ def test_every_expression_of_every_small_scene_has_one_reading() -> None:
                 thing(look, *place, 40 if look.startswith("large") else 20)
                 for look, place in zip(trio, where, strict=True)
             )
-            drawn = refer(np.random.default_rng(scenes), picture(*objects))
+            # a distractor in every second scene, in the place that is left
+            (left,) = set(places) - set(where)
+            unnamed = (thing("small red sun", *left, 20),) if scenes % 2 else ()
+            drawn = refer(np.random.default_rng(scenes), Scene(100, BACKGROUND, objects, unnamed))
             for expression in drawn:
-                assert readings(expression.text, objects) == {expression.object}, (expression, objects)
+                seen_by_all = (*objects, *unnamed)
+                assert readings(expression.text, seen_by_all) == {expression.object}, (expression, objects)
             counts = [sum(expression.object == index for expression in drawn) for index in range(3)]
             assert 1 <= min(counts) <= max(counts) <= 4
             assert [expression.object for expression in drawn] == sorted(e.object for e in drawn)

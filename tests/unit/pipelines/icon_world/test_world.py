@@ -1,6 +1,5 @@
 """The written world: layout, splits, byte-for-byte determinism, refusals."""
 
-import hashlib
 import io
 import json
 from itertools import combinations
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from world_files import digests, samples
 
 from data_filters.errors import InputError
 from pipelines.icon_world import COLORS, NAMES, WorldSummary, render_world
@@ -15,18 +15,6 @@ from pipelines.icon_world.vocabulary import BACKGROUND_COLORS, first_names, held
 from pipelines.shards.reader import iterate, read_index, read_members
 
 SMALL = {"image_size": 96, "samples_per_shard": 40, "test_pairs": 30, "unseen_pairs": 25}
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every file below a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def samples(folder: Path, split: str) -> dict[str, dict[str, bytes]]:
-    """All samples of a split, key -> members."""
-    tars = sorted((folder / split).glob("*.tar"))
-    return {key: members for tar in tars for key, members in iterate(str(tar))}
 
 
 @pytest.fixture(scope="module")
