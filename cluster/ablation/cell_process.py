@@ -84,6 +84,7 @@ def _evaluate(evaluation: EvaluationJob, folder: Path) -> EvaluationScores:
         record = {"identity": evaluation["identity"], "metrics": metrics}
         write_json(file, record)
     return {
+        "identity": evaluation["identity"],
         "task": evaluation["task"],
         "split": evaluation["split"],
         "title": evaluation["title"],

@@ -79,8 +79,8 @@ def check_rows(
 ) -> dict[str, PlannedRow]:
     """Check rows of the ablation plan (None: all), and those that they start from, against the data and each other.
 
-    Raises InputError when a recipe does not fit the data, when rows train unequally long, when a row differs in model
-    or order of samples from the one that it starts from, or starts after its last step.
+    Raises InputError when a recipe does not fit the data, when rows without `steps` train unequally long, when a row
+    differs in model or order of samples from the one that it starts from, or starts after its last step.
     """
     checked: dict[str, PlannedRow] = {}
     for name in ablation_plan.in_order(rows):
@@ -97,10 +97,13 @@ def check_rows(
         checked[name] = PlannedRow(
             name, planned.config, planned.data, planned.total_steps, identity, planned.shards
         )
-    steps = {row.name: row.steps for row in checked.values()}
+    steps = {row.name: row.steps for row in checked.values() if ablation_plan.rows[row.name].steps is None}
     if len(set(steps.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in steps.items())
-        raise InputError(f"rows train unequally long (steps: {listed}); set schedule.steps in `common` alone")
+        raise InputError(
+            f"rows train unequally long (steps: {listed}); set schedule.steps in `common` alone, or `steps` of a "
+            "row that is meant to differ"
+        )
     return checked
 
 

@@ -8,15 +8,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cluster.ablation import differences
 from cluster.ablation.picture import draw_table
 from cluster.ablation.plan import AblationPlan
-from cluster.ablation.table import Table, as_json, as_markdown, as_texts
+from cluster.ablation.table import Table, as_json, as_markdown, as_texts, markdown_table
 from pipelines.common.files import write_json, write_text
 from pipelines.common.html.environment import joined, render
 from pipelines.common.html.page import page
 from pipelines.common.html.parts import heading, quiet, table
 from pipelines.common.html.settings import settings
 
+BETWEEN = "Paired differences over the seeds, with 95% intervals (Student's t):"
 SPREAD = "mean ± standard deviation over seeds (n − 1)"
 
 
@@ -37,7 +39,9 @@ def write_results(
     write_json(folder / "ablation.json", document)
     seeds = sorted({result["seed"] for result in results})
     remark = f"{len(results)} trainings, seeds {', '.join(map(str, seeds)) or 'none'}; {SPREAD}."
-    write_text(folder / "ablation.md", f"# {plan.title}\n\n{remark}\n\n{as_markdown(measured)}")
+    head, rows = differences.as_texts(measured, as_texts(measured)[0], plan.compare)
+    between = f"\n{BETWEEN}\n\n{markdown_table(head, rows)}" if rows else ""
+    write_text(folder / "ablation.md", f"# {plan.title}\n\n{remark}\n\n{as_markdown(measured)}{between}")
     picture = draw_table(measured)
     write_text(folder / "ablation.svg", picture)
     write_text(folder / "ablation.html", _page(plan, measured, picture, remark, failed))
@@ -50,6 +54,7 @@ def _page(plan: AblationPlan, measured: Table, picture: str, remark: str, failed
     reasons = [list(failure) for failure in failed.items()]
     sections = [
         ("Scores", table(head, rows) if rows else nothing),
+        ("Differences", _differences(plan, measured)),
         ("Every seed", table(*_by_seed(measured)) if rows else nothing),
         ("Failed", table(["", "reason"], reasons, numbers_from=2) if failed else nothing),
         ("Rows", joined([_row(plan, name) for name in plan.rows])),
@@ -66,6 +71,12 @@ def _row(plan: AblationPlan, name: str) -> Markup:
     origin = f"after {start[1]} steps of {plan.rows[start[0]].title}" if start else "from random weights"
     overrides = table([], settings(row.overrides), numbers_from=9) if row.overrides else Markup("")
     return joined([heading(row.title), quiet(f"{name}: {origin}"), overrides])
+
+
+def _differences(plan: AblationPlan, measured: Table) -> Markup:
+    """The paired differences that the plan asks for; empty where there are none."""
+    head, rows = differences.as_texts(measured, as_texts(measured)[0], plan.compare)
+    return joined([quiet(BETWEEN), table(head, rows)]) if rows else Markup("")
 
 
 def _by_seed(measured: Table) -> tuple[list[str], list[list[str]]]:

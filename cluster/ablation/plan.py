@@ -59,6 +59,9 @@ class Row(Section):
         description="keys that differ from the base recipe, nested or a.b.c; a mapping at `objectives` replaces all",
     )
     start: StartPoint | None = Field(None, description="where the row starts; null: from random weights")
+    steps: int | None = Field(
+        None, ge=1, description="steps in place of the plan's: a row that is compared at equal seconds"
+    )
     evaluations: tuple[Evaluation, ...] = Field(
         (), description="evaluations added to the plan's; one of the same name replaces the plan's"
     )
@@ -68,13 +71,17 @@ class Row(Section):
 
 
 class AblationPlan(Section):
-    """A whole ablation plan: every row trains the same number of steps on the same data with the same seeds."""
+    """A whole ablation plan: every row trains on the same data with the same seeds, and the same number of steps
+    unless it has its own."""
 
     title: str = Field("Ablation", description="heading of the table, the picture and the page")
     base: str = Field(description="pretraining recipe that all rows start from: shipped name or path")
     common: dict[str, Any] = Field(default_factory=dict, description="overrides of the base for every row")
     shared_start: str | None = Field(None, description="row that the others start from, unless they name one")
     rows: dict[Name, Row] = Field(min_length=1, description="rows by the name of their folder")
+    compare: tuple[tuple[str, str], ...] = Field(
+        (), description="pairs of rows, [A, B]: paired differences A - B over the seeds, with 95% intervals"
+    )
     evaluations: tuple[Evaluation, ...] = Field((), description="evaluations that are run on every row")
 
     @model_validator(mode="after")
@@ -85,6 +92,9 @@ class AblationPlan(Section):
         common = [evaluation.name for evaluation in self.evaluations]
         if len(set(common)) < len(common):
             raise ValueError(f"evaluations are {', '.join(common)}; give each a name of its own")
+        for name in [row for pair in self.compare for row in pair]:
+            if name not in self.rows:
+                raise ValueError(f"compare has {name!r}; rows are {', '.join(self.rows)}")
         for name, row in self.rows.items():
             self._check_start(name)
             for skipped in row.skip:
@@ -145,7 +155,10 @@ class AblationPlan(Section):
 
     def config_of(self, name: str) -> PretrainConfig:
         """The recipe of a row: the base with the common overrides and its own. Raises InputError naming the row."""
-        values = [*assignments(self.common), *assignments(self.rows[name].overrides)]
+        row = self.rows[name]
+        values = [*assignments(self.common), *assignments(row.overrides)]
+        if row.steps is not None:
+            values.append((("schedule", "steps"), row.steps))
         sets = [f"{'.'.join(path)}={yaml_line(value)}" for path, value in values]
         try:
             return load_recipe(config_class, PRETRAINING, self.base, [*sets, *LOCAL])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 JOB, RESULT = "job.json", "result.json"
 
@@ -48,8 +48,12 @@ class TrainingCosts(TypedDict):
 
 
 class EvaluationScores(TypedDict):
-    """The numbers of one evaluation by their dotted names (`image_to_text.R@1`)."""
+    """The numbers of one evaluation by their dotted names (`image_to_text.R@1`); `identity` as in its job.
 
+    Results of earlier versions have no identity.
+    """
+
+    identity: NotRequired[str]
     task: str
     split: str
     title: str | None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.ablation.cells import Cell, check_evaluations, check_folder, check_rows, make_cells
+from cluster.ablation.finished import append_finished, read_finished, result_of
 from cluster.ablation.page import write_results
 from cluster.ablation.plan import AblationPlan
 from cluster.ablation.records import RESULT, Result
@@ -47,12 +48,14 @@ def run_ablation(
     rows: Sequence[str] | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     jobs: int = 1,
+    finished: str | None = None,
 ) -> Outcome:
     """Run the cells that `output` does not hold yet, `jobs` at the same time; write the results after each cell.
 
     The results are ablation.json, .md, .svg and .html in `output`; the table holds every finished cell of the plan's
     rows there, from earlier calls too. Rows that the wanted ones start from run as well. A cell that fails stops only
-    those that start from it.
+    those that start from it. `finished` is a file of results, a JSON line for each cell: those that fit the plan are
+    not run again, and new ones are appended (see `cluster.ablation.finished`).
 
     Raises InputError, before anything runs, where ablation plan, data and folder do not fit.
     """
@@ -76,19 +79,31 @@ def run_ablation(
     check_evaluations(ablation_plan, concerned, world)
     checked = check_rows(ablation_plan, data, folder, concerned)
     seeds = list(dict.fromkeys(seeds))
-    all_seeds = sorted({*seeds, *_seeds_in(folder)})
+    file = None if finished is None else Path(require_local("finished", finished))
+    earlier = read_finished(file)
+    all_seeds = sorted({*seeds, *_seeds_in(folder), *(result["seed"] for result in earlier)})
     all_cells = make_cells(ablation_plan, checked, world, folder, concerned, all_seeds)
     check_folder(all_cells)
     cells = make_cells(ablation_plan, checked, world, folder, ablation_plan.in_order(rows), seeds)
 
     def publish(failed: dict[str, str]) -> Outcome:
         stored: list[Result | None] = [read_json(cell.folder / RESULT) for cell in all_cells]
+        append_finished(file, [result for result in stored if result is not None])
+        stored = [own or result_of(cell.job, earlier) for cell, own in zip(all_cells, stored, strict=True)]
         results = [result for result in stored if result is not None]
         table = make_table(ablation_plan, results)
         write_results(folder, ablation_plan, table, results, failed)
         return Outcome(table, failed)
 
-    return publish(_Runner(cells, jobs, publish).run())
+    return publish(_Runner(_to_run(cells, earlier), jobs, publish).run())
+
+
+def _to_run(cells: Sequence[Cell], earlier: Sequence[Result]) -> list[Cell]:
+    """The cells that `earlier` has no result of, and those whose checkpoints they start from."""
+    missing = [cell for cell in cells if result_of(cell.job, earlier) is None]
+    needed = {cell.start for cell in missing if not cell.can_start()}
+    starting = {start.parents[2] for start in needed if start is not None}
+    return [cell for cell in cells if cell in missing or cell.folder in starting]
 
 
 @dataclass

@@ -92,7 +92,7 @@ def _lines_of(ablation_plan: AblationPlan, row: str, results: Sequence[Result]) 
             scores = {
                 seed: result["evaluations"][evaluation.name]["scores"][metric]
                 for seed, result in by_seed.items()
-                if evaluation.name in result["evaluations"]
+                if metric in result["evaluations"].get(evaluation.name, {"scores": {}})["scores"]
             }
             if scores:
                 values[Column(evaluation.task, evaluation.split, metric)] = scores
@@ -159,8 +159,12 @@ def as_texts(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def as_markdown(table: Table) -> str:
-    """The table as Markdown with padded columns, so that it can be read unrendered as well."""
-    head, rows = as_texts(table)
+    """The table as Markdown."""
+    return markdown_table(*as_texts(table))
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Texts as Markdown with padded columns, so that it can be read unrendered as well."""
     widths = [max(len(row[place]) for row in [head, *rows]) for place in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

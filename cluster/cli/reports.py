@@ -41,6 +41,12 @@ def ablate(
     rows: Annotated[str | None, typer.Option(help="names of rows, as a,b; else all")] = None,
     seeds: Annotated[str, typer.Option(help="as 0,1,2")] = "0,1,2",
     jobs: Annotated[int, typer.Option(help="trainings at the same time, which share the cores")] = 1,
+    finished: Annotated[
+        str | None,
+        typer.Option(
+            help="file of finished cells, a JSON line each: they are not run again, new ones are added"
+        ),
+    ] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE in place of the plan's, as common.schedule.steps=100"),
@@ -64,6 +70,7 @@ def ablate(
         rows=None if rows is None else words(rows),
         seeds=integers("--seeds", seeds),
         jobs=jobs,
+        finished=finished,
     )
     if as_json:
         print_json(table_as_json(outcome.table) | {"failed": outcome.failed})

@@ -80,10 +80,19 @@ def class_embeddings(
 
     A `pooling` other than "embedding" takes a `TokenEncoder`.
     """
+    return F.normalize(prompt_embeddings(encoder, names, templates, pooling).mean(1), dim=-1)
+
+
+def prompt_embeddings(
+    encoder: ExportedEncoder,
+    names: Sequence[str],
+    templates: str | Sequence[str] = "article",
+    pooling: str = EMBEDDING,
+) -> Float[Tensor, "N T D"]:
+    """Unit-length embeddings of each class in each template. A `pooling` other than "embedding": `TokenEncoder`."""
     chosen = choose_templates(templates)
     texts = [prompt(template, name) for name in names for template in chosen]
     parts = [
         encoder.embed_texts(texts[start : start + CHUNK], pooling) for start in range(0, len(texts), CHUNK)
     ]
-    embedded = torch.cat(parts)
-    return F.normalize(embedded.unflatten(0, (len(names), len(chosen))).mean(1), dim=-1)
+    return torch.cat(parts).unflatten(0, (len(names), len(chosen)))

@@ -52,6 +52,11 @@ class SupervisionConfig(Section):
         description="coalitions evaluated for each sampled region; target absence: always 1, ends: 2, and up to 2 for "
         "each image of such regions",
     )
+    overflow: Literal["predict", "leave"] = Field(
+        "predict",
+        description="hybrid: regions that the rule sends to sampling beyond the budget are predicted, or have no "
+        "target in that step",
+    )
     warmup_steps: int = Field(100, ge=0, description="first steps of this run in which nothing is predicted")
     target: Annotated[str, one_of((*TARGETS, *EXACT_TARGETS))] = Field(
         "interaction",

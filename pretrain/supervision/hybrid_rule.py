@@ -42,11 +42,13 @@ def select(
     *,
     warmup_steps: int = 0,
     real: Bool[Tensor, "..."] | None = None,
+    leave_overflow: bool = False,
 ) -> Selection:
     """Choose `budget` of the candidates for sampling by the rule u > σ, most uncertain first.
 
     The candidates that the rule sends to sampling come first, most uncertain first. When they are fewer than the
-    budget, the most uncertain of the others fill it; when they are more, the rest use Î.
+    budget, the most uncertain of the others fill it; when they are more, the rest use Î, or with `leave_overflow` have
+    no target: Î is then used only where the rule is certain of it.
 
     In the first `warmup_steps` steps σ carries no information yet, and every candidate should be sampled. The budget
     then goes to rows (images) drawn with equal probability; candidates beyond the budget get no target, because UNSIL
@@ -69,6 +71,8 @@ def select(
     sampled = order.topk(budget).indices
     chosen = torch.zeros_like(real).index_fill_(0, sampled, True) & real
     use_prediction = torch.zeros_like(real) if in_warmup else real & ~chosen
+    if leave_overflow:
+        use_prediction &= ~to_sample
     count = real.sum().clamp(min=1)
     metrics = {
         "share_predicted": use_prediction.sum() / count,
@@ -140,6 +144,7 @@ class HybridSupervision(RunningState):
         warmup_steps: int = 0,
         first_step: int = 0,
         momentum: float = 0.98,
+        leave_overflow: bool = False,
     ) -> None:
         super().__init__()
         if evaluations < 1 or warmup_steps < 0:
@@ -149,6 +154,7 @@ class HybridSupervision(RunningState):
             )
         self.budget, self.evaluations = budget, evaluations
         self.warmup_steps, self.first_step, self.momentum = warmup_steps, first_step, momentum
+        self.leave_overflow = leave_overflow
         for name in ("share_sampled", "squared_error", "squared_target"):
             self.register_buffer(name, torch.zeros(()))
 
@@ -158,7 +164,13 @@ class HybridSupervision(RunningState):
         """Run `select` for this step, and update the running share of sampled candidates. Call once per step."""
         steps_done = step.step - self.first_step
         selection = select(
-            sigma, self.budget, step.generator, steps_done, warmup_steps=self.warmup_steps, real=real
+            sigma,
+            self.budget,
+            step.generator,
+            steps_done,
+            warmup_steps=self.warmup_steps,
+            real=real,
+            leave_overflow=self.leave_overflow,
         )
         share = selection.metrics["share_sampled"]
         if steps_done > 0:

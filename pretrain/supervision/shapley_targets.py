@@ -63,7 +63,13 @@ class ShapleySupervision(Supplier):
         # Mode "sampled" is a warm-up that never ends: images are drawn with equal probability and nothing is predicted.
         warmup = config.warmup_steps if config.mode == "hybrid" else sys.maxsize
         evaluations = EXACT_TARGETS.get(config.target, config.evaluations)
-        self.hybrid = HybridSupervision(budget, evaluations, warmup_steps=warmup, first_step=first_step)
+        self.hybrid = HybridSupervision(
+            budget,
+            evaluations,
+            warmup_steps=warmup,
+            first_step=first_step,
+            leave_overflow=config.overflow == "leave",
+        )
 
     @classmethod
     def build(cls, setting: SupplierSetting) -> ShapleySupervision:

@@ -52,6 +52,9 @@ CALIBRATIONS: dict[str, Calibration] = {
 }
 """What makes scores of cosines, so that they can be compared between images."""
 
+EVIDENCE = "evidence"
+"""A further calibration, of the embedding "ends" alone: it takes a box's own cosines as well (`by_evidence`)."""
+
 
 def choose_proposer(name: str | None, encoder: TokenEncoder) -> tuple[str, Proposer]:
     """(name, proposer); None chooses the region head where the export has one, else attribution.

@@ -5,7 +5,7 @@ Shapes: N classes, R candidate boxes, F detections, D width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from pretrain.evaluation.localisation import CALIBRATIONS
+from pretrain.evaluation.localisation import CALIBRATIONS, EVIDENCE
 from pretrain.evaluation.localisation.box_embeddings import embed_boxes
+from pretrain.evaluation.localisation.calibration import by_evidence
 from pretrain.evaluation.localisation.candidates import Candidates, Proposer
 from pretrain.evaluation.localisation.judge import CONTRIBUTIONS, PLAIN, Judge
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
@@ -44,6 +45,7 @@ class Detector:
     peaks: int = 2  # candidates per class, where the proposer makes boxes for each class
     overlap: float = 0.5  # IoU above which the worse of two boxes of one class goes
     most: int = 100  # detections per image
+    prompts: Float[Tensor, "N T D"] | None = None  # of each class; None: its one embedding
 
     def __call__(self, image: Image.Image) -> Detections:
         """The image's detections, after non-maximum suppression within each class."""
@@ -63,15 +65,28 @@ class Detector:
     def _scores(self, pixels: Tensor, candidates: Candidates) -> Float[Tensor, "R N"]:
         """Calibrated scores of every candidate with every class, times the proposer's confidence."""
         boxes = candidates.boxes.flatten(0, 1)
+        scores = (
+            self._evidence(pixels, boxes) if self.calibration == EVIDENCE else self._calibrated(pixels, boxes)
+        )
+        confidence = (candidates.confidence * candidates.real).flatten()
+        return (scores * confidence[:, None]).masked_fill(~candidates.real.flatten()[:, None], 0)
+
+    def _evidence(self, pixels: Tensor, boxes: Float[Tensor, "R 4"]) -> Float[Tensor, "R N"]:
+        chunk = self.options.chunk
+        added = embed_boxes(self.encoder, pixels, boxes, self.judge, chunk)
+        alone = embed_boxes(self.encoder, pixels, boxes, replace(self.judge, embedding="alone"), chunk)
+        prompts = self.classes[:, None] if self.prompts is None else self.prompts
+        values = torch.einsum("rd,ntd->rnt", added, prompts.to(added))
+        return by_evidence(alone @ self.classes.T, values, self.encoder.temperature)
+
+    def _calibrated(self, pixels: Tensor, boxes: Float[Tensor, "R 4"]) -> Float[Tensor, "R N"]:
         embedded = embed_boxes(self.encoder, pixels, boxes, self.judge, self.options.chunk)
         empty = self.judge.embed_parts(self.encoder, pixels, self.judge.nothing(self.encoder, pixels), 1)
         if self.judge.embedding in CONTRIBUTIONS:  # a part without a cell changes nothing
             empty = torch.zeros_like(empty)
-        scores = CALIBRATIONS[self.calibration](
+        return CALIBRATIONS[self.calibration](
             embedded @ self.classes.T, empty @ self.classes.T, self.encoder.temperature
         )
-        confidence = (candidates.confidence * candidates.real).flatten()
-        return (scores * confidence[:, None]).masked_fill(~candidates.real.flatten()[:, None], 0)
 
     def _pairs(self, candidates: Candidates, scores: Tensor) -> tuple[Int[Tensor, " K"], Int[Tensor, " K"]]:
         """(candidate, class) of every pair that can be a detection."""

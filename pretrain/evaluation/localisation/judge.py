@@ -39,7 +39,7 @@ class Judge:
     cover: str = "centre"
     fill: str = ZERO
     pooling: str = "embedding"
-    size_exponent: float = 0.25
+    size_exponent: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in (("cover", COVERS), ("fill", FILLS), ("pooling", POOLINGS)):

@@ -58,7 +58,7 @@ class SceneOptions(LocalisationOptions):
     )
     pooling: Annotated[str, one_of(POOLINGS)] = Field("embedding", description=POOLING_HELP)
     size_exponent: float = Field(
-        0.25, ge=0, le=2, description="embedding ends: values are divided by a box's cells to this power"
+        0.0, ge=0, le=2, description="embedding ends: values are divided by a box's cells to this power"
     )
     images: str | None = Field(
         None,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
+from torch.nn import functional as F
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.coco_instances import InstancesWriter
 from pretrain.evaluation.data.samples import in_words
 from pretrain.evaluation.data.scene import Scene
 from pretrain.evaluation.data.scenes import SceneStream
-from pretrain.evaluation.localisation import CALIBRATIONS, choose_proposer
+from pretrain.evaluation.localisation import CALIBRATIONS, EVIDENCE, choose_proposer
 from pretrain.evaluation.localisation.detector import Detections, Detector
 from pretrain.evaluation.localisation.proposal_options import listed
 from pretrain.evaluation.localisation.task_options import SCENE_RECORD, SceneOptions, judge_record
@@ -24,7 +25,7 @@ from pretrain.evaluation.metrics.grid_bound import best_cell_box, random_boxes
 from pretrain.evaluation.options import one_of
 from pretrain.evaluation.pictures.boxes import RIGHT, TRUTH, WRONG, LabelledBox, draw
 from pretrain.evaluation.pictures.examples import DrawnExample, EvenlySpaced, write_drawn
-from pretrain.evaluation.prompts import choose_templates, class_embeddings
+from pretrain.evaluation.prompts import choose_templates, prompt_embeddings
 from pretrain.evaluation.task import Evaluation, EvaluationTask, Metrics
 from pretrain.evaluation.tasks.classification import TEMPLATES_HELP, Templates
 
@@ -34,10 +35,22 @@ SHOWN = 5  # detections drawn on an example
 class DetectionOptions(SceneOptions):
     """How boxes get classes and scores."""
 
-    calibration: Annotated[str, one_of(CALIBRATIONS)] = Field(
-        "prior", description=f"what makes scores of cosines: {', '.join(CALIBRATIONS)}"
+    calibration: Annotated[str, one_of((*CALIBRATIONS, EVIDENCE))] = Field(
+        "prior",
+        description=f"what makes scores of cosines: {', '.join(CALIBRATIONS)}; with embedding ends also {EVIDENCE} "
+        "(the class's probability in the box alone, times what the box adds for it)",
     )
     templates: Templates = Field("article", description=TEMPLATES_HELP)
+
+    @model_validator(mode="after")
+    def check_calibration(self) -> Self:
+        """Raise ValueError where the calibration has no use for the embedding."""
+        if self.calibration == EVIDENCE and self.embedding != "ends":
+            raise ValueError(
+                f"calibration is {EVIDENCE} with embedding: {self.embedding}; set embedding to ends, or calibration to "
+                f"{', '.join(CALIBRATIONS)}"
+            )
+        return self
 
 
 @dataclass
@@ -103,13 +116,15 @@ class Detection(EvaluationTask[DetectionOptions, DetectedScenes]):
         options, encoder = evaluation.options, evaluation.token_encoder
         stream = SceneStream(evaluation.data, images=options.images)
         names = stream.names()
+        prompts = prompt_embeddings(encoder, names, options.templates, options.pooling).to(encoder.device)
         detect = Detector(
             encoder,
             choose_proposer(options.proposals, encoder)[1],
-            class_embeddings(encoder, names, options.templates, options.pooling).to(encoder.device),
+            F.normalize(prompts.mean(1), dim=-1),
             options.for_proposals(),
             options.judge(),
             options.calibration,
+            prompts=prompts,
         )
         shown = EvenlySpaced[DrawnExample](options.examples if evaluation.output else 0)
         numbers = {name: number for number, name in enumerate(names)}

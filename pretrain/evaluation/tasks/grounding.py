@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.samples import in_words
-from pretrain.evaluation.data.scene import Scene
+from pretrain.evaluation.data.scene import Expression, Scene
 from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import choose_proposer
 from pretrain.evaluation.localisation.grounding import ground
@@ -29,6 +29,16 @@ class GroundingOptions(SceneOptions):
     """Which expressions are grounded, and how."""
 
     split: str | None = Field(None, description="split of RefCOCO's refs; null: all")
+    kinds: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="kinds of expressions that are grounded, where the data say them (the icon world: name, color, "
+        "size, full, superlative, relation); null: all",
+    )
+
+    def wants(self, expression: Expression) -> bool:
+        """Whether an expression is grounded."""
+        return self.kinds is None or expression.kind in self.kinds
 
 
 @dataclass
@@ -71,6 +81,7 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
             **judge_record(options),
             "options": listed(options.for_proposals()),
             "split": options.split,
+            **({} if options.kinds is None else {"kinds": list(options.kinds)}),
             "image_folder": options.images,
         }
 
@@ -86,8 +97,10 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
         grounded = GroundedScenes(EvenlySpaced(options.examples if evaluation.output else 0))
         chance, settings = Chance(), options.for_proposals()
         for place, scene in enumerate(evaluation.gallery(stream)):
-            if not scene.expressions:
+            wanted = tuple(expression for expression in scene.expressions if options.wants(expression))
+            if not wanted:
                 continue
+            scene = replace(scene, expressions=wanted)
             pixels = encoder.pixels([scene.image])
             texts = encoder.texts(
                 [expression.text for expression in scene.expressions], pooling=options.pooling
@@ -97,8 +110,8 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
         evaluation.skipped.update(stream.skipped)
         if not grounded.scores:
             raise InputError(
-                f"data {evaluation.data!r} has no referring expression (passed over: {in_words(stream.skipped)});"
-                " give shards whose JSON has `referring`, or RefCOCO's refs as JSON"
+                f"data {evaluation.data!r} has no referring expression{_of(options.kinds)} (passed over: "
+                f"{in_words(stream.skipped)}); give shards whose JSON has `referring`, or RefCOCO's refs as JSON"
             )
         return grounded
 
@@ -111,6 +124,10 @@ class Grounding(EvaluationTask[GroundingOptions, GroundedScenes]):
     ) -> None:
         """Write images with the found and the true box of one expression each."""
         write_drawn(output, "grounding", measured.examples.chosen())
+
+
+def _of(kinds: tuple[str, ...] | None) -> str:
+    return "" if kinds is None else f" of kind {', '.join(kinds)}"
 
 
 def _add_scene(

@@ -63,8 +63,16 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
     """
 
     options = RetrievalOptions
-    columns: ClassVar = {"image_to_text.R@1": "R@1 image → text", "text_to_image.R@1": "R@1 text → image"}
-    headlines: ClassVar = {"image_to_text": "image_to_text.R@1", "text_to_image": "text_to_image.R@1"}
+    columns: ClassVar = {
+        "R@1": "R@1",
+        "image_to_text.R@1": "R@1 image → text",
+        "text_to_image.R@1": "R@1 text → image",
+    }
+    headlines: ClassVar = {
+        "R@1": "R@1",
+        "image_to_text": "image_to_text.R@1",
+        "text_to_image": "text_to_image.R@1",
+    }
     directions: ClassVar = {"text_to_image": "text → image", "image_to_text": "image → text"}
     counts: ClassVar = {"images": "images", "texts": "captions"}
     remark = "Zero-shot, in percent; ties count against the model."
@@ -120,11 +128,12 @@ class Retrieval(EvaluationTask[RetrievalOptions, Gallery | TokenGallery]):
         return gallery
 
     def summary(self, evaluation: Evaluation[RetrievalOptions], measured: Gallery | TokenGallery) -> Metrics:
-        """Recalls of both directions and the numbers of images and captions."""
-        of_images, of_texts = measured.ranks()
+        """Recalls of both directions, the mean of both at 1, and the numbers of images and captions."""
+        of_images, of_texts = (recall(ranks) for ranks in measured.ranks())
         return {
-            "image_to_text": recall(of_images),
-            "text_to_image": recall(of_texts),
+            "image_to_text": of_images,
+            "text_to_image": of_texts,
+            "R@1": (of_images["R@1"] + of_texts["R@1"]) / 2,
             "images": len(measured.images),
             "texts": len(measured.texts),
         }

@@ -164,6 +164,23 @@ def test_an_ablation_from_start_to_table(world, tmp_path):
         line.values[retrieval] for line in first.lines
     ]
 
+    # A file of finished cells stands for the folder: another output needs no training, and shows the same table. A row
+    # that is new starts from a checkpoint that only the folder has, so that its start is trained again.
+    file = tmp_path / "finished.jsonl"
+    ablate(plan(), world, tmp_path, finished=str(file))
+    assert [json.loads(line)["row"] for line in file.read_text().splitlines()] == ["backbone", "tsa"]
+    elsewhere = ablate(plan(), world, tmp_path / "elsewhere", finished=str(file))
+    assert elsewhere.table == again.table
+    assert not (tmp_path / "elsewhere" / "rows").exists()
+    longer = {"late": {"title": "late", "start": {"steps": 3}, "steps": 5}}
+    compared = plan(rows=PLAN["rows"] | longer, compare=[["late", "tsa"]])
+    later = ablate(compared, world, tmp_path / "elsewhere", finished=str(file))
+    later.check()
+    trained = {path.parent.name for path in (tmp_path / "elsewhere" / "rows").glob("*/seed-5")}
+    assert trained == {"backbone", "late"}
+    assert "late less + TSA" in (tmp_path / "elsewhere" / "ablation.md").read_text()
+    assert len(file.read_text().splitlines()) == 4  # the start, trained again, took other seconds
+
     # Another plan in the same folder is refused, with what differs.
     with pytest.raises(
         InputError,

@@ -147,7 +147,7 @@ def test_every_task_refuses_bad_options_in_one_line(task):
         ("detection", "calibratoin=cosine", "unknown key calibratoin; did you mean calibration"),
         ("retrieval", "token_share=half", "token_share is 'half'"),
         ("retrieval", "calibration=cosine", "unknown key calibration"),
-        ("grounding", "embedding=whole", "embedding is 'whole'; allowed are alone, dropped, patches"),
+        ("grounding", "embedding=whole", "embedding is 'whole'; allowed are alone, dropped, ends, patches"),
         ("linear-probe", "examples=3", "unknown key examples"),
         ("linear-probe", "refinements=-1", "refinements is -1"),
         ("linear-probe", "features=pixels", "features is 'pixels'; allowed are pooled, embedding"),

@@ -66,7 +66,7 @@ def test_alignment_is_that_of_the_loss_at_training(region_export):
     supervision = ShapleySupervision(SupervisionConfig(regions=3, head_width=8, budget=1), 16, 1, 12)
     inputs = SupplierInputs(dual, generator, features, batch)
     seen = supervision(inputs, StepContext.of(0, 0, 0)).targets
-    torch.testing.assert_close(found.alignment, seen.alignment[0, :, :3].detach(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.alignment, seen.semantic.alignment[0, :, :3].detach(), atol=1e-6, rtol=0)
     torch.testing.assert_close(found.boxes, seen.regions.boxes[0].detach())
     torch.testing.assert_close(found.confidence, seen.regions.confidence_logits[0].detach().sigmoid())
     assert [phrase.text for phrase in found.phrases] == ["red umbrella", "the blue boat", "tree"]
