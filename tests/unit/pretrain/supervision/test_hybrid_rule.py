@@ -84,6 +84,16 @@ def test_the_rule_samples_the_uncertain_candidates_first():
     assert (first < 500).all()
 
 
+def test_what_the_budget_has_no_room_for_may_be_left_out_and_the_certain_is_predicted_all_the_same():
+    sigma = torch.tensor([0.99, 0.98, 0.97, 0.01, 0.02])
+    predicted, left = (
+        select(sigma, 1, generator(), 0, leave_overflow=leave).use_prediction.tolist()
+        for leave in (False, True)
+    )
+    assert predicted == [False, True, True, True, True]
+    assert left == [False, False, False, True, True]
+
+
 def test_warm_up_samples_evenly_and_never_predicts():
     sigma = torch.linspace(0, 1, 10)
     counts = torch.zeros(10)

@@ -1,12 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
+from torch.nn import functional as F
 
 from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import PROPOSERS
+from pretrain.evaluation.localisation.box_embeddings import embed_boxes
 from pretrain.evaluation.localisation.detector import Detector, suppress
+from pretrain.evaluation.localisation.judge import Judge
 from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.metrics.boxes import iou
-from pretrain.evaluation.prompts import class_embeddings
+from pretrain.evaluation.prompts import class_embeddings, prompt_embeddings
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 
@@ -47,3 +53,26 @@ def test_a_shared_box_may_be_of_any_class(region_export, scenes):
         encoder, PROPOSERS["regions"], classes, options, calibration="softmax", overlap=1.0, most=5
     )(image)
     np.testing.assert_allclose(fewer.scores, found.scores[:5])
+
+
+def test_evidence_is_of_the_box_alone_and_of_what_it_adds(region_export, scenes):
+    encoder = TokenEncoder(region_export)
+    prompts = prompt_embeddings(encoder, ["dog", "umbrella"], ("a {}", "a red {}"))
+    classes = F.normalize(prompts.mean(1), dim=-1)
+    image = next(iter(SceneStream(scenes))).image
+    options = proposal_options({"regions": 2, "suppress_above": 1.0})
+    judge = Judge("ends", "pixels", "median", size_exponent=0.5)
+    found = Detector(
+        encoder, PROPOSERS["regions"], classes, options, judge, "evidence", overlap=1.0, prompts=prompts
+    )(image)
+    pixels = encoder.pixels([image])
+    candidates = PROPOSERS["regions"](encoder, pixels, classes, options, 1)
+    alone, added = (
+        embed_boxes(encoder, pixels, candidates.boxes[0], replace(judge, embedding=how))
+        for how in ("alone", "ends")
+    )
+    values = torch.stack([(added @ prompts[:, place].T) for place in range(2)]).amax(0).clamp(min=0)
+    expected = (
+        (alone @ classes.T / encoder.temperature).softmax(-1) * values * candidates.confidence[0][:, None]
+    )
+    assert sorted(found.scores) == pytest.approx(sorted(expected.flatten().tolist()), abs=1e-6)

@@ -62,7 +62,13 @@ def test_scores_are_those_of_pycocotools(region_export, scenes, tmp_path, way):
 def test_user_errors(export, scenes, shards):
     with pytest.raises(InputError, match="names no object"):
         evaluate(export, shards)
-    with pytest.raises(InputError, match="calibration is 'none'; allowed are cosine, softmax, prior"):
+    with pytest.raises(
+        InputError, match="calibration is 'none'; allowed are cosine, softmax, prior, evidence"
+    ):
         evaluate(export, scenes, calibration="none")
+    with pytest.raises(
+        InputError, match="calibration is evidence with embedding: alone; set embedding to ends"
+    ):
+        evaluate(export, scenes, calibration="evidence")
     with pytest.raises(InputError, match="template is 'nothing'"):
         evaluate(export, scenes, templates="nothing")

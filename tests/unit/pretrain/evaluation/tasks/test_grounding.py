@@ -83,6 +83,17 @@ def test_accuracy_is_that_of_a_plain_loop(export, scenes, answers, tmp_path):
         assert (output / "examples" / f"{one['image']}.jpg").is_file()
 
 
+def test_only_the_wanted_kinds_are_grounded(export, scenes):
+    whole = evaluate(export, scenes, proposals="pixel")
+    some = evaluate(export, scenes, proposals="pixel", kinds=["name"])
+    assert some["per_kind"] == {"name": whole["per_kind"]["name"]}
+    assert 0 < some["count"] < whole["count"]
+    assert some["kinds"] == ["name"]
+    assert "kinds" not in whole
+    with pytest.raises(InputError, match="has no referring expression of kind smell"):
+        evaluate(export, scenes, kinds=["smell"])
+
+
 def test_user_errors(export, scenes, shards, tmp_path):
     with pytest.raises(InputError, match="has no referring expression"):
         evaluate(export, shards)
