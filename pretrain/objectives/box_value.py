@@ -99,9 +99,10 @@ def box_value_loss(box_values: BoxValues, *, size_exponent: float) -> dict[str, 
 
 
 def _loss(inputs: ObjectiveInputs, options: BoxValueOptions) -> dict[str, Tensor]:
-    return box_value_loss(
-        inputs.required_targets_of("box_ascent", BoxValues), size_exponent=options.size_exponent
-    )
+    box_values = inputs.targets_of("box_ascent", BoxValues)
+    if box_values is None:
+        return inputs.resting("box_value")
+    return box_value_loss(box_values, size_exponent=options.size_exponent)
 
 
 BOX_VALUE = Objective(_loss, BoxValueOptions, needs=("box_ascent",))

@@ -77,7 +77,9 @@ def _directed(
 
 
 def _loss(inputs: ObjectiveInputs, options: FineGrainedOptions) -> dict[str, Tensor]:
-    targets = inputs.required_targets_of("shapley", ShapleyTargets)
+    targets = inputs.targets_of("shapley", ShapleyTargets)
+    if targets is None:
+        return inputs.resting("fine_grained")
     semantic = targets.semantic
     assert semantic is not None
     alignment = semantic.alignment

@@ -107,6 +107,10 @@ class ObjectiveInputs:
         assert targets is None or isinstance(targets, kind)
         return targets
 
+    def resting(self, objective: str) -> dict[str, Tensor]:
+        """Return the loss of an objective in a step in which its supplier makes no targets: 0, without gradient."""
+        return {f"{objective}_loss": self.logit_scale.new_zeros(())}
+
     def required_targets_of(self, supplier: str, kind: type[Targets]) -> Targets:
         """Return the targets of a supplier that makes them in every step (see `targets_of`)."""
         targets = self.targets_of(supplier, kind)

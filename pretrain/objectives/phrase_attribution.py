@@ -191,7 +191,7 @@ def _alignment(distillation: Distillation, claimed: Bool[Tensor, "S N C"], tempe
 def _loss(inputs: ObjectiveInputs, options: PhraseAttributionOptions) -> dict[str, Tensor]:
     distillation = inputs.targets_of("attribution_teacher", Distillation)
     if distillation is None:  # before the teacher's first step
-        return {"phrase_attribution_loss": inputs.logit_scale.new_zeros(())}
+        return inputs.resting("phrase_attribution")
     return phrase_attribution_loss(
         distillation,
         box_weight=options.box_weight,

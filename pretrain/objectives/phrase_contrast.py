@@ -154,9 +154,8 @@ def _loss(inputs: ObjectiveInputs, options: PhraseContrastOptions) -> dict[str, 
     phrases = inputs.required_targets_of("phrase_texts", PhraseTexts)
     patches, credited = inputs.features.patches, None
     if options.credit == "shapley":
-        credited = credited_similarity(
-            patches, phrases, inputs.required_targets_of("shapley", ShapleyTargets)
-        )
+        targets = inputs.targets_of("shapley", ShapleyTargets)
+        credited = None if targets is None else credited_similarity(patches, phrases, targets)
     return phrase_contrast_loss(patches, phrases, inputs.logit_scale, credited)
 
 

@@ -36,7 +36,9 @@ def token_semantics_loss(
 
 
 def _loss(inputs: ObjectiveInputs, _options: ObjectiveOptions) -> dict[str, Tensor]:
-    targets = inputs.required_targets_of("shapley", ShapleyTargets)
+    targets = inputs.targets_of("shapley", ShapleyTargets)
+    if targets is None:
+        return inputs.resting("token_semantics")
     return token_semantics_loss(targets.regions.confidence_logits, targets.token_labels, targets.supervised)
 
 

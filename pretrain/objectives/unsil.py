@@ -49,7 +49,9 @@ def unsil_loss(
 
 
 def _loss(inputs: ObjectiveInputs, options: UnsilOptions) -> dict[str, Tensor]:
-    targets = inputs.required_targets_of("shapley", ShapleyTargets)
+    targets = inputs.targets_of("shapley", ShapleyTargets)
+    if targets is None:
+        return inputs.resting("unsil")
     prediction, wanted, sampled = targets.prediction, targets.token_targets, targets.sampled
     predicted, sigma = prediction.relative, prediction.uncertainty
     if prediction.added is not None:

@@ -30,17 +30,19 @@ class BoxAscent(Supplier):
 
     uses_regions = True
 
-    def __init__(self, options: BoxValueOptions) -> None:
+    def __init__(self, options: BoxValueOptions, first_step: int = 0) -> None:
         super().__init__()
-        self.options = options
+        self.options, self.first_step = options, first_step
 
     @classmethod
     def build(cls, setting: SupplierSetting) -> BoxAscent:
         """Build the supplier with the options of the objective box_value."""
-        return cls(setting.options_of("box_value", BoxValueOptions))
+        return cls(setting.options_of("box_value", BoxValueOptions), setting.config.first_step)
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """Return `BoxValues` of the boxes that the option `boxes` names."""
+        """Return `BoxValues` of the boxes that the option `boxes` names; None before the first step."""
+        if step.step < self.first_step:
+            return Supplied(None)
         rows = torch.randperm(len(inputs.batch), generator=step.generator)[: self.options.regions]
         rows = rows.to(inputs.batch.input_ids.device)
         return Supplied(

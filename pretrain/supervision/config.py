@@ -24,7 +24,8 @@ class SupervisionConfig(Section):
     """Settings of the region generator, and of the targets that token_semantics, fine_grained and unsil share.
 
     `regions`, `suppress_above`, `head_width` and `head_alone` serve every objective with regions, also
-    phrase_attribution and box_value; `chunk` serves phrase_attribution too. All others are of the supplier `shapley`.
+    phrase_attribution and box_value; `first_step` serves box_value too, and `chunk` phrase_attribution. All others are of
+    the supplier `shapley`.
     """
 
     regions: int = Field(8, ge=1, description="regions per image, the most confident boxes")
@@ -57,7 +58,14 @@ class SupervisionConfig(Section):
         description="hybrid: regions that the rule sends to sampling beyond the budget are predicted, or have no "
         "target in that step",
     )
-    warmup_steps: int = Field(100, ge=0, description="first steps of this run in which nothing is predicted")
+    first_step: int = Field(
+        0,
+        ge=0,
+        description="step from which the suppliers shapley and box_ascent make targets; what needs them rests before",
+    )
+    warmup_steps: int = Field(
+        100, ge=0, description="first steps with targets, of this run, in which nothing is predicted"
+    )
     target: Annotated[str, one_of((*TARGETS, *EXACT_TARGETS))] = Field(
         "interaction",
         description="quantity of the token game that regions learn (absence, ends: phrases too); the paper: "

@@ -67,7 +67,7 @@ class ShapleySupervision(Supplier):
             budget,
             evaluations,
             warmup_steps=warmup,
-            first_step=first_step,
+            first_step=max(first_step, config.first_step),
             leave_overflow=config.overflow == "leave",
         )
 
@@ -84,7 +84,9 @@ class ShapleySupervision(Supplier):
         )
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
-        """Return `ShapleyTargets` for this rank's pairs, and the metrics of the hybrid rule."""
+        """Return `ShapleyTargets` for this rank's pairs and the hybrid rule's metrics; None before the first step."""
+        if step.step < self.config.first_step:
+            return Supplied(None)
         features, batch, config = inputs.features, inputs.batch, self.config
         assert inputs.region_generator is not None
         regions = inputs.region_generator(features.patches)

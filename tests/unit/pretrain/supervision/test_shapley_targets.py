@@ -71,6 +71,20 @@ def test_with_head_alone_no_tower_learns_from_boxes_and_confidences(name, batch)
         assert any(part.startswith("dual_encoder.vision") for part in reached) != alone
 
 
+def test_before_the_first_step_no_target_is_made_and_the_losses_rest(batch):
+    climb = {"box_value": {"regions": 4}}
+    objectives = {"contrastive": {}, "phrase_contrast": {"credit": "shapley"}} | FINE | climb
+    model = module(recipe(objectives, first_step=3, target="ends", warmup_steps=2, mode="hybrid"))
+    for step, made in ((0, False), (2, False), (3, True), (5, True)):
+        values = model(batch, at_step(step))
+        assert ("supervision_mean_sigma" in values) == made
+        assert ("box_value" in values) == made
+        assert (float(values["token_semantics_loss"]) != 0) == made
+        assert values["loss"].isfinite()
+        if made:  # the warm-up begins with the targets
+            assert (float(values["supervision_share_predicted"]) > 0) == (step == 5)
+
+
 def test_heads_learn_the_interactions_of_frozen_towers(batch):
     # Every cell is a region: the labels of a selection would change with the selection.
     settings = {
