@@ -24,8 +24,8 @@ class SupervisionConfig(Section):
     """Settings of the region generator, and of the targets that token_semantics, fine_grained and unsil share.
 
     `regions`, `suppress_above`, `head_width` and `head_alone` serve every objective with regions, also
-    phrase_attribution and box_value; `first_step` serves box_value too, and `chunk` phrase_attribution. All others are of
-    the supplier `shapley`.
+    phrase_attribution and box_value; `first_step` serves box_value too, and `chunk` phrase_attribution. All others are
+    of the supplier `shapley`.
     """
 
     regions: int = Field(8, ge=1, description="regions per image, the most confident boxes")
