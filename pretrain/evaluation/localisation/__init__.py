@@ -20,9 +20,12 @@ from pretrain.evaluation.localisation.proposers import (
     propose_attribution,
     propose_clusters,
     propose_gradcam,
+    propose_maskclip,
+    propose_naclip,
     propose_pixel,
     propose_regions,
     propose_salient,
+    propose_sclip,
 )
 from pretrain.evaluation.token_encoder import TokenEncoder
 
@@ -32,6 +35,9 @@ PROPOSERS: dict[str, Proposer] = {
     "pixel": propose_pixel,
     "kmeans": propose_clusters,
     "gradcam": propose_gradcam,
+    "maskclip": propose_maskclip,
+    "sclip": propose_sclip,
+    "naclip": propose_naclip,
     "saliency": propose_salient,
     "attribution": propose_attribution,
 }
