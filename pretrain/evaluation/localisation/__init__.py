@@ -27,6 +27,7 @@ from pretrain.evaluation.localisation.proposers import (
     propose_salient,
     propose_sclip,
 )
+from pretrain.evaluation.localisation.yardsticks.color_parts import propose_parts
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 PROPOSERS: dict[str, Proposer] = {
@@ -39,6 +40,7 @@ PROPOSERS: dict[str, Proposer] = {
     "sclip": propose_sclip,
     "naclip": propose_naclip,
     "saliency": propose_salient,
+    "parts": propose_parts,
     "attribution": propose_attribution,
 }
 """Where boxes come from."""
