@@ -28,6 +28,7 @@ from pretrain.evaluation.localisation.proposers import (
     propose_sclip,
 )
 from pretrain.evaluation.localisation.yardsticks.color_parts import propose_parts
+from pretrain.evaluation.localisation.yardsticks.superpixels import propose_superpixels
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 PROPOSERS: dict[str, Proposer] = {
@@ -41,6 +42,7 @@ PROPOSERS: dict[str, Proposer] = {
     "naclip": propose_naclip,
     "saliency": propose_salient,
     "parts": propose_parts,
+    "superpixels": propose_superpixels,
     "attribution": propose_attribution,
 }
 """Where boxes come from."""

@@ -7,7 +7,7 @@ from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.regions.boxes import overlap
 
-SHARED = ("regions", "kmeans", "saliency", "parts")
+SHARED = ("regions", "kmeans", "saliency", "parts", "superpixels")
 """What proposes the same boxes for every text."""
 
 

@@ -42,6 +42,7 @@ OTHER = {
     "suppress_above": 0.25,
     "contrast": 0.3,
     "gap": 2,
+    "superpixel_scale": 50.0,
     "least_area": 0.01,
     "proposals": "pixel",
     "embedding": "patches",
