@@ -90,6 +90,16 @@ class TokenEncoder(ExportedEncoder):
         """The temperature that cosines are divided by before a softmax."""
         return float(torch.exp(-self.dual.logit_scale.float()))
 
+    def rgb(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+        """RGB from 0 to 1 of images as the tower takes them (`pixels`): the processor's normalisation undone."""
+        if getattr(self.processor, "do_normalize", False):
+            spread, mean = (
+                torch.tensor(values).to(pixels)[:, None, None]
+                for values in (self.processor.image_std, self.processor.image_mean)
+            )
+            pixels = pixels * spread + mean
+        return pixels.clamp(0, 1)
+
     @torch.no_grad()
     def patches(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C D"]:
         """Unit-length patch tokens, fp32."""

@@ -20,10 +20,15 @@ from pretrain.evaluation.localisation.proposers import (
     propose_attribution,
     propose_clusters,
     propose_gradcam,
+    propose_maskclip,
+    propose_naclip,
     propose_pixel,
     propose_regions,
     propose_salient,
+    propose_sclip,
 )
+from pretrain.evaluation.localisation.yardsticks.color_parts import propose_parts
+from pretrain.evaluation.localisation.yardsticks.superpixels import propose_superpixels
 from pretrain.evaluation.token_encoder import TokenEncoder
 
 PROPOSERS: dict[str, Proposer] = {
@@ -32,7 +37,12 @@ PROPOSERS: dict[str, Proposer] = {
     "pixel": propose_pixel,
     "kmeans": propose_clusters,
     "gradcam": propose_gradcam,
+    "maskclip": propose_maskclip,
+    "sclip": propose_sclip,
+    "naclip": propose_naclip,
     "saliency": propose_salient,
+    "parts": propose_parts,
+    "superpixels": propose_superpixels,
     "attribution": propose_attribution,
 }
 """Where boxes come from."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
@@ -30,6 +31,17 @@ class Candidates:
 
 Proposer = Callable[[TokenEncoder, Tensor, Tensor, ProposalOptions, int], Candidates]
 """(encoder, pixels [1, 3, H, W], texts [N, D], options, most candidates per text) → candidates."""
+
+
+def shared_by_texts(corners: Int[np.ndarray, "P 4"], pixels: Float[Tensor, "1 3 H W"]) -> Candidates:
+    """The candidates of all texts alike from boxes (left, top, right, bottom) in px; the whole image where none is."""
+    height, width = pixels.shape[-2:]
+    corners = corners if len(corners) else np.array([[0, 0, width, height]])
+    places = torch.from_numpy(corners / [width, height, width, height]).to(pixels)[None]
+    low, high = places[..., :2], places[..., 2:]
+    boxes = torch.cat([(low + high) / 2, high - low], -1)
+    real = torch.ones(boxes.shape[:2], dtype=torch.bool, device=boxes.device)
+    return Candidates(boxes, real, real.to(boxes.dtype))
 
 
 def boxes_of_maps(

@@ -33,9 +33,33 @@ class ProposalOptions(Section):
         0.05, ge=0, description="shrinkage of attributions, as a share of the mean diagonal (attribution)"
     )
     clusters: int = Field(8, ge=1, description="groups of cells per image (kmeans)")
-    regions: int = Field(16, ge=1, description="most confident boxes that are kept per image (regions)")
+    regions: int = Field(
+        16, ge=1, description="boxes that are kept per image (regions, saliency, parts, superpixels)"
+    )
     suppress_above: float = Field(
         0.7, ge=0, le=1, description="IoU above which the less confident of two boxes goes (regions)"
+    )
+    contrast: float = Field(
+        0.15,
+        ge=0,
+        le=1.7,
+        description="distance from the image's median color above which a pixel is of a part, Euclidean in RGB from "
+        "0 to 1 (parts)",
+    )
+    gap: int = Field(
+        0, ge=0, description="pixels of the tower's image that may lie between pixels of one part (parts)"
+    )
+    superpixel_scale: float = Field(
+        100,
+        gt=0,
+        description="the greater, the larger the superpixels, as scikit-image's `scale` (superpixels)",
+    )
+    least_area: float = Field(
+        0.005,
+        ge=0,
+        lt=1,
+        description="share of the image below which a part is dropped and a superpixel joined to a neighbour "
+        "(parts, superpixels)",
     )
     chunk: int = Field(
         256, ge=1, description="masked copies per forward pass", json_schema_extra=NO_EFFECT_ON_OUTPUT

@@ -6,6 +6,7 @@ Each is a `Proposer`: (encoder, pixels [1, 3, H, W], texts [N, D], options, most
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from pretrain.evaluation.localisation.baseline_maps import (
     saliency_map,
 )
 from pretrain.evaluation.localisation.candidates import Candidates, Proposer, boxes_of_maps
+from pretrain.evaluation.localisation.dense_maps import maskclip_maps, naclip_maps, sclip_maps
 from pretrain.evaluation.localisation.proposal_options import ProposalOptions
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.regions.boxes import most_confident
@@ -101,23 +103,30 @@ def from_maps(maps: TextMaps, level: float) -> Proposer:
         chosen = level if options.level is None else options.level
         return boxes_of_maps(values, encoder.grid, count, chosen, options.box)
 
+    propose.__doc__ = maps.__doc__
     return propose
 
 
-def _pixel(encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions) -> Tensor:
-    return pixel_maps(encoder, pixels, texts)
+def without_options(maps: Callable[[TokenEncoder, Tensor, Tensor], Tensor]) -> TextMaps:
+    """Maps that no option concerns."""
 
+    @wraps(maps)
+    def made(encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions) -> Tensor:
+        return maps(encoder, pixels, texts)
 
-def _gradcam(encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions) -> Tensor:
-    return gradcam_maps(encoder, pixels, texts)
+    return made
 
 
 def _attribution(encoder: TokenEncoder, pixels: Tensor, texts: Tensor, options: ProposalOptions) -> Tensor:
+    """Shapley value of each cell for the cosine of the image with each text."""
     return attribution_maps(
         encoder, pixels, texts, evaluations=options.evaluations, ridge=options.ridge, chunk=options.chunk
     )
 
 
-propose_pixel = from_maps(_pixel, level=0.5)
-propose_gradcam = from_maps(_gradcam, level=0.5)
+propose_pixel = from_maps(without_options(pixel_maps), level=0.5)
+propose_gradcam = from_maps(without_options(gradcam_maps), level=0.5)
+propose_maskclip = from_maps(without_options(maskclip_maps), level=0.5)
+propose_sclip = from_maps(without_options(sclip_maps), level=0.5)
+propose_naclip = from_maps(without_options(naclip_maps), level=0.5)
 propose_attribution = from_maps(_attribution, level=0.25)

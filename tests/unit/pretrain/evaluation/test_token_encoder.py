@@ -1,8 +1,10 @@
 import shutil
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, CLIPConfig, CLIPModel
 
@@ -31,6 +33,17 @@ def test_a_whole_image_is_embedded_as_the_stock_model_does(export, pictures):
     torch.testing.assert_close(encoder.patches(pixels), tokens, atol=1e-6, rtol=0)
     torch.testing.assert_close(encoder.texts(["a dog"] * 5, chunk=2), encoder.embed_texts(["a dog"] * 5))
     assert encoder.temperature == pytest.approx(float(torch.exp(-stock.logit_scale.detach())))
+
+
+def test_colors_of_pixels_are_those_of_the_image(export):
+    encoder = TokenEncoder(export)
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)  # of the tower's size
+    pixels = encoder.pixels([Image.fromarray(image)])
+    expected = torch.from_numpy(image / 255).permute(2, 0, 1)[None].float()
+    assert pixels.amin() < -0.5
+    torch.testing.assert_close(encoder.rgb(pixels), expected, atol=1e-6, rtol=0)
+    encoder.processor.do_normalize = False
+    torch.testing.assert_close(encoder.rgb(encoder.pixels([Image.fromarray(image)])), expected)
 
 
 def test_what_is_masked_does_not_count(export, pictures):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain.evaluation.localisation.candidates import boxes_of_maps, hull_box
+from pretrain.evaluation.localisation.candidates import boxes_of_maps, hull_box, shared_by_texts
 
 
 def test_hull_is_the_smallest_box_of_the_cells():
@@ -31,3 +31,12 @@ def test_peaks_are_found_one_after_the_other():
     # An even spread over cells gives back their box.
     spread = boxes_of_maps(plane.flatten(1), (6, 6), 1, 0.5, "spread")
     torch.testing.assert_close(spread.boxes[0, 0], found.boxes[0, 0], atol=2e-3, rtol=0)
+
+
+def test_boxes_in_pixels_become_fractions_and_none_the_whole_image():
+    pixels = torch.zeros(1, 3, 10, 20)
+    found = shared_by_texts(np.array([[0, 0, 20, 10], [4, 5, 10, 7]]), pixels)
+    torch.testing.assert_close(found.boxes, torch.tensor([[[0.5, 0.5, 1, 1], [0.35, 0.6, 0.3, 0.2]]]))
+    assert found.real.tolist() == [[True, True]]
+    assert found.confidence.tolist() == [[1, 1]]
+    assert shared_by_texts(np.zeros((0, 4), int), pixels).boxes.tolist() == [[[0.5, 0.5, 1, 1]]]

@@ -9,6 +9,10 @@ from pretrain.evaluation.localisation.proposal_options import listed, proposal_o
     [
         ({"box": "round"}, "box is 'round'; allowed are spread, hull"),
         ({"level": 2}, "level is 2"),
+        ({"contrast": -0.1}, "contrast is -0.1"),
+        ({"gap": -1}, "gap is -1"),
+        ({"superpixel_scale": 0}, "superpixel_scale is 0"),
+        ({"least_area": 1}, "least_area is 1"),
         ({"peaks": 1}, "unknown key peaks"),
     ],
 )
@@ -26,4 +30,8 @@ def test_what_decides_the_boxes_is_recorded():
         "clusters=8",
         "regions=16",
         "suppress_above=0.7",
+        "contrast=0.15",
+        "gap=0",
+        "superpixel_scale=100.0",
+        "least_area=0.005",
     ]

@@ -7,6 +7,9 @@ from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.regions.boxes import overlap
 
+SHARED = ("regions", "kmeans", "saliency", "parts", "superpixels")
+"""What proposes the same boxes for every text."""
+
 
 @pytest.fixture
 def opened(region_export, shards):
@@ -22,11 +25,16 @@ def opened(region_export, shards):
 def test_every_way_gives_boxes_inside_the_image(opened, name):
     encoder, pixels, texts = opened
     found = PROPOSERS[name](encoder, pixels, texts, proposal_options({"evaluations": 16, "regions": 3}), 2)
-    assert found.boxes.shape[0] == (1 if name in ("regions", "kmeans", "saliency") else 3)
+    assert found.boxes.shape[0] == (1 if name in SHARED else 3)
     assert found.boxes.shape[:2] == found.real.shape == found.confidence.shape
     assert found.real[:, 0].all()
     assert ((found.boxes[..., :2] >= 0) & (found.boxes[..., :2] <= 1)).all()
     assert (found.boxes[..., 2:] > 0).all()
+
+
+@pytest.mark.parametrize("name", list(PROPOSERS))
+def test_every_way_says_what_it_does(name):
+    assert PROPOSERS[name].__doc__
 
 
 def test_regions_are_the_most_confident_of_the_head(opened):
