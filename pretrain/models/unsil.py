@@ -35,6 +35,17 @@ class Prediction(NamedTuple):
     caption's embedding is `relative`. None where the interaction itself is predicted."""
 
 
+def untrained(real: Bool[Tensor, "B M"], dim: int | None = None) -> Prediction:
+    """Return what a new head predicts, without running one: no interaction, at high uncertainty.
+
+    With `dim`, also what is predicted of embeddings of that width.
+    """
+    nothing = torch.zeros(real.shape, device=real.device)
+    sigma = SIGMA_MIN + (1 - 2 * SIGMA_MIN) * torch.sigmoid(nothing + INITIAL_UNCERTAINTY_LOGIT)
+    added = None if dim is None else nothing[..., None].expand(*real.shape, dim)
+    return Prediction(nothing, nothing, sigma.masked_fill(~real, 0.5), added)
+
+
 class TokenUnsil(nn.Module):
     """Predicts, at token level, I([R]) of each region of patches, from the region and all patches and words.
 

@@ -19,10 +19,11 @@ def undisturbed(*modules: nn.Module) -> Iterator[None]:
     """
     parts = [part for module in modules for part in module.modules()]
     flags = [part.training for part in parts]
-    buffers = [buffer for module in modules for buffer in module.buffers()]
+    buffers = [buffer for part in parts for buffer in part.buffers(recurse=False)]
     saved = [buffer.detach().clone() for buffer in buffers]
-    tensors = [*buffers, *(p for module in modules for p in module.parameters())]
-    devices = sorted({tensor.device.index or 0 for tensor in tensors if tensor.device.type == "cuda"})
+    parameters = (parameter for part in parts for parameter in part.parameters(recurse=False))
+    found = {tensor.device for tensor in (*buffers, *parameters)}
+    devices = sorted({device.index or 0 for device in found if device.type == "cuda"})
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         try:
             for module in modules:
@@ -30,7 +31,8 @@ def undisturbed(*modules: nn.Module) -> Iterator[None]:
             yield
         finally:
             for part, training in zip(parts, flags, strict=True):
-                part.training = training
+                if part.training != training:
+                    part.training = training
             for buffer, value in zip(buffers, saved, strict=True):
                 # Only changed buffers are written: a copy raises the version of a tensor that autograd may have saved.
                 if not torch.equal(buffer, value):

@@ -99,13 +99,23 @@ class BoxAscent(Supplier):
             batch.phrase_tokens[rows, slot][:, None],
             min(self.options.longest, batch.input_ids.shape[1]),
         )
-        pixels, patches = batch.pixel_values[rows], inputs.features.patches[rows]
         with undisturbed(encoder):
-            phrases = encode_phrases(encoder, ids[:, 0], mask[:, 0], self.options.text).float()
+            return self._climbing(inputs, rows, slot, ids[:, 0], mask[:, 0])
+
+    def _climbing(
+        self, inputs: SupplierInputs, rows: Tensor, slot: Tensor, ids: Tensor, mask: Tensor
+    ) -> BoxValues:
+        """Return the values of the boxes of phrases `ids`; the encoder is undisturbed already."""
+        encoder, region_generator, batch = inputs.encoder, inputs.region_generator, inputs.batch
+        assert region_generator is not None
+        pixels, patches = batch.pixel_values[rows], inputs.features.patches[rows]
+        phrases = encode_phrases(encoder, ids, mask, self.options.text).float()
         best = (patches.detach().float() @ phrases[..., None])[..., 0].argmax(1)
-        boxes, _ = region_generator.every_cell(patches)
+        with torch.enable_grad():
+            boxes, _ = region_generator.every_cell(patches)
         height, width = pixels.shape[-2:]
-        masks = box_pixels(boxes[torch.arange(len(rows), device=boxes.device), best], (height, width))
+        with torch.enable_grad():
+            masks = box_pixels(boxes[torch.arange(len(rows), device=boxes.device), best], (height, width))
         box = masks.detach().to(pixels.dtype).requires_grad_()
         filling = FILLINGS[self.options.fill](pixels)
         alike = encodes_alike(encoder, inputs.features)
@@ -119,14 +129,14 @@ class BoxAscent(Supplier):
             images = max_pooled(tokens) if self.options.text == "max_pooled" else embeddings.float()
             return (images * phrases).sum(-1)
 
-        with undisturbed(encoder):
-            all_of_it = value_of(None) if whole is None else (whole * phrases).sum(-1)
-            outer = all_of_it - value_of(torch.zeros_like(box))
-            with torch.enable_grad():
-                inner = value_of(box) - value_of(1 - box)
-                (slopes,) = torch.autograd.grad(inner.sum(), box)
+        all_of_it = value_of(None) if whole is None else (whole * phrases).sum(-1)
+        outer = all_of_it - value_of(torch.zeros_like(box))
+        with torch.enable_grad():
+            inner = value_of(box) - value_of(1 - box)
+            (slopes,) = torch.autograd.grad(inner.sum(), box)
+            covered = masks.flatten(1)
         return BoxValues(
-            masks.flatten(1),
+            covered,
             ((outer + inner) / 2).detach(),
             (slopes / 2).flatten(1).float(),
             batch.phrase_mask[rows, slot],

@@ -25,7 +25,7 @@ from pretrain.supervision.config import ABSENCE, MAX_POOLED, ZERO
 
 @dataclass
 class ImageParts:
-    """Embeds parts of a batch's images by `pooling`, without gradient and without a trace in the model.
+    """Embeds parts of a batch's images by `pooling`. Called inside `undisturbed`, which many calls share.
 
     With `fill: zero` a part's mask is over cells, else over pixels, and what it lacks is filled in. `chunk` is the
     number of copies in one forward pass. `forwards` counts copies.
@@ -45,8 +45,7 @@ class ImageParts:
         calls = calls or math.ceil(len(rows) / self.chunk)
         self.forwards += len(rows)
         places = torch.arange(max(len(rows), calls), device=rows.device) % len(rows)
-        with undisturbed(self.encoder):
-            parts = [self._embed(rows[some], masks[some]) for some in places.tensor_split(calls)]
+        parts = [self._embed(rows[some], masks[some]) for some in places.tensor_split(calls)]
         return torch.cat(parts)[: len(rows)]
 
     def _embed(self, rows: Tensor, masks: Tensor) -> Tensor:
@@ -70,17 +69,19 @@ def added_by_regions(
 
     Target "absence" is e(N) - e(N ∖ R), "ends" is 1/2 [e(R) - e(∅) + e(N) - e(N ∖ R)]; products with texts are the
     values of `pretrain.shapley.absence` and `pretrain.shapley.ends`. `whole` is e(N) of each image of the batch; None:
-    it is computed. Takes K or 2 K forwards for regions, and U for ∅ and for N each where they are needed; the number
-    of calls of the tower depends on K and B alone, so that it is the same on every rank.
+    it is computed. No gradient is recorded, and the encoder's state stays. Takes K or 2 K forwards for regions, and U
+    for ∅ and for N each where they are needed; the number of calls of the tower depends on K and B alone, so that it is
+    the same on every rank.
     """
     images, place = rows.unique(return_inverse=True)
     calls = math.ceil(min(len(rows), len(parts.pixels)) / parts.chunk)
     nothing = torch.zeros_like(masks[:1]).expand(len(images), *masks.shape[1:])
-    of_image = parts(images, 1 - nothing, calls) if whole is None else whole[images]
-    lost = of_image[place] - parts(rows, 1 - masks)
-    if target == ABSENCE:
-        return lost
-    return (lost + parts(rows, masks) - parts(images, nothing, calls)[place]) / 2
+    with undisturbed(parts.encoder):
+        of_image = parts(images, 1 - nothing, calls) if whole is None else whole[images]
+        lost = of_image[place] - parts(rows, 1 - masks)
+        if target == ABSENCE:
+            return lost
+        return (lost + parts(rows, masks) - parts(images, nothing, calls)[place]) / 2
 
 
 def pooled_features(features: Features, pooling: str, text_mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pretrain.models.region_generator import Regions
-from pretrain.models.unsil import TokenUnsil
+from pretrain.models.unsil import TokenUnsil, untrained
 from pretrain.objectives.inputs import AddedEmbeddings, SemanticTargets, ShapleyTargets
 from pretrain.objectives.phrase_attribution import LONGEST_PHRASE
 from pretrain.regions.pixel_masks import box_pixels
@@ -48,13 +48,15 @@ class ShapleySupervision(Supplier):
         first_step: int = 0,
         *,
         semantic: bool = True,
+        predicts: bool = True,
     ) -> None:
         """`pairs` is the number of pairs of one rank per step; warm-up starts at the run's `first_step`.
 
         `semantic`: whether some objective reads semantic targets, which cost a forward of all phrases or a game.
+        `predicts`: whether UNSIL is trained or used; else it is not run.
         """
         super().__init__()
-        self.config, self.max_tokens, self.semantic = config, max_tokens, semantic
+        self.config, self.max_tokens, self.semantic, self.predicts = config, max_tokens, semantic, predicts
         self.exact = config.target in EXACT_TARGETS
         self.token_unsil = TokenUnsil(
             dim, width=config.head_width, body=config.unsil_body, of_embedding=self.exact
@@ -81,6 +83,7 @@ class ShapleySupervision(Supplier):
             setting.max_tokens,
             setting.first_step,
             semantic="fine_grained" in setting.options,
+            predicts="unsil" in setting.options or setting.config.mode == "hybrid",
         )
 
     def forward(self, inputs: SupplierInputs, step: StepContext) -> Supplied:
@@ -93,8 +96,12 @@ class ShapleySupervision(Supplier):
         real = torch.ones_like(regions.confidence_logits, dtype=torch.bool)
         words = between_specials(batch.attention_mask)
         whole, texts = self._embedded(inputs, words) if self.exact else (None, None)
-        prediction = self.token_unsil(
-            regions.embeddings, regions.boxes, real, features.patches, features.words, words, texts
+        prediction = (
+            self.token_unsil(
+                regions.embeddings, regions.boxes, real, features.patches, features.words, words, texts
+            )
+            if self.predicts
+            else untrained(real, features.patches.shape[2] if self.exact else None)
         )
         selection = self.hybrid.select(prediction.uncertainty, step)
         added, forwards = None, None
