@@ -266,12 +266,15 @@ class PretrainConfig(Section):
         """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
         return "bicubic"
 
-    def with_published_pixels(self, earlier: PretrainConfig | None = None) -> Self:
-        """Return the recipe with how pixels are made, where it leaves that to a published tower.
+    def with_published_inputs(self, earlier: PretrainConfig | None = None) -> Self:
+        """Return the recipe with how inputs are made, where it leaves that to published parts.
 
-        `earlier` is the recipe of the run that goes on: it keeps its pixels.
+        `earlier` is the recipe of the run that goes on: it keeps its own.
         """
         return self
+
+    def check_published_parts(self) -> None:
+        """Raise InputError when published parts do not fit the recipe; no weights are read."""
 
     def published_parts(self) -> dict[str, tuple[str, str]]:
         """Return the parts with published weights: name → (local path or hub name, the recipe's key)."""

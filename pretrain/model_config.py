@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from pipelines.common.config import Section
 from pretrain.pixel_statistics import STANDARD, Channels, PixelStatistics
+
+
+class TowerTraining(Section):
+    """When a tower learns, and how fast (LiT, Zhai et al. 2022, arXiv:2111.07991). Projections learn from step 0 on."""
+
+    from_step: int | None = Field(
+        0,
+        ge=0,
+        description="first step that changes the tower; before it the tower is locked: in evaluation mode, without "
+        "gradient and weight decay; null: locked for ever",
+    )
+    rate: float = Field(
+        1.0, gt=0, description="learning rate of the tower, as a multiple of optimizer.learning_rate"
+    )
+
+    def is_locked(self, step: int) -> bool:
+        """Return whether optimiser step number `step`, counted from 0, leaves the tower as it is."""
+        return self.from_step is None or step < self.from_step
 
 
 class ImageTowerConfig(Section):
@@ -20,9 +38,14 @@ class ImageTowerConfig(Section):
         "attention: small towers learn shapes sooner",
     )
     pretrained: str | None = Field(
-        None, description="local path or hub name; its shape replaces the fields below"
+        None,
+        description="local path or hub name of an image tower, or of a whole CLIP or SigLIP, whose image tower it is "
+        "then; its shape replaces the fields below",
     )
-    image_size: int = Field(224, ge=16, description="input height and width, px")
+    train: TowerTraining = TowerTraining()
+    image_size: int = Field(
+        224, ge=16, description="input height and width, px; left out: that of the published tower"
+    )
     patch_size: int = Field(4, ge=1, description="side of an input patch, px")
     width: int = Field(
         96, ge=8, description="channels of the first stage (swin, focalnet) or of every layer (vit)"
@@ -78,7 +101,7 @@ class ImageTowerConfig(Section):
                 "numbers each, deviations above 0"
             )
         cell = self.cell_size
-        if self.image_size % cell:
+        if self.pretrained is None and self.image_size % cell:
             raise ValueError(
                 f"image_size is {self.image_size}; allowed are multiples of {cell} (patch_size × merging)"
             )
@@ -110,13 +133,21 @@ class TextTowerConfig(Section):
     """BERT of any size; random weights unless `pretrained` names a checkpoint."""
 
     pretrained: str | None = Field(
-        None, description="local path or hub name; its shape replaces the fields below"
+        None,
+        description="local path or hub name of a text tower, or of a whole CLIP, whose text tower it is then; its "
+        "shape replaces the fields below",
     )
+    train: TowerTraining = TowerTraining()
     width: int = Field(512, ge=8, description="hidden size")
     layers: int = Field(4, ge=1, description="number of layers")
     heads: int = Field(8, ge=1, description="attention heads")
     feed_forward: int = Field(2048, ge=8, description="hidden width of the feed-forward layers")
-    max_tokens: int = Field(60, ge=4, le=512, description="caption length limit, tokens with [CLS] and [SEP]")
+    max_tokens: int = Field(
+        60,
+        ge=4,
+        le=512,
+        description="caption length limit, tokens with [CLS] and [SEP]; left out: at most that of the published tower",
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout of hidden states and attention")
 
     @model_validator(mode="after")
@@ -130,13 +161,42 @@ class TextTowerConfig(Section):
 class ModelConfig(Section):
     """The dual encoder: both towers, the shared embedding space and the temperature."""
 
+    pretrained: str | None = Field(
+        None,
+        description="local path or hub name of a whole CLIP or SigLIP: both towers, projections and temperature are "
+        "its own, a SigLIP's bias too; image.pretrained and text.pretrained are left out",
+    )
     image: ImageTowerConfig = ImageTowerConfig()
     text: TextTowerConfig = TextTowerConfig()
-    projection_dim: int = Field(512, ge=1, description="width of the shared embedding space")
-    temperature: float = Field(0.07, gt=0, description="initial softmax temperature")
+    projection_dim: int = Field(
+        512, ge=1, description="width of the shared embedding space; left out: that of `pretrained`"
+    )
+    temperature: float = Field(
+        0.07, gt=0, description="initial softmax temperature; with `pretrained` its own stands"
+    )
     max_logit_scale: float = Field(
         100.0, gt=0, description="largest inverse temperature; the step clamps to it"
     )
+
+    # Any: values as a recipe holds them, before they are checked.
+    @model_validator(mode="before")
+    @classmethod
+    def take_both_towers(cls, values: Any) -> Any:
+        """Name the whole model in both towers' sections. Raises ValueError when one names another checkpoint."""
+        whole = values.get("pretrained") if isinstance(values, dict) else None
+        if whole is None:
+            return values
+        taken = dict(values)
+        for name in ("image", "text"):
+            section = values.get(name, {})
+            given = section if isinstance(section, dict) else section.model_dump(exclude_unset=True)
+            if given.get("pretrained") not in (None, whole):
+                raise ValueError(
+                    f"{name}.pretrained is {given['pretrained']!r} with pretrained {whole!r}, which brings both "
+                    "towers; leave out one of them"
+                )
+            taken[name] = given | {"pretrained": whole}
+        return taken
 
     @property
     def log_max_logit_scale(self) -> float:

@@ -16,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from data_filters.errors import InputError
 from pretrain.export.progress_bars import quiet_loading
+from pretrain.models.text_kinds import TEXT_KINDS
 
 EMBEDDING = "embedding"
 """The pooling that every export has: its own."""
@@ -54,7 +55,13 @@ class ExportedEncoder:
             )
         self.model = model.to(self.device).eval()
         shape = getattr(model.config, "text_config", model.config)
-        self.max_tokens = min(self.tokenizer.model_max_length, shape.max_position_embeddings)
+        # None: a text tower of a kind that the token encoder does not know, read as BERT is.
+        self.text_kind = TEXT_KINDS.get(getattr(shape, "model_type", ""))
+        longest = (
+            shape.max_position_embeddings if self.text_kind is None else self.text_kind.most_tokens(shape)
+        )
+        self.max_tokens = min(self.tokenizer.model_max_length, longest)
+        self._padded_length = longest
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image], pooling: str = EMBEDDING) -> Float[Tensor, "B D"]:
@@ -66,13 +73,28 @@ class ExportedEncoder:
     def embed_texts(self, texts: Sequence[str], pooling: str = EMBEDDING) -> Float[Tensor, "B D"]:
         """Unit-length embeddings, fp32 on the CPU; of `pooling` as `embed_images`."""
         assert pooling == EMBEDDING
-        return _unit(self.model.get_text_features(**self.tokenized(texts)))
+        read = self.tokenized(texts)
+        if self._reads_padding:
+            spare = self._padded_length - read["input_ids"].shape[1]
+            padded = F.pad(read["input_ids"], (0, spare), value=self.tokenizer.pad_token_id)
+            return _unit(self.model.get_text_features(input_ids=padded))
+        return _unit(self.model.get_text_features(**read))
 
     def tokenized(self, texts: Sequence[str]) -> BatchEncoding:
-        """Texts as the text tower takes them, cut at its limit, on its device."""
+        """Texts as tokens with a mask, cut at the text tower's limit, on its device."""
         return self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=self.max_tokens,
+            return_attention_mask=True,
+            return_tensors="pt",
         ).to(self.device)
+
+    @property
+    def _reads_padding(self) -> bool:
+        """Whether texts are read with their padding, without a mask (SigLIP)."""
+        return self.text_kind is not None and self.text_kind.reads_padding
 
     @torch.inference_mode()
     def pool_images(self, images: Sequence[Image.Image]) -> Float[Tensor, "B W"]:

@@ -14,16 +14,21 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import VisionTextDualEncoderModel
+from transformers import CLIPModel, SiglipModel, VisionTextDualEncoderModel
 
 from data_filters.errors import InputError
 from pretrain.evaluation.encoder import EMBEDDING, ExportedEncoder
 from pretrain.export.region_head import WEIGHTS, build_region_head
-from pretrain.models.dual_encoder import DualEncoder, map_shape
+from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.image_kinds import IMAGE_KINDS, image_kind
 from pretrain.models.max_pooling import max_pooled
+from pretrain.models.published_pixels import processor_side
 from pretrain.models.region_generator import RegionGenerator
-from pretrain.models.towers import IMAGE_KINDS
+from pretrain.models.text_kinds import TEXT_KINDS
 from pretrain.shapley.games import between_specials
+
+STOCK = (VisionTextDualEncoderModel, SiglipModel, CLIPModel)
+"""Stock classes whose towers can be masked: those of exports, and published CLIP and SigLIP as they are."""
 
 MAX_POOLED = "max_pooled"
 POOLINGS = (EMBEDDING, MAX_POOLED)
@@ -34,14 +39,17 @@ POOLING_HELP = (
 
 
 class StockDualEncoder(DualEncoder):
-    """Our forward pass, which takes masks, on the shared modules of a stock VisionTextDualEncoderModel."""
+    """Our forward pass, which takes masks, on the shared modules of a stock dual encoder of `STOCK`."""
 
-    def __init__(self, stock: VisionTextDualEncoderModel) -> None:
+    def __init__(self, stock: nn.Module, image_size: int | None = None) -> None:
+        """`image_size` is the side of the images in px; None: that of the image tower's config."""
         nn.Module.__init__(self)
-        self.vision_model, self.text_model = stock.vision_model, stock.text_model
-        self.visual_projection, self.text_projection = stock.visual_projection, stock.text_projection
-        self.logit_scale = nn.Parameter(stock.logit_scale.detach().reshape(1))
-        self.grid, self.patches_per_cell = map_shape(stock.vision_model.config)
+        for name in ("vision_model", "text_model"):
+            setattr(self, name, stock.get_submodule(name))
+        for name in ("visual_projection", "text_projection"):  # a SigLIP has none
+            setattr(self, name, getattr(stock, name, nn.Identity()))
+        self.logit_scale = nn.Parameter(stock.get_parameter("logit_scale").detach().reshape(1))
+        self._measure(image_size)
 
 
 class TokenEncoder(ExportedEncoder):
@@ -51,22 +59,25 @@ class TokenEncoder(ExportedEncoder):
         """Raises InputError where the export has no map of patches that we know how to mask."""
         super().__init__(export, device)
         stock = self.model
-        is_dual = isinstance(stock, VisionTextDualEncoderModel)
-        if not is_dual or stock.vision_model.config.model_type not in IMAGE_KINDS:
+        known = isinstance(stock, STOCK) and stock.vision_model.config.model_type in IMAGE_KINDS
+        if not known or self.text_kind is None:
             kind = getattr(stock.config, "model_type", "") or type(stock).__name__
             raise InputError(
                 f"export {export!r} is a {kind}; regions and patches are known for "
-                f"VisionTextDualEncoderModel with one of {', '.join(IMAGE_KINDS)}; give the folder of `loupe export`"
+                f"{', '.join(kind.__name__ for kind in STOCK)} with one of {', '.join(IMAGE_KINDS)} and one of "
+                f"{', '.join(TEXT_KINDS)}; give the folder of `loupe export`"
             )
         if getattr(self.processor, "do_center_crop", False):
             raise InputError(
                 f"export {export!r} crops its images: boxes would not fit them; set do_center_crop to false"
             )
-        self.dual = StockDualEncoder(stock).to(self.device).eval()
+        kind = image_kind(stock.vision_model.config)
+        side = processor_side(self.processor) if kind.any_size else None
+        self.dual = StockDualEncoder(stock, side).to(self.device).eval()
         for parameter in self.dual.parameters():
             parameter.requires_grad_(False)
         self.grid = self.dual.grid
-        self.region_generator = _region_generator(export, self.grid, stock.config.projection_dim)
+        self.region_generator = _region_generator(export, self.grid, _width(self.dual))
         if self.region_generator is not None:
             self.region_generator.to(self.device).eval()
 
@@ -136,6 +147,12 @@ class TokenEncoder(ExportedEncoder):
             self.embed_texts(texts[start : start + chunk], pooling) for start in range(0, len(texts), chunk)
         ]
         return torch.cat(parts).to(self.device)
+
+
+def _width(dual: DualEncoder) -> int:
+    """Dimensions of the embedding space."""
+    projection = dual.visual_projection
+    return int(getattr(projection, "out_features", dual.vision_model.config.hidden_size))
 
 
 def _region_generator(export: str, grid: tuple[int, int], dim: int) -> RegionGenerator | None:

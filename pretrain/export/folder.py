@@ -28,6 +28,7 @@ from pretrain.export.run_folder import (
 )
 from pretrain.export.target import check_target, new_folder
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.text_kinds import text_kind
 
 REGION_PREFIX = "region_generator."
 
@@ -120,9 +121,8 @@ def save_tokenizer(source: Source, folder: Path) -> None:
 
 def max_tokens(source: Source) -> int:
     """The length limit of captions, in tokens with [CLS] and [SEP]."""
-    return min(
-        source.run.config.model.text.max_tokens, source.encoder.text_model.config.max_position_embeddings
-    )
+    shape = source.encoder.text_model.config
+    return min(source.run.config.model.text.max_tokens, text_kind(shape).most_tokens(shape))
 
 
 def _write_card(summary: ExportSummary, run: DualEncoderRun, folder: Path, texts: CardTexts) -> None:

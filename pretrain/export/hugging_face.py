@@ -1,7 +1,8 @@
 """Exports a trained run as a stock Hugging Face checkpoint that opens with no code of ours.
 
-The folder is a `VisionTextDualEncoderModel` (config, safetensors), its tokenizer, its image processor and a
-model card. The proxy heads are not part of it: a region generator goes to a file of its own beside the model.
+The folder is a `VisionTextDualEncoderModel` (a `SiglipModel` of a run that started from a whole SigLIP; config,
+safetensors), its tokenizer, its image processor and a model card. The proxy heads are not part of it: a region
+generator goes to a file of its own beside the model.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from pathlib import Path
 
 from PIL import Image
 from safetensors.torch import save_file
-from transformers import VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from pipelines.common.files import write_json
@@ -20,6 +20,7 @@ from pretrain.export.model_card import HUGGINGFACE
 from pretrain.export.parity import check_parity
 from pretrain.export.progress_bars import quiet_loading
 from pretrain.export.region_head import DESCRIPTION, WEIGHTS
+from pretrain.export.stock_model import stock_model
 
 
 def export_run(run: str, output: str, *, checkpoint: str | None = None) -> ExportSummary:
@@ -40,21 +41,12 @@ def _write(source: Source, folder: Path, _: Path) -> Written:
 
 
 def _write_model(source: Source, folder: Path) -> None:
-    encoder = source.encoder
-    config = VisionTextDualEncoderConfig.from_vision_text_configs(
-        encoder.vision_model.config,
-        encoder.text_model.config,
-        projection_dim=source.run.config.model.projection_dim,
-    )
-    # Built new rather than around the run's own modules, so that the parity check compares two separate models.
-    model = VisionTextDualEncoderModel(config)
-    weights = encoder.state_dict()
-    weights["logit_scale"] = weights["logit_scale"][0]  # [1] in the run, without dimensions here
-    model.load_state_dict(weights)
+    dim = source.run.config.model.projection_dim
+    model = stock_model(source.encoder, dim, source.heads.get("logit_bias"))
     with quiet_loading():
         model.save_pretrained(folder)
     save_tokenizer(source, folder)
-    save_image_processor(source.run.config, source.encoder.vision_model.config.image_size, folder)
+    save_image_processor(source.run.config, source.encoder.image_size, folder)
 
 
 def save_image_processor(config: PretrainConfig, side: int, folder: Path) -> None:

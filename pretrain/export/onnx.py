@@ -134,7 +134,7 @@ def _write(source: Source, folder: Path, _: Path) -> Written:
         write_graph(graph, folder, towers)
         differences.append(compare_graph(graph, folder, BATCHES))
     save_tokenizer(source, folder)
-    save_image_processor(source.run.config, source.encoder.vision_model.config.image_size, folder)
+    save_image_processor(source.run.config, source.encoder.image_size, folder)
     write_json(folder / "onnx.json", _description(source, graphs), indent=2)
     difference = float(
         torch.tensor(differences).max()
@@ -193,7 +193,7 @@ def _description(source: Source, graphs: list[Graph]) -> dict[str, object]:
         "logit_scale": math.exp(logarithm),
         "temperature": math.exp(-logarithm),
         "image": {
-            "size": encoder.vision_model.config.image_size,
+            "size": encoder.image_size,
             "grid": list(encoder.grid),
             "mean": list(source.run.config.pixel_statistics.mean),
             "std": list(source.run.config.pixel_statistics.std),

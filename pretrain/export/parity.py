@@ -7,10 +7,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoModel, VisionTextDualEncoderModel
+from transformers import AutoModel, SiglipModel, VisionTextDualEncoderModel
 
 from pretrain.export.progress_bars import quiet_loading
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.text_kinds import text_kind
 
 LIMIT = 1e-5
 _SEED = 20240
@@ -28,7 +29,7 @@ def check_parity(model: DualEncoder, export: str, *, limit: float = LIMIT) -> fl
         stock = AutoModel.from_pretrained(export, dtype=torch.float32).eval()
     pixels, ids, mask = probe(model)
     with torch.no_grad():
-        exported = (*stock_embeddings(stock, pixels, ids, mask), stock.logit_scale)
+        exported = (*stock_embeddings(stock, pixels, ids, mask), stock.logit_scale.reshape(()))
     trained = run_embeddings(model, pixels, ids, mask)
     return accept(largest_difference(zip(trained, exported, strict=True)), export, limit)
 
@@ -39,19 +40,27 @@ def probe(
     """Random pixel_values [I, 3, H, W], input_ids [T, L], attention_mask [T, L]: the same on every call.
 
     Captions have from 3 to L = `tokens` tokens (fewer where the tower has fewer positions); padding, and only
-    padding, is the token `padding` (else the text tower's own).
+    padding, is the token `padding` (else the text tower's own). For a tower that reads padding (SigLIP) L is the
+    tower's length, and the mask is 1 throughout.
     """
     generator = torch.Generator().manual_seed(_SEED)
-    shape, words = model.vision_model.config, model.text_model.config
-    pixels = torch.rand(images, 3, shape.image_size, shape.image_size, generator=generator) * 2 - 1
-    length = min(tokens, words.max_position_embeddings)
+    side, words = model.image_size, model.text_model.config
+    kind = text_kind(words)
+    pixels = torch.rand(images, 3, side, side, generator=generator) * 2 - 1
+    most = kind.most_tokens(words)
+    length = most if kind.reads_padding else min(tokens, most)
     if padding is None:
         padding = words.pad_token_id or 0
     ids = torch.randint(0, words.vocab_size, (texts, length), generator=generator)
     ids = torch.where(ids == padding, (ids + 1) % words.vocab_size, ids)
     lengths = torch.linspace(length if texts == 1 else 3, length, texts).round()
     mask = (torch.arange(length) < lengths[:, None]).long()
-    return pixels, ids.masked_fill(mask == 0, padding), mask
+    ids = ids.masked_fill(mask == 0, padding)
+    if kind.pools_last:  # the end of a text is where its embedding is taken
+        end = words.vocab_size - 1 if words.eos_token_id == 2 else words.eos_token_id
+        ids = torch.where(ids == end, ids.new_tensor(0 if padding else 1), ids)
+        ids = ids.scatter(1, mask.sum(1, keepdim=True) - 1, end)
+    return pixels, ids, torch.ones_like(mask) if kind.reads_padding else mask
 
 
 def run_embeddings(
@@ -72,7 +81,7 @@ def run_embeddings(
 
 
 def stock_embeddings(
-    stock: VisionTextDualEncoderModel, pixels: Tensor, ids: Tensor, mask: Tensor
+    stock: VisionTextDualEncoderModel | SiglipModel, pixels: Tensor, ids: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Unit-length image and text embeddings as the stock model computes them."""
     image = stock.get_image_features(pixel_values=pixels).pooler_output

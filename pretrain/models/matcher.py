@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from data_filters.errors import InputError
 from pretrain.matcher_model_config import MatcherModelConfig
-from pretrain.models.towers import ARCHITECTURE
+from pretrain.models.published_towers import ARCHITECTURE
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from transformers import AutoImageProcessor
 
@@ -44,6 +44,25 @@ def published_pixels(name: str, key: str = "model.image.pretrained") -> Publishe
     return PublishedPixels(
         statistics, RESAMPLING.get(int(processor.resample)) if processor.do_resize else None
     )
+
+
+def published_side(name: str) -> int | None:
+    """`processor_side` of the image processor at a local path or of a hub name; None when there is none."""
+    try:
+        processor = AutoImageProcessor.from_pretrained(name)
+    except (OSError, ValueError):
+        return None
+    return processor_side(processor)
+
+
+# Any: transformers has no type for what all its image processors share.
+def processor_side(processor: Any) -> int | None:
+    """The side in px of the images that an image processor makes; None when they are oblong or of any size."""
+    size = dict(
+        (processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size) or {}
+    )
+    sides = {int(size[key]) for key in ("height", "width", "shortest_edge") if size.get(key)}
+    return sides.pop() if len(sides) == 1 else None
 
 
 def _channels(value: object, factor: float) -> Channels:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 from transformers import (
-    AutoConfig,
-    AutoModel,
     BertConfig,
     BertModel,
     FocalNetConfig,
@@ -22,11 +16,7 @@ from transformers import (
 
 from data_filters.errors import InputError
 from pretrain.model_config import ImageTowerConfig, TextTowerConfig
-
-IMAGE_KINDS = ("swin", "vit", "focalnet")
-"""Model types of the image towers whose maps are known (`dual_encoder.map_shape`)."""
-ARCHITECTURE = "architecture.json"
-"""Name of the file with a published tower's architecture in the folder of a run (see `stored_parts`)."""
+from pretrain.models.published_towers import published_tower, tell_width
 
 
 def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
@@ -35,7 +25,9 @@ def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
     Raises InputError when `config.pretrained` cannot be loaded or is of another kind.
     """
     if config.pretrained is not None:
-        return _published(config.pretrained, "model.image.pretrained", IMAGE_KINDS)
+        return published_tower(
+            config.pretrained, "model.image.pretrained", "vision_config", config.train.from_step is None
+        )
     if config.kind == "swin":
         swin = SwinConfig(
             image_size=config.image_size,
@@ -62,7 +54,7 @@ def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
             mlp_ratio=config.mlp_ratio,
             drop_path_rate=config.drop_path,
         )
-        _tell_width(focalnet)
+        tell_width(focalnet)
         return FocalNetModel(focalnet)
     vit = ViTConfig(
         image_size=config.image_size,
@@ -76,12 +68,15 @@ def build_image_tower(config: ImageTowerConfig) -> PreTrainedModel:
 
 
 def build_text_tower(config: TextTowerConfig, vocabulary_size: int) -> PreTrainedModel:
-    """Build the BERT that `config` describes, for a tokenizer of `vocabulary_size` pieces.
+    """Build the text tower that `config` describes, for a tokenizer of `vocabulary_size` pieces: BERT, or published.
 
-    Raises InputError when `config.pretrained` cannot be loaded, is no BERT, or has fewer pieces than the tokenizer.
+    Raises InputError when `config.pretrained` cannot be loaded, is of a kind that is not known, or has fewer pieces
+    than the tokenizer.
     """
     if config.pretrained is not None:
-        tower = _published(config.pretrained, "model.text.pretrained", ("bert",))
+        tower = published_tower(
+            config.pretrained, "model.text.pretrained", "text_config", config.train.from_step is None
+        )
         known = tower.config.vocab_size
         if vocabulary_size > known:
             raise InputError(
@@ -100,50 +95,3 @@ def build_text_tower(config: TextTowerConfig, vocabulary_size: int) -> PreTraine
         attention_probs_dropout_prob=config.dropout,
     )
     return BertModel(bert)
-
-
-# Any: JSON values.
-def published_architecture(name: str, field: str) -> dict[str, Any]:
-    """Return the architecture of the tower at a local path or of a hub name, as JSON values; no weights are read.
-
-    Raises InputError when it cannot be loaded; `field` is the recipe's key, for the message.
-    """
-    try:
-        config = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise _not_found(name, field, error) from error
-    values: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
-    return values
-
-
-def _published(name: str, field: str, kinds: tuple[str, ...]) -> PreTrainedModel:
-    """The tower at a local path or of a hub name; `field` is the recipe's key, for messages.
-
-    A folder that a run stored (`ARCHITECTURE` in it) gives a tower with random weights, for a checkpoint to be loaded.
-    """
-    stored = Path(name) / ARCHITECTURE
-    try:
-        if stored.is_file():
-            values = json.loads(stored.read_text(encoding="utf-8"))
-            tower = AutoModel.from_config(AutoConfig.for_model(**values))
-        else:
-            tower = AutoModel.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise _not_found(name, field, error) from error
-    if tower.config.model_type not in kinds:
-        raise InputError(f"{field} is a {tower.config.model_type}; allowed are {', '.join(kinds)}")
-    if isinstance(tower.config, FocalNetConfig):
-        _tell_width(tower.config)
-    # `from_pretrained` returns a tower in evaluation mode: without its dropout and stochastic depth.
-    trained: PreTrainedModel = tower.train()
-    return trained
-
-
-def _tell_width(config: FocalNetConfig) -> None:
-    """Add `hidden_size`, the channels of the last map: a VisionTextDualEncoderModel asks for it. It is saved, too."""
-    config.update({"hidden_size": config.embed_dim * 2 ** (len(config.depths) - 1)})
-
-
-def _not_found(name: str, field: str, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0]
-    return InputError(f"{field} is {name!r}: {reason}; give a local folder or a hub name")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
-from pretrain.model_config import ImageTowerConfig
+from pretrain.model_config import ImageTowerConfig, TowerTraining
 from pretrain.models.dual_encoder import DualEncoder
 from pretrain.models.region_generator import RegionGenerator
 from pretrain.objectives import OBJECTIVES
@@ -35,10 +35,19 @@ class DualEncoderTask(Task[Features]):
         self.image_config = config.model.image
         self.highest_logit_scale = config.model.log_max_logit_scale
         self.dual_encoder = DualEncoder(config.model, vocabulary_size)
+        self.tower_training = {
+            "vision_model": config.model.image.train,
+            "text_model": config.model.text.train,
+        }
+        for name, train in self.tower_training.items():
+            self.dual_encoder.get_submodule(name).requires_grad_(train.from_step is not None)
+        self._lock(0)
         needs_bias = any(
             LOGIT_BIAS in OBJECTIVES[name].needs_with(options) for name, options in self.objectives.items()
         )
-        self.logit_bias = nn.Parameter(torch.tensor([INITIAL_LOGIT_BIAS])) if needs_bias else None
+        bias = self.dual_encoder.first_logit_bias
+        first_bias = INITIAL_LOGIT_BIAS if bias is None else bias
+        self.logit_bias = nn.Parameter(torch.tensor([first_bias])) if needs_bias else None
         self.region_generator = (
             RegionGenerator(
                 config.model.projection_dim,
@@ -70,6 +79,10 @@ class DualEncoderTask(Task[Features]):
         """Return the part of the tensor `name`: the dual encoder, a head, the logit bias, or one supplier."""
         first, _, rest = name.partition(".")
         return f"{first}.{rest.partition('.')[0]}" if first == "suppliers" else first
+
+    def begin(self, step: StepContext) -> None:
+        """Lock the towers that do not learn in this step."""
+        self._lock(step.step)
 
     def encode(self, batch: Batch) -> Features:
         """Return both towers' embeddings and tokens of a batch; in training, image cells may be dropped at random."""
@@ -105,11 +118,16 @@ class DualEncoderTask(Task[Features]):
     def parameter_groups(self, weight_decay: float, head_rate: float = 1.0) -> list[ParameterGroup]:
         """Group parameters: weight decay for matrices; none for biases, norms, position embeddings and temperature.
 
-        `head_rate` multiplies the learning rate of the heads beside the towers; the factor of towers, projections,
-        temperature and logit bias is 1.
+        `head_rate` multiplies the learning rate of the heads beside the towers; the factor of projections, temperature
+        and logit bias is 1, that of a tower its `train.rate`. A tower that is locked for ever is in no group.
         """
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
+            train = self.tower_training.get(
+                name.removeprefix("dual_encoder.").partition(".")[0], TowerTraining()
+            )
+            if train.from_step is None:
+                continue
             exempt = (
                 parameter.ndim < 2
                 or "position_embeddings" in name
@@ -117,9 +135,19 @@ class DualEncoderTask(Task[Features]):
                 or "bias_table" in name
             )
             of_head = not name.startswith(("dual_encoder.", "logit_bias"))
-            key = (head_rate if of_head else 1.0, 0.0 if exempt else weight_decay)
-            groups.setdefault(key, []).append(parameter)
-        return [ParameterGroup(members, decay, rate) for (rate, decay), members in groups.items()]
+            rate = head_rate if of_head else train.rate
+            groups.setdefault((rate, 0.0 if exempt else weight_decay, train.from_step), []).append(parameter)
+        return [
+            ParameterGroup(members, decay, rate, from_step)
+            for (rate, decay, from_step), members in groups.items()
+        ]
+
+    def _lock(self, step: int) -> None:
+        """Lock the towers that step number `step` leaves as they are."""
+        self.dual_encoder.lock(
+            image=self.tower_training["vision_model"].is_locked(step),
+            text=self.tower_training["text_model"].is_locked(step),
+        )
 
 
 def random_coalitions(

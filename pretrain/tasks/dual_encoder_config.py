@@ -16,7 +16,7 @@ from pretrain.objectives.objective import ObjectiveOptions
 from pretrain.pixel_statistics import PixelStatistics
 from pretrain.supervision import SUPPLIERS
 from pretrain.supervision.config import SupervisionConfig
-from pretrain.tasks.pixel_keys import with_pixels_of
+from pretrain.tasks.published_inputs import check_published, tokenizer_of, with_inputs_of
 
 
 class ChosenObjectives(Section):
@@ -90,21 +90,23 @@ class DualEncoderConfig(PretrainConfig):
         """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
         return self.model.image.resample
 
-    def with_published_pixels(self, earlier: PretrainConfig | None = None) -> Self:
-        """Return the recipe with the pixels of the published tower's image processor in the keys that it leaves out.
+    def with_published_inputs(self, earlier: PretrainConfig | None = None) -> Self:
+        """Return the recipe with the inputs of its published towers in the keys that it leaves out.
 
-        `earlier` is the recipe of the run that goes on: it keeps its pixels, whatever lies beside the tower now. Where
-        the tower has no image processor the defaults stay, and a warning says so. Raises InputError when its numbers
-        are not those of three channels.
+        Pixels are those of the image processor, the image size and the longest text those of the towers, the tokenizer
+        is the text tower's, the width that of a whole model's space. `earlier` is the recipe of the run that goes on:
+        it keeps its own, whatever lies beside the towers now. Where a tower has no image processor the defaults stay,
+        and a warning says so. Raises InputError when a tower cannot be loaded, or has no tokenizer.
         """
-        image = self.model.image
-        if image.pretrained is None:
-            return self
-        recorded = None
-        if isinstance(earlier, DualEncoderConfig) and earlier.model.image.pretrained == image.pretrained:
-            recorded = earlier.model.image
-        found = with_pixels_of(image, image.pretrained, "model.image.pretrained", recorded)
-        return self.model_copy(update={"model": self.model.model_copy(update={"image": found})})
+        recorded = earlier.model if isinstance(earlier, DualEncoderConfig) else None
+        changed: dict[str, object] = {"model": with_inputs_of(self.model, recorded)}
+        if self.model.text.pretrained is not None and "tokenizer" not in self.model_fields_set:
+            changed["tokenizer"] = tokenizer_of(self.model) if earlier is None else earlier.tokenizer
+        return self.model_copy(update=changed)
+
+    def check_published_parts(self) -> None:
+        """Raise InputError when published towers do not fit the recipe; no weights are read."""
+        check_published(self.model, self.tokenizer, recomputes=self.engine.activation_checkpointing)
 
     def published_parts(self) -> dict[str, tuple[str, str]]:
         """Return the published towers."""
@@ -117,7 +119,9 @@ class DualEncoderConfig(PretrainConfig):
             name: getattr(self.model, name).model_copy(update={"pretrained": folder})
             for name, folder in folders.items()
         }
-        return self.model_copy(update={"model": self.model.model_copy(update=towers)})
+        # Without `pretrained`: the whole's projections and temperature come of the checkpoint, as all weights do.
+        model = self.model.model_copy(update={**towers, "pretrained": None})
+        return self.model_copy(update={"model": model})
 
     @property
     def objectives_with_phrases(self) -> tuple[str, ...]:
@@ -165,5 +169,21 @@ class DualEncoderConfig(PretrainConfig):
             raise ValueError(
                 f"supervision.budget is {budget}; allowed are 1 to {most}, "
                 f"the regions of a worker's {self.pairs_per_worker} pairs; lower it or raise data.batch_size"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_locks(self) -> Self:
+        """Raise ValueError when locks leave nothing to learn, or ZeRO 3 would have to keep a locked tower."""
+        image, text = self.model.image.train, self.model.text.train
+        if image.from_step is None and text.from_step is None:
+            raise ValueError(
+                "model.image.train.from_step and model.text.train.from_step are null: with both towers locked for ever "
+                "nothing of them is left to train; set one of them to a step, such as 0"
+            )
+        if self.engine.zero_stage == 3 and (image.from_step, text.from_step) != (0, 0):
+            raise ValueError(
+                "engine.zero_stage is 3 with a locked tower (model.image.train.from_step, model.text.train.from_step); "
+                "allowed are 0 to 2; set engine.zero_stage=2"
             )
         return self

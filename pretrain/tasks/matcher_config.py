@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pipelines.common.config import Section
 from pretrain.config import PretrainConfig
 from pretrain.matcher_model_config import MatcherModelConfig
+from pretrain.model_config import TowerTraining
 from pretrain.objectives.image_text_matching import MatchingOptions
 from pretrain.objectives.objective import ObjectiveOptions
 from pretrain.pixel_statistics import PixelStatistics
@@ -80,7 +81,7 @@ class MatcherConfig(PretrainConfig):
         """The filter that resizes images: a name of `PIL.Image.Resampling`, in small letters."""
         return self.model.image.resample
 
-    def with_published_pixels(self, earlier: PretrainConfig | None = None) -> Self:
+    def with_published_inputs(self, earlier: PretrainConfig | None = None) -> Self:
         """Return the recipe with the pixels of the BLIP checkpoint's image processor in the keys that it leaves out.
 
         `earlier` is the recipe of the run that goes on: it keeps its pixels. See `pixel_keys.with_pixels_of`.
@@ -116,7 +117,11 @@ class MatcherConfig(PretrainConfig):
 
     @model_validator(mode="after")
     def check_text(self) -> Self:
-        """Raise ValueError where `model.text.pretrained` is set, which a matcher does not read."""
+        """Raise ValueError where `pretrained` or `train` of `model.text` is set, which a matcher does not read."""
+        if self.model.text.train != TowerTraining():
+            raise ValueError(
+                "model.text.train is set; a matcher trains all its parts at one rate; leave model.text.train out"
+            )
         if self.model.text.pretrained is not None:
             raise ValueError(
                 f"model.text.pretrained is {self.model.text.pretrained!r}; a matcher starts from a whole BLIP; set "

@@ -34,6 +34,8 @@ class ParameterGroup:
     weight_decay: float
     rate: float
     """Factor that multiplies the schedule's learning rate."""
+    from_step: int = 0
+    """First step that changes the parameters; before it they get no gradient."""
 
 
 class Task(nn.Module, ABC, Generic[RowsOf]):
@@ -67,7 +69,10 @@ class Task(nn.Module, ABC, Generic[RowsOf]):
 
     @abstractmethod
     def parameter_groups(self, weight_decay: float, head_rate: float = 1.0) -> list[ParameterGroup]:
-        """Group all parameters for AdamW; `head_rate` multiplies the learning rate of the heads beside the towers."""
+        """Group the parameters that learn for AdamW; `head_rate` multiplies the rate of the heads beside the towers."""
+
+    def begin(self, step: StepContext) -> None:
+        """Set what depends on the number of the step, such as which parts are locked; `forward` calls it first."""
 
     def parameter_limits(self) -> dict[str, float]:
         """Return parameter's name → upper limit of its entries; the loop clamps them after each step."""
@@ -97,6 +102,7 @@ class Task(nn.Module, ABC, Generic[RowsOf]):
         backward pass propagates these gradients into the towers. The hooks of an engine run only on `forward`, so every
         use of the parameters goes through it.
         """
+        self.begin(step)
         if only_encode:
             return self.encode(batch)
         if gradients is not None:

@@ -46,8 +46,11 @@ class Engine(Protocol):
         """Return the factor that multiplies a loss before its gradients are computed; 1 except in fp16."""
         ...
 
-    def step(self, learning_rate: float, momentum: float) -> Tensor:
-        """Do one optimiser step at this learning rate and first moment; return the gradient norm before clipping."""
+    def step(self, learning_rate: float, momentum: float, done: int = 0) -> Tensor:
+        """Do one optimiser step at this learning rate and first moment; return the gradient norm before clipping.
+
+        `done` is the number of steps before this one: parameters whose group's `from_step` is above it do not change.
+        """
         ...
 
     def clamp_parameter(self, name: str, highest: float) -> None:
@@ -88,15 +91,28 @@ def build_optimizer(
 
 # Any: torch's own type of parameter groups, here and below.
 def optimizer_groups(groups: list[ParameterGroup]) -> list[dict[str, Any]]:
-    """Convert parameter groups to the form of torch's optimisers; `rate` is kept as an extra entry."""
+    """Convert parameter groups to the form of torch's optimisers; `rate` and `from_step` are kept as extra entries."""
     return [
-        {"params": group.parameters, "weight_decay": group.weight_decay, "rate": group.rate}
+        {
+            "params": group.parameters,
+            "weight_decay": group.weight_decay,
+            "rate": group.rate,
+            "from_step": group.from_step,
+        }
         for group in groups
     ]
 
 
-def set_schedule(groups: list[dict[str, Any]], learning_rate: float, momentum: float) -> None:
-    """Set the learning rate (times each group's `rate`) and the first moment of an optimiser's groups."""
+def set_schedule(groups: list[dict[str, Any]], learning_rate: float, momentum: float, done: int = 0) -> None:
+    """Set the learning rate (times each group's `rate`) and the first moment of an optimiser's groups.
+
+    The rate of a group that is locked after `done` steps is 0.
+    """
     for group in groups:
-        group["lr"] = learning_rate * group["rate"]
+        group["lr"] = 0.0 if is_locked(group, done) else learning_rate * group["rate"]
         group["betas"] = (momentum, group["betas"][1])
+
+
+def is_locked(group: dict[str, Any], done: int) -> bool:
+    """Return whether a group's parameters stay as they are in the step after `done` steps."""
+    return bool(group.get("from_step", 0) > done)  # checkpoints of earlier versions have no such entry

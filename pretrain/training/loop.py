@@ -108,7 +108,7 @@ def _optimise(
     micro_batches = [part.to(engine.device, engine.dtype, config.pixel_statistics) for part in parts]
     values = accumulate_gradients(engine, micro_batches, StepContext.of(config.seed, step, engine.rank))
     rate, momentum = rate_and_moment(step, run.total_steps, config.optimizer)
-    norm = engine.step(rate, momentum)
+    norm = engine.step(rate, momentum, step)
     for name, highest in engine.parameter_limits().items():
         engine.clamp_parameter(name, highest)
     return values, norm, rate

@@ -54,7 +54,7 @@ def prepare_run(
     root = Path(folder).absolute()
     record = read_run_record(root)
     earlier = earlier_config(root, record) if record else None
-    config = _with_recorded_start(_with_absolute_start(config), earlier).with_published_pixels(earlier)
+    config = _with_recorded_start(_with_absolute_start(config), earlier).with_published_inputs(earlier)
     load_tokenizer(with_stored_tokenizer(config, root).tokenizer)
     # Absolute, because workers may run in another folder.
     data = tuple(absolute(uri) for uri in ([data] if isinstance(data, str) else data))
@@ -85,6 +85,8 @@ def prepare_run(
         changes=data_changes(root, record, shards, steps, newest.step, accept_changed_data) if record else (),
         steps_done=newest.step,
     )
+    if not list_checkpoints(root):
+        with_stored_tokenizer(config, root).check_published_parts()
     _check_initial_weights(run)
     return run
 

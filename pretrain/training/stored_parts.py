@@ -13,7 +13,7 @@ from typing import TypeVar
 from pipelines.common.files import partial_name, sync_tree, write_json
 from pretrain.config import PretrainConfig
 from pretrain.data.samples.tokenizer import SHIPPED, load_tokenizer
-from pretrain.models.towers import ARCHITECTURE, published_architecture
+from pretrain.models.published_towers import ARCHITECTURE, published_architecture
 
 FOLDER = "parts"
 

@@ -10,6 +10,21 @@ SHIPPED = "loupe"
 SHIPPED_VOCABULARY = Path(__file__).parents[2] / "assets" / "vocabulary" / "vocab.txt"
 
 
+FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+
+
+def has_tokenizer(name: str) -> bool:
+    """False for a local folder without a tokenizer's files: there `AutoTokenizer` makes an empty one of some kinds."""
+    return not Path(name).is_dir() or any((Path(name) / file).is_file() for file in FILES)
+
+
 def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """Load a fast tokenizer (`return_offsets_mapping` works) that pads with [PAD] and adds [CLS] and [SEP].
 
@@ -22,6 +37,11 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """
     if name == SHIPPED:
         return _from_vocabulary(SHIPPED_VOCABULARY)
+    if not has_tokenizer(name):
+        raise InputError(
+            f"tokenizer is {name!r}, a folder without a tokenizer's files ({', '.join(FILES[:3])}, ...); allowed are "
+            f"{SHIPPED!r}, a folder with such files, or a hub name; set tokenizer={SHIPPED}"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except Exception as error:  # the hub, the file system and the parsers raise unrelated types

@@ -28,7 +28,7 @@ from pretrain.config import PretrainConfig
 from pretrain.data.samples.batch import Batch
 from pretrain.step_context import StepContext
 from pretrain.tasks.task import Rows, Task
-from pretrain.training.engine import COMPUTE_TYPES, build_optimizer, set_schedule
+from pretrain.training.engine import COMPUTE_TYPES, build_optimizer, is_locked, set_schedule
 
 # Without this, DeepSpeed compiles its own all-reduce for ranks on one CPU machine at its first start. That takes 100 s
 # and needs a compiler; gloo does the same work.
@@ -64,6 +64,16 @@ class DeepSpeedEngine:
 
     # Any: the engine does not know the type of the task's features.
     def __init__(self, module: Task[Any], config: PretrainConfig) -> None:
+        # DeepSpeed keeps parameters without gradient in the compute type alone; these are their fp32 values (rank 0).
+        self._frozen = (
+            {
+                name: parameter.detach().float().cpu().clone()
+                for name, parameter in module.named_parameters()
+                if not parameter.requires_grad
+            }
+            if dist.get_rank() == 0
+            else {}
+        )
         optimizer = build_optimizer(module, config.optimizer)
         # Stage 0 in bf16 and fp16 does a step on gradients of zero here, to make the optimiser's state. At a rate of 0
         # it decays no weights; without its state, which torch makes again, it does not count as a step of Adam.
@@ -100,9 +110,9 @@ class DeepSpeedEngine:
         unit_loss = torch.ones((), device=self.device, requires_grad=True).clone()
         return float(self.engine.optimizer.scale_if_loss(unit_loss)) if self.dtype == torch.float16 else 1.0
 
-    def step(self, learning_rate: float, momentum: float) -> Tensor:
+    def step(self, learning_rate: float, momentum: float, done: int = 0) -> Tensor:
         """Do one optimiser step at this learning rate and first moment; return the gradient norm before clipping."""
-        set_schedule(self.engine.optimizer.param_groups, learning_rate, momentum)
+        set_schedule(self.engine.optimizer.param_groups, learning_rate, momentum, done)
         norm = None
         if (
             not self.engine.zero_optimization() and self.dtype == torch.float32
@@ -110,8 +120,19 @@ class DeepSpeedEngine:
             gradients = [p.grad for p in self.module.parameters() if p.grad is not None]
             norm = nn.utils.get_total_norm(gradients)
         self.engine.step()
+        self._forget_locked_steps(done)
         norm = self.engine.get_global_grad_norm() if norm is None else norm
         return torch.as_tensor(norm, dtype=torch.float32, device=self.device)
+
+    def _forget_locked_steps(self, done: int) -> None:
+        """Set AdamW's counters of locked groups to 0: DeepSpeed gave these groups gradients of zero."""
+        optimizer = self.engine.basic_optimizer
+        for group in optimizer.param_groups:
+            if is_locked(group, done):
+                for parameter in group["params"]:
+                    counter = optimizer.state.get(parameter, {}).get("step")
+                    if isinstance(counter, Tensor):
+                        counter.zero_()
 
     def close(self) -> None:
         """Let go of the process group, whose threads end only when nothing holds it. The engine is of no use then.
@@ -149,11 +170,14 @@ class DeepSpeedEngine:
         """Return the whole module in fp32 on rank 0's CPU (empty on other ranks). Every rank must call it."""
         weights: dict[str, Tensor] = {}
         for name, parameter in self.module.named_parameters():
+            if not parameter.requires_grad:
+                continue
             full = safe_get_full_fp32_param(parameter)
             value = parameter.detach() if full is None else full
             if self.rank == 0:
                 weights[name] = value.float().cpu().clone().view(_shape(parameter))
         if self.rank == 0:
+            weights |= {name: value.clone() for name, value in self._frozen.items()}
             parameters = dict(self.module.named_parameters())
             weights |= {
                 k: v.cpu().clone()
@@ -191,12 +215,14 @@ class DeepSpeedEngine:
             )
         if written == stage and (stage == 0 or ranks == self.ranks):
             self.engine.load_checkpoint(str(folder), tag="engine")
+            self._load_frozen(folder)
             return
         if self.rank == 0:
             write_universal(folder)
         dist.barrier()
         group_settings = [
-            (group["weight_decay"], group["rate"]) for group in self.engine.optimizer.param_groups
+            {name: group[name] for name in ("weight_decay", "rate", "from_step")}
+            for group in self.engine.optimizer.param_groups
         ]
         self.engine._config.load_universal_checkpoint = True
         self.engine.load_checkpoint(str(folder), tag=UNIVERSAL)
@@ -206,12 +232,25 @@ class DeepSpeedEngine:
         for moments in self.engine.basic_optimizer.state.values():
             if isinstance(moments.get("step"), Tensor):
                 moments["step"] = moments["step"].clone()
-        for group, (decay, rate) in zip(self.engine.optimizer.param_groups, group_settings, strict=True):
-            group["weight_decay"], group["rate"] = decay, rate
+        for group, settings in zip(self.engine.optimizer.param_groups, group_settings, strict=True):
+            group.update(settings)
         weights = load_file(folder / "model.safetensors")
         for name, buffer in self.module.named_buffers():
             if name in weights:
                 buffer.copy_(weights[name])
+        self._load_frozen(folder)
+
+    @torch.no_grad()
+    def _load_frozen(self, folder: Path) -> None:
+        """Load the parameters without gradient from the fp32 weights of a checkpoint."""
+        frozen = {name: p for name, p in self.module.named_parameters() if not p.requires_grad}
+        if not frozen:
+            return
+        weights = load_file(folder / "model.safetensors")
+        for name, parameter in frozen.items():
+            parameter.copy_(weights[name])
+            if self.rank == 0:
+                self._frozen[name] = weights[name].float()
 
 
 UNIVERSAL = "universal"

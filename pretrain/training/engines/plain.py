@@ -53,9 +53,10 @@ class PlainEngine:
         """Return the factor that multiplies a loss before its gradients are computed; 1 except in fp16."""
         return self._scaler.get_scale()
 
-    def step(self, learning_rate: float, momentum: float) -> Tensor:
+    def step(self, learning_rate: float, momentum: float, done: int = 0) -> Tensor:
         """Do one optimiser step at this learning rate and first moment; return the gradient norm before clipping."""
-        set_schedule(self.optimizer.param_groups, learning_rate, momentum)
+        # Parameters of locked groups have no gradient: AdamW passes them over and makes no state for them.
+        set_schedule(self.optimizer.param_groups, learning_rate, momentum, done)
         self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self._clip or float("inf"))
         self._scaler.step(self.optimizer)

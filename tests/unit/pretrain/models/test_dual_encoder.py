@@ -12,7 +12,8 @@ from transformers import (
 
 from data_filters.errors import InputError
 from pretrain.model_config import ModelConfig
-from pretrain.models.dual_encoder import DualEncoder, map_shape
+from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.image_kinds import map_shape
 
 TEXT = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32}
 SWIN = {"image_size": 32, "width": 16, "depths": [1, 1], "heads": [2, 2], "window": 4}

@@ -60,14 +60,14 @@ def test_pixels_are_those_of_the_checkpoint_unless_the_recipe_or_the_run_says_ot
         )
     )
     config = matcher_recipe(model=MODEL | {"pretrained": blip})
-    found = config.with_published_pixels()
+    found = config.with_published_inputs()
     assert found.model.image.pixel_mean == pytest.approx((0.4, 0.5, 0.6))
     assert (found.pixel_statistics.std, found.resample) == (pytest.approx((0.2, 0.3, 0.4)), "bilinear")
     own = {**MODEL["image"], "pixel_mean": [0.1, 0.1, 0.1]}
-    kept = matcher_recipe(model=MODEL | {"pretrained": blip, "image": own}).with_published_pixels()
+    kept = matcher_recipe(model=MODEL | {"pretrained": blip, "image": own}).with_published_inputs()
     assert kept.pixel_statistics.mean == (0.1, 0.1, 0.1)
-    assert config.with_published_pixels(kept).pixel_statistics.mean == (0.1, 0.1, 0.1)
+    assert config.with_published_inputs(kept).pixel_statistics.mean == (0.1, 0.1, 0.1)
     (tmp_path / "blip" / "preprocessor_config.json").unlink()
-    assert config.with_published_pixels().model == config.model
+    assert config.with_published_inputs().model == config.model
     assert "model.pretrained" in caplog.text
-    assert matcher_recipe().with_published_pixels() == matcher_recipe()
+    assert matcher_recipe().with_published_inputs() == matcher_recipe()
