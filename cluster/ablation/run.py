@@ -87,7 +87,7 @@ def run_ablation(
     cells = make_cells(ablation_plan, checked, world, folder, ablation_plan.in_order(rows), seeds)
 
     def publish(failed: dict[str, str]) -> Outcome:
-        stored: list[Result | None] = [read_json(cell.folder / RESULT) for cell in all_cells]
+        stored = [_stored(cell) for cell in all_cells]
         append_finished(file, [result for result in stored if result is not None])
         stored = [own or result_of(cell.job, earlier) for cell, own in zip(all_cells, stored, strict=True)]
         results = [result for result in stored if result is not None]
@@ -96,6 +96,12 @@ def run_ablation(
         return Outcome(table, failed)
 
     return publish(_Runner(_to_run(cells, earlier), jobs, publish).run())
+
+
+def _stored(cell: Cell) -> Result | None:
+    """The result in a cell's folder, under the identity that its settings have in this version."""
+    result: Result | None = read_json(cell.folder / RESULT)
+    return None if result is None else {**result, "identity": cell.job["identity"]}
 
 
 def _to_run(cells: Sequence[Cell], earlier: Sequence[Result]) -> list[Cell]:

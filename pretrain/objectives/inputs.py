@@ -57,7 +57,7 @@ class AddedEmbeddings:
     embeddings: Float[Tensor, "B M D"]
     """Divided by a power of the region's size, as the targets are; without gradient. Zeros where not known."""
     known: Bool[Tensor, "B M"]
-    """Regions that were sampled or predicted in this step."""
+    """Regions that were sampled in this step, or also those predicted (`supervision.predicted_phrases`)."""
     texts: Float[Tensor, "B D"]
     """The captions' embeddings, without gradient: their products with the images' own entries are the targets."""
     rows: str

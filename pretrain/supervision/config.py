@@ -58,6 +58,10 @@ class SupervisionConfig(Section):
         description="hybrid: regions that the rule sends to sampling beyond the budget are predicted, or have no "
         "target in that step",
     )
+    predicted_phrases: bool = Field(
+        False,
+        description="targets absence and ends: whether predicted regions give phrases targets too, not sampled ones alone",
+    )
     first_step: int = Field(
         0,
         ge=0,

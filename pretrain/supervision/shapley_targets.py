@@ -116,7 +116,8 @@ class ShapleySupervision(Supplier):
         scale = self.token_unsil.scale()
         embeddings = added_targets = None
         if added is not None and texts is not None and prediction.added is not None:
-            embeddings, added_targets = self._merged(added, prediction.added, texts, selection, supervised)
+            known = supervised if config.predicted_phrases else sampled
+            embeddings, added_targets = self._merged(added, prediction.added, texts, selection, known)
         shapley_targets = ShapleyTargets(
             regions=regions,
             token_labels=soft_labels(targets, supervised, config.labels),
@@ -172,13 +173,13 @@ class ShapleySupervision(Supplier):
         predicted: Float[Tensor, "B M D"],
         texts: Float[Tensor, "B D"],
         selection: Selection,
-        supervised: Bool[Tensor, "B M"],
+        known: Bool[Tensor, "B M"],
     ) -> tuple[AddedEmbeddings, Float[Tensor, "B M D"]]:
-        """Return the sampled embeddings and UNSIL's elsewhere, and the sampled ones in units of the running scale."""
+        """Return the sampled embeddings and, where `known`, UNSIL's, and the same in units of the running scale."""
         scale = self.token_unsil.scale()
         flat = (predicted.detach() * scale).flatten(0, 1).index_copy(0, selection.sampled, added)
-        merged = flat.view_as(predicted).masked_fill(~supervised[..., None], 0)
-        return AddedEmbeddings(merged, supervised, texts, self.config.rows), merged / scale
+        merged = flat.view_as(predicted).masked_fill(~known[..., None], 0)
+        return AddedEmbeddings(merged, known, texts, self.config.rows), merged / scale
 
     def _sample(
         self,
