@@ -60,7 +60,7 @@ class SupervisionConfig(Section):
     )
     predicted_phrases: bool = Field(
         False,
-        description="targets absence and ends: whether predicted regions give phrases targets too, not sampled ones alone",
+        description="targets absence and ends: whether predicted regions give phrases targets, not sampled ones alone",
     )
     first_step: int = Field(
         0,
