@@ -22,23 +22,24 @@ Metrics = dict[str, Any]
 IMAGE_SIZE = 112
 # Few kinds of objects and many images with a single one: minutes on two cores suffice to learn them.
 NAMES, SINGLE_SHARE = 12, 0.6
-CURATION_RECIPE, PRETRAINING_RECIPE = "icon_world", "icon_world_attribution"
+CURATION_RECIPE, PRETRAINING_RECIPE = "icon_world", "icon_world_boxes"
+# One judge for every way to boxes: the pixels of a box with the rest in the image's median color.
+JUDGE = {"gallery": 128, "embedding": "ends", "cover": "pixels", "fill": "median", "pooling": "max_pooled"}
+DETECT = JUDGE | {"calibration": "evidence", "templates": "icon"}
+REGIONS = {"proposals": "regions", "regions": 32}
 EVALUATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "retrieval": ("retrieval", "test", {"gallery": 256}),
+    "retrieval-phrases": ("retrieval", "test", {"gallery": 256, "scoring": "phrases", "examples": 0}),
     "retrieval-unseen": ("retrieval", "unseen", {"gallery": 256}),
-    "grounding": ("grounding", "test", {"gallery": 128, "proposals": "regions", "embedding": "dropped"}),
-    "grounding-unseen": (
-        "grounding",
-        "unseen",
-        {"gallery": 128, "proposals": "regions", "embedding": "dropped"},
-    ),
-    "grounding-saliency": ("grounding", "test", {"gallery": 128, "proposals": "saliency"}),
-    "grounding-pixel": ("grounding", "test", {"gallery": 128, "proposals": "pixel", "examples": 0}),
-    "grounding-gradcam": ("grounding", "test", {"gallery": 128, "proposals": "gradcam", "examples": 0}),
-    "detection": ("detection", "test", {"gallery": 128, "proposals": "regions", "embedding": "dropped"}),
-    "detection-saliency": ("detection", "test", {"gallery": 128, "proposals": "saliency"}),
-    "detection-pixel": ("detection", "test", {"gallery": 128, "proposals": "pixel", "examples": 0}),
-    "detection-gradcam": ("detection", "test", {"gallery": 128, "proposals": "gradcam", "examples": 0}),
+    "grounding": ("grounding", "test", JUDGE | REGIONS),
+    "grounding-unseen": ("grounding", "unseen", JUDGE | REGIONS),
+    "grounding-parts": ("grounding", "test", JUDGE | {"proposals": "parts"}),
+    "grounding-saliency": ("grounding", "test", JUDGE | {"proposals": "saliency", "examples": 0}),
+    "grounding-pixel": ("grounding", "test", JUDGE | {"proposals": "pixel", "examples": 0}),
+    "detection": ("detection", "test", DETECT | REGIONS),
+    "detection-parts": ("detection", "test", DETECT | {"proposals": "parts"}),
+    "detection-saliency": ("detection", "test", DETECT | {"proposals": "saliency", "examples": 0}),
+    "detection-pixel": ("detection", "test", DETECT | {"proposals": "pixel", "examples": 0}),
     "alignment": ("alignment", "test", {"gallery": 32, "examples": 4}),
 }
 """The evaluations of the demo: name → (task, split, options)."""
