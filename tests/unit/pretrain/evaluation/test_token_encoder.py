@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
+    BeitConfig,
     BertConfig,
-    DeiTConfig,
     VisionTextDualEncoderConfig,
     VisionTextDualEncoderModel,
 )
@@ -73,11 +73,11 @@ def test_what_cannot_be_masked_is_refused(export, region_export, tmp_path):
     ):
         TokenEncoder(str(tmp_path / "cut"))
     shutil.copytree(
-        export, tmp_path / "deit", ignore=shutil.ignore_patterns("model.safetensors", "config.json")
+        export, tmp_path / "beit", ignore=shutil.ignore_patterns("model.safetensors", "config.json")
     )
     shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    towers = DeiTConfig(**shape, image_size=16, patch_size=8), BertConfig(**shape, vocab_size=8000)
+    towers = BeitConfig(**shape, image_size=16, patch_size=8), BertConfig(**shape, vocab_size=8000)
     config = VisionTextDualEncoderConfig.from_vision_text_configs(*towers, projection_dim=8)
-    VisionTextDualEncoderModel(config).save_pretrained(tmp_path / "deit")
+    VisionTextDualEncoderModel(config).save_pretrained(tmp_path / "beit")
     with pytest.raises(InputError, match="is a vision-text-dual-encoder; regions and patches are known for"):
-        TokenEncoder(str(tmp_path / "deit"))
+        TokenEncoder(str(tmp_path / "beit"))
