@@ -274,7 +274,7 @@ class PretrainConfig(Section):
         return self
 
     def check_published_parts(self) -> None:
-        """Raise InputError when published parts do not fit the recipe; no weights are read."""
+        """Raise InputError when published parts do not fit the recipe."""
 
     def published_parts(self) -> dict[str, tuple[str, str]]:
         """Return the parts with published weights: name → (local path or hub name, the recipe's key)."""

@@ -127,11 +127,12 @@ def read_back(folder: Path, pixels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor
 
 
 def _timm_arguments(encoder: DualEncoder) -> SwinArguments:
-    config = encoder.vision_model.config
-    if not isinstance(config, SwinConfig):
+    config, words = encoder.vision_model.config, encoder.text_model.config
+    if not isinstance(config, SwinConfig) or words.model_type != "bert":
         raise InputError(
-            "format is open-clip, but the run's image tower is a ViT whose pooled class token (a dense layer and "
-            "tanh) open_clip's ViT has no place for; allowed is a Swin; use --format huggingface or --format onnx"
+            f"format is open-clip, but the run's towers are a {config.model_type} and a {words.model_type}, whose "
+            "pooled outputs open_clip's towers do not compute; allowed are a swin and a bert; use --format huggingface "
+            "or --format onnx"
         )
     return timm_arguments(config)
 
@@ -139,11 +140,11 @@ def _timm_arguments(encoder: DualEncoder) -> SwinArguments:
 def _write_weights(encoder: DualEncoder, file: Path) -> None:
     trunk = to_timm(encoder.vision_model.state_dict())
     weights = {f"visual.trunk.{name}": tensor for name, tensor in trunk.items()}
-    weights["visual.head.proj.weight"] = encoder.visual_projection.weight.detach()
+    weights["visual.head.proj.weight"] = encoder.visual_projection.get_parameter("weight").detach()
     weights |= {
         f"text.transformer.{name}": tensor for name, tensor in encoder.text_model.state_dict().items()
     }
-    weights["text.proj.weight"] = encoder.text_projection.weight.detach()
+    weights["text.proj.weight"] = encoder.text_projection.get_parameter("weight").detach()
     weights["logit_scale"] = encoder.logit_scale.detach()[0]
     save_file(
         {name: tensor.contiguous() for name, tensor in weights.items()}, file, metadata={"format": "pt"}

@@ -61,6 +61,10 @@ def _one(config: PreTrainedConfig) -> int:
     return 1
 
 
+def _class_and_distillation(config: PreTrainedConfig) -> int:
+    return 2
+
+
 def _class_and_registers(config: PreTrainedConfig) -> int:
     return 1 + int(config.num_register_tokens)
 
@@ -96,6 +100,11 @@ IMAGE_KINDS: dict[str, ImageKind] = {
         "embeddings.patch_embedding", ("encoder.layers",), first_tokens=_one, norm="post_layernorm"
     ),
     "siglip_vision_model": ImageKind("embeddings.patch_embedding", ("encoder.layers",)),
+    "dinov3_vit": ImageKind(
+        "embeddings.patch_embeddings", ("model.layer",), first_tokens=_class_and_registers, any_size=True
+    ),
+    "deit": ImageKind("embeddings.patch_embeddings", ("layers",), first_tokens=_class_and_distillation),
+    "swinv2": _SWIN,
     "convnext": _CONVNEXT,
     "convnextv2": _CONVNEXT,
 }

@@ -85,7 +85,7 @@ def check_tokenizer(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase
     if kind.pools_last:
         ids = tokenizer("a")["input_ids"]
         # As CLIPTextModel does: a config with 2 is of the time when the end was known as the highest token.
-        end = max(ids) if config.eos_token_id == 2 else config.eos_token_id
+        end = pieces - 1 if config.eos_token_id == 2 else config.eos_token_id
         if not ids or ids[-1] != end or ids.count(end) != 1:
             raise InputError(
                 f"tokenizer ends a text with token {ids[-1] if ids else 'none'}, {field} takes its embedding at token "

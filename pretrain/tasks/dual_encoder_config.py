@@ -105,7 +105,7 @@ class DualEncoderConfig(PretrainConfig):
         return self.model_copy(update=changed)
 
     def check_published_parts(self) -> None:
-        """Raise InputError when published towers do not fit the recipe; no weights are read."""
+        """Raise InputError when published towers do not fit the recipe."""
         check_published(self.model, self.tokenizer, recomputes=self.engine.activation_checkpointing)
 
     def published_parts(self) -> dict[str, tuple[str, str]]:

@@ -5,11 +5,16 @@ The keys that a recipe sets stand, then those of the run that goes on, then the 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from data_filters.errors import InputError
 from pipelines.common.config import Section
 from pretrain.data.samples.tokenizer import SHIPPED, has_tokenizer, load_tokenizer
 from pretrain.model_config import ImageTowerConfig, ModelConfig, TextTowerConfig
 from pretrain.tasks.pixel_keys import with_pixels_of
+
+if TYPE_CHECKING:  # it imports torch
+    from pretrain.models.published_towers import Half
 
 IMAGE, TEXT = "model.image.pretrained", "model.text.pretrained"
 
@@ -21,19 +26,17 @@ def with_inputs_of(model: ModelConfig, recorded: ModelConfig | None) -> ModelCon
     that is not known.
     """
     changed: dict[str, Section | int] = {}
+    if model.pretrained is not None:
+        same = recorded is not None and recorded.pretrained == model.pretrained
+        width = recorded.projection_dim if recorded and same else _space_width(model.pretrained)
+        if "projection_dim" not in model.model_fields_set:
+            changed["projection_dim"] = width
     if model.image.pretrained is not None:
         before = recorded.image if recorded and recorded.image.pretrained == model.image.pretrained else None
         changed["image"] = _with_image_inputs(model.image, before)
     if model.text.pretrained is not None:
         words = recorded.text if recorded and recorded.text.pretrained == model.text.pretrained else None
         changed["text"] = _with_text_inputs(model.text, words)
-    if model.pretrained is not None and "projection_dim" not in model.model_fields_set:
-        from pretrain.models.published_towers import space_width
-
-        same = recorded is not None and recorded.pretrained == model.pretrained
-        changed["projection_dim"] = (
-            recorded.projection_dim if recorded and same else space_width(model.pretrained)
-        )
     return model.model_copy(update=changed)
 
 
@@ -54,7 +57,7 @@ def tokenizer_of(model: ModelConfig) -> str:
 
 
 def check_published(model: ModelConfig, tokenizer: str, *, recomputes: bool) -> None:
-    """Raise InputError when published towers do not fit the recipe; no weights are read.
+    """Raise InputError when published towers do not fit the recipe. Weights are read of towers locked for ever alone.
 
     `recomputes`: whether activations are recomputed in the backward pass, which some towers cannot.
     """
@@ -63,14 +66,18 @@ def check_published(model: ModelConfig, tokenizer: str, *, recomputes: bool) -> 
     if model.text.pretrained is not None:
         _check_text(model, tokenizer)
     if model.pretrained is not None:
-        from pretrain.models.published_towers import space_width
-
-        width = space_width(model.pretrained)
+        width = _space_width(model.pretrained)
         if width != model.projection_dim:
             raise InputError(
                 f"model.projection_dim is {model.projection_dim}, model.pretrained {model.pretrained!r} has a space of "
                 f"{width}; leave model.projection_dim out"
             )
+
+
+def _space_width(whole: str) -> int:
+    from pretrain.models.published_towers import space_width
+
+    return space_width(whole)
 
 
 def _with_image_inputs(image: ImageTowerConfig, recorded: ImageTowerConfig | None) -> ImageTowerConfig:
@@ -127,6 +134,8 @@ def _check_image(model: ModelConfig, recomputes: bool) -> None:
             f"engine.activation_checkpointing is true, {key} {name!r} is a {shape.model_type}, which cannot recompute "
             "its activations; set engine.activation_checkpointing=false"
         )
+    if model.image.train.from_step is None:
+        _check_weights(name, IMAGE, "vision_config")
 
 
 def _check_text(model: ModelConfig, tokenizer: str) -> None:
@@ -155,6 +164,15 @@ def _check_text(model: ModelConfig, tokenizer: str) -> None:
             f"model.text.max_tokens={longest}, or leave it out"
         )
     check_tokenizer(shape, load_tokenizer(tokenizer), f"{key} {name!r}")
+    if model.text.train.from_step is None:
+        _check_weights(name, TEXT, "text_config")
+
+
+def _check_weights(name: str, field: str, half: Half) -> None:
+    """Raise InputError where a tower that is locked for ever lacks weights."""
+    from pretrain.models.published_towers import published_tower
+
+    published_tower(name, field, half, locked=True)
 
 
 def _text_key(model: ModelConfig) -> str:

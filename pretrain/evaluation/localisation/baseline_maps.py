@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from pretrain.evaluation.token_encoder import TokenEncoder
 from pretrain.models.dual_encoder import DualEncoder
+from pretrain.models.image_kinds import image_kind
 from pretrain.regions.saliency import saliency
 
 
@@ -87,8 +88,10 @@ def _embedding_of_tokens(
     held: list[Tensor] = []
 
     def hold(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        held.append(inputs[0].detach().requires_grad_())
-        return (held[0], *inputs[1:])
+        entering = inputs[0].detach()
+        is_map = entering.ndim == 4  # [1, W, h, w], as a ConvNeXt has it
+        held.append((entering.flatten(2).transpose(1, 2) if is_map else entering).requires_grad_())
+        return (held[0].transpose(1, 2).view_as(entering) if is_map else held[0], *inputs[1:])
 
     handle = _last_block(dual.vision_model).register_forward_pre_hook(hold)
     try:
@@ -100,11 +103,10 @@ def _embedding_of_tokens(
 
 def _last_block(tower: PreTrainedModel) -> nn.Module:
     """The last block of a tower: in its last stage, where it has stages."""
-    if tower.config.model_type == "swin":
-        return _last(_last(tower, "encoder.layers"), "blocks")
-    if tower.config.model_type == "focalnet":
-        return _last(_last(tower, "encoder.stages"), "layers")
-    return _last(tower, "layers")
+    block: nn.Module = tower
+    for name in image_kind(tower.config).blocks:
+        block = _last(block, name)
+    return block
 
 
 def _last(module: nn.Module, name: str) -> nn.Module:

@@ -37,7 +37,7 @@ def trained(pairs: str, run: Path, model: dict, **sections: object) -> Path:
 
 
 def exported(run: Path) -> str:
-    """The export, which computes the run's logits with stock classes alone, from what tokenizer and processor give."""
+    """The export: with stock classes alone it computes the run's logits."""
     folder = str(run / "export")
     assert export_run(str(run), folder).max_difference <= 1e-5
     model = AutoModel.from_pretrained(folder).eval()

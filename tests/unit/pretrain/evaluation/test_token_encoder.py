@@ -6,7 +6,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, CLIPConfig, CLIPModel
+from transformers import (
+    AutoModel,
+    BeitConfig,
+    BertConfig,
+    VisionTextDualEncoderConfig,
+    VisionTextDualEncoderModel,
+)
 
 from data_filters.errors import InputError
 from pretrain.evaluation.data.samples import SampleStream
@@ -79,15 +85,12 @@ def test_what_cannot_be_masked_is_refused(export, region_export, tmp_path):
         InputError, match="region_head.safetensors: the region generator is not one that this version knows"
     ):
         TokenEncoder(str(tmp_path / "cut"))
-    shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    config = CLIPConfig(
-        text_config={**shape, "vocab_size": 8000},
-        vision_config={**shape, "image_size": 16, "patch_size": 8},
-        projection_dim=8,
-    )
     shutil.copytree(
-        export, tmp_path / "clip", ignore=shutil.ignore_patterns("model.safetensors", "config.json")
+        export, tmp_path / "beit", ignore=shutil.ignore_patterns("model.safetensors", "config.json")
     )
-    CLIPModel(config).save_pretrained(tmp_path / "clip")
-    with pytest.raises(InputError, match="is a clip; regions and patches are known for"):
-        TokenEncoder(str(tmp_path / "clip"))
+    shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    towers = BeitConfig(**shape, image_size=16, patch_size=8), BertConfig(**shape, vocab_size=8000)
+    config = VisionTextDualEncoderConfig.from_vision_text_configs(*towers, projection_dim=8)
+    VisionTextDualEncoderModel(config).save_pretrained(tmp_path / "beit")
+    with pytest.raises(InputError, match="is a vision-text-dual-encoder; regions and patches are known for"):
+        TokenEncoder(str(tmp_path / "beit"))

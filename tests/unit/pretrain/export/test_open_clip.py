@@ -196,7 +196,7 @@ def test_every_registered_size_is_known(name, image):
 def test_what_open_clip_has_no_place_for_is_one_line(tmp_path):
     write_run(tmp_path / "vit", **tiny_runs.tiny_config("vit").model_dump(mode="json")["model"]["image"])
     with pytest.raises(
-        InputError, match="image tower is a ViT .* use --format huggingface or --format onnx"
+        InputError, match="towers are a vit and a bert, .* use --format huggingface or --format onnx"
     ) as vit:
         export_run(str(tmp_path / "vit"), str(tmp_path / "export"))
     write_run(tmp_path / "swin", **SHIFTED | {"image_size": 48, "window": 5})
