@@ -42,27 +42,43 @@ def difference(mine: dict[int, float], others: dict[int, float]) -> Difference |
 def differences(
     measured: Table, pairs: Sequence[tuple[str, str]]
 ) -> list[tuple[str, dict[Column, Difference]]]:
-    """("A less B", differences by column) of each pair (A, B) of rows of which both have a line."""
-    lines: dict[str, Line] = {line.row: line for line in measured.lines if line.kind == "row"}
+    """("A less B", differences by column) of each pair (A, B) of rows of which both have a line.
+
+    Lines below a row are compared with those of the same title below the other: "A less B, by phrases". Costs are left
+    out: seconds of jobs side by side are no measurement of a difference.
+    """
+    lines: dict[tuple[str, str | None], Line] = {
+        (line.row, None if line.kind == "row" else line.title): line for line in measured.lines
+    }
     found = []
     for mine, other in pairs:
-        if mine in lines and other in lines:
-            values = {
-                column: between
-                for column in measured.columns
-                if column in lines[mine].values and column in lines[other].values
-                if (between := difference(lines[mine].values[column], lines[other].values[column]))
-            }
-            found.append((f"{lines[mine].title} less {lines[other].title}", values))
+        for (row, title), line in lines.items():
+            if row != mine or (other, title) not in lines:
+                continue
+            values = _between(measured.columns, line, lines[other, title])
+            if values:
+                names = f"{lines[mine, None].title} less {lines[other, None].title}"
+                found.append((names if title is None else f"{names}, {title}", values))
     return found
+
+
+def _between(columns: Sequence[Column], mine: Line, other: Line) -> dict[Column, Difference]:
+    """The differences of two lines in the columns of tasks that both have."""
+    return {
+        column: between
+        for column in columns
+        if column.task and column in mine.values and column in other.values
+        if (between := difference(mine.values[column], other.values[column]))
+    }
 
 
 def as_texts(
     measured: Table, head: Sequence[str], pairs: Sequence[tuple[str, str]]
 ) -> tuple[list[str], list[list[str]]]:
     """(head, rows) of the differences as plain texts, in the columns of the table."""
+    found = differences(measured, pairs)
+    shown = [place for place, column in enumerate(measured.columns) if any(column in of for _, of in found)]
     rows = [
-        [title, *(str(values[column]) if column in values else "" for column in measured.columns)]
-        for title, values in differences(measured, pairs)
+        [title, *(str(values.get(measured.columns[place], "")) for place in shown)] for title, values in found
     ]
-    return list(head), rows
+    return [head[0], *(head[place + 1] for place in shown)], rows

@@ -39,3 +39,16 @@ def test_pairs_without_both_rows_are_left_out():
     measured = Table("T", (COLUMN,), (line("a", {0: 0.2, 1: 0.3}), line("b", {0: 0.1, 1: 0.1})))
     assert [title for title, _ in differences(measured, [("a", "b"), ("a", "c")])] == ["A less B"]
     assert as_texts(measured, ["", "R@1"], [("a", "b")]) == (["", "R@1"], [["A less B", "+0.150 ± 0.635"]])
+
+
+def test_lines_below_a_row_are_compared_by_their_title_and_costs_are_not():
+    cost, other = Column("", "", "seconds_per_step"), Column("grounding", "test", "accuracy@0.5")
+    rows = []
+    for row, value in (("a", 0.4), ("b", 0.1)):
+        rows.append(Line(row, row.upper(), "row", {COLUMN: {0: value}, cost: {0: value}}))
+        rows.append(Line(row, "by phrases", "baseline", {COLUMN: {0: 2 * value}}))
+    rows.append(Line("b", "CLIP + pixel", "baseline", {other: {0: 0.5}}))
+    measured = Table("T", (COLUMN, other, cost), tuple(rows))
+    head, texts = as_texts(measured, ["", "R@1", "grounding", "s/step"], [("a", "b")])
+    assert head == ["", "R@1"]
+    assert texts == [["A less B", "+0.300"], ["A less B, by phrases", "+0.600"]]
