@@ -6,7 +6,9 @@ from torch.nn import functional as F
 
 from pretrain.evaluation.data.scenes import SceneStream
 from pretrain.evaluation.localisation import PROPOSERS
+from pretrain.evaluation.localisation.candidates import Candidates
 from pretrain.evaluation.localisation.grounding import ground
+from pretrain.evaluation.localisation.judge import Judge
 from pretrain.evaluation.localisation.proposal_options import proposal_options
 from pretrain.evaluation.metrics.boxes import in_pixels
 from pretrain.evaluation.token_encoder import TokenEncoder
@@ -99,3 +101,23 @@ def test_of_shared_candidates_the_nearest_is_taken(region_export, scenes, way):
             for one, score in zip(candidates, scores, strict=True)
             if score > best - 1e-6
         )
+
+
+def test_where_no_box_contributes_the_most_confident_is_taken():
+    """A text against everything in the image: negative values must not favour boxes of low confidence."""
+    image = Image.new("RGB", (64, 64), (128, 128, 128))
+    ImageDraw.Draw(image).rectangle([8, 8, 31, 31], fill=COLORS["red"])
+    encoder = ColorEncoder()
+    boxes = torch.tensor([[0.3, 0.3, 0.375, 0.375], [0.7, 0.7, 0.25, 0.25], [0.5, 0.2, 0.5, 0.25]])
+    confidence = torch.tensor([0.5, 0.9, 0.2])
+
+    def known(encoder, pixels, texts, options, count):
+        return Candidates(boxes[None], torch.ones(1, 3, dtype=torch.bool), confidence[None])
+
+    texts = torch.stack([encoder.texts(["red"])[0], -encoder.texts(["red"])[0]])
+    for embedding in ("dropped", "ends"):
+        found = ground(
+            encoder, known, encoder.pixels([image]), texts, proposal_options({}), Judge(embedding, "touched")
+        )
+        assert found[0].equal(boxes[0])
+        assert found[1].equal(boxes[1])
