@@ -119,7 +119,8 @@ class OptimizerConfig(Section):
         decay = self.decay_fraction
         if decay is not None and decay + self.warmup_fraction > 1:
             raise ValueError(
-                f"decay_fraction is {decay} and warmup_fraction {self.warmup_fraction}; allowed are at most 1 together"
+                f"decay_fraction is {decay} and warmup_fraction {self.warmup_fraction}; allowed are at most 1 together;"
+                f" set decay_fraction to at most {1 - self.warmup_fraction:g}"
             )
         return self
 

@@ -189,6 +189,8 @@ class ModelConfig(Section):
         taken = dict(values)
         for name in ("image", "text"):
             section = values.get(name, {})
+            if not isinstance(section, dict | Section):
+                return values  # told with the other mistakes of the section
             given = section if isinstance(section, dict) else section.model_dump(exclude_unset=True)
             if given.get("pretrained") not in (None, whole):
                 raise ValueError(

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cluster.ablation.table import Column, Line, Table, mean_and_spread
+from scipy import stats
 
-T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""97.5% quantiles of Student's t with 1, 2, ... degrees of freedom; 1.96 beyond."""
+from cluster.ablation.table import Column, Line, Table, mean_and_spread
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ def difference(mine: dict[int, float], others: dict[int, float]) -> Difference |
     mean, spread = mean_and_spread([mine[seed] - others[seed] for seed in common])
     if spread is None:
         return Difference(mean, None, 1)
-    freedom = len(common) - 1
-    quantile = T_975[freedom - 1] if freedom <= len(T_975) else 1.96
+    quantile = float(stats.t.ppf(0.975, len(common) - 1))
     return Difference(mean, quantile * spread / math.sqrt(len(common)), len(common))
 
 

@@ -11,8 +11,17 @@ from pathlib import Path
 
 from cluster.ablation.records import Job, Result
 from data_filters.errors import InputError
+from pipelines.common.files import write_text
 
-KEYS = ("row", "seed", "identity", "steps", "start", "training", "evaluations")
+KEYS: dict[str, type | tuple[type, ...]] = {
+    "row": str,
+    "seed": int,
+    "identity": str,
+    "steps": int,
+    "start": (dict, type(None)),
+    "training": dict,
+    "evaluations": dict,
+}
 
 
 def read_finished(file: Path | None) -> list[Result]:
@@ -23,13 +32,13 @@ def read_finished(file: Path | None) -> list[Result]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:
             result = json.loads(line)
-            missing = [key for key in KEYS if key not in result]
-        except (ValueError, TypeError):
+            missing = [key for key, kind in KEYS.items() if not isinstance(result.get(key, ...), kind)]
+        except (ValueError, AttributeError):
             missing = list(KEYS)
         if missing:
             raise InputError(
-                f"{file}, line {number} is no result of a cell (missing: {', '.join(missing)}); remove that line, or "
-                "give another --finished"
+                f"{file}, line {number} is no result of a cell (missing or of another kind: {', '.join(missing)}); "
+                "remove that line, or give another --finished"
             )
         results.append(result)
     return results
@@ -48,12 +57,11 @@ def result_of(job: Job, finished: Iterable[Result]) -> Result | None:
 
 
 def append_finished(file: Path | None, results: Sequence[Result]) -> None:
-    """Append the results that the file does not hold yet, a line each."""
+    """Append the results that the file does not hold yet, a line each; the file is replaced as a whole."""
     if file is None:
         return
     known = read_finished(file)
     new = [result for result in results if result not in known]
     if new:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as lines:
-            lines.writelines(json.dumps(result, sort_keys=True) + "\n" for result in new)
+        write_text(file, "".join(json.dumps(result, sort_keys=True) + "\n" for result in [*known, *new]))

@@ -105,11 +105,14 @@ def _stored(cell: Cell) -> Result | None:
 
 
 def _to_run(cells: Sequence[Cell], earlier: Sequence[Result]) -> list[Cell]:
-    """The cells that `earlier` has no result of, and those whose checkpoints they start from."""
-    missing = [cell for cell in cells if result_of(cell.job, earlier) is None]
-    needed = {cell.start for cell in missing if not cell.can_start()}
-    starting = {start.parents[2] for start in needed if start is not None}
-    return [cell for cell in cells if cell in missing or cell.folder in starting]
+    """The cells that `earlier` has no result of, and those whose checkpoints they start from, back to the first."""
+    chosen, starting = list[Cell](), set[Path]()
+    for cell in reversed(cells):  # each comes after the one that it starts from
+        if result_of(cell.job, earlier) is None or cell.folder in starting:
+            chosen.append(cell)
+            if cell.start is not None and not cell.can_start():
+                starting.add(cell.start.parents[2])
+    return chosen[::-1]
 
 
 @dataclass

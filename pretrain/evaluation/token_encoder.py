@@ -109,7 +109,11 @@ class TokenEncoder(ExportedEncoder):
                 for values in (self.processor.image_std, self.processor.image_mean)
             )
             pixels = pixels * spread + mean
-        return pixels.clamp(0, 1)
+        if getattr(self.processor, "do_rescale", True):
+            factor = float(getattr(self.processor, "rescale_factor", 1 / 255))
+        else:
+            factor = 1.0
+        return (pixels / (255 * factor)).clamp(0, 1)
 
     @torch.no_grad()
     def patches(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C D"]:

@@ -99,13 +99,26 @@ class BoxAscent(Supplier):
             batch.phrase_tokens[rows, slot][:, None],
             min(self.options.longest, batch.input_ids.shape[1]),
         )
+        whole = None
+        if encodes_alike(encoder, inputs.features):
+            words = between_specials(batch.attention_mask)
+            whole = pooled_features(inputs.features, self.options.text, words)[0][rows]
         with undisturbed(encoder):
-            return self._climbing(inputs, rows, slot, ids[:, 0], mask[:, 0])
+            return self._climbing(inputs, rows, slot, ids[:, 0], mask[:, 0], whole)
 
     def _climbing(
-        self, inputs: SupplierInputs, rows: Tensor, slot: Tensor, ids: Tensor, mask: Tensor
+        self,
+        inputs: SupplierInputs,
+        rows: Tensor,
+        slot: Tensor,
+        ids: Tensor,
+        mask: Tensor,
+        whole: Tensor | None,
     ) -> BoxValues:
-        """Return the values of the boxes of phrases `ids`; the encoder is undisturbed already."""
+        """Return the values of the boxes of phrases `ids`; the encoder is undisturbed already.
+
+        `whole` are the embeddings of the whole images; None: they are computed.
+        """
         encoder, region_generator, batch = inputs.encoder, inputs.region_generator, inputs.batch
         assert region_generator is not None
         pixels, patches = batch.pixel_values[rows], inputs.features.patches[rows]
@@ -118,9 +131,6 @@ class BoxAscent(Supplier):
             masks = box_pixels(boxes[torch.arange(len(rows), device=boxes.device), best], (height, width))
         box = masks.detach().to(pixels.dtype).requires_grad_()
         filling = FILLINGS[self.options.fill](pixels)
-        alike = encodes_alike(encoder, inputs.features)
-        words = between_specials(batch.attention_mask)
-        whole = pooled_features(inputs.features, self.options.text, words)[0][rows] if alike else None
 
         def value_of(part: Tensor | None) -> Tensor:
             embeddings, tokens = encoder.encode_image(

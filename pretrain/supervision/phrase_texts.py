@@ -18,6 +18,7 @@ from pretrain.supervision.phrases import encode_phrases, phrases_alone
 from pretrain.supervision.supplier import Supplied, Supplier, SupplierInputs, SupplierSetting
 
 _FACTOR = 0x2545F4914F6CDD1D
+_MOST_TOKENS = 1 << 14
 _FIRST_OF_WORDS = 1 << 20  # columns of noise before this one are of `drawn_phrases`
 
 
@@ -68,15 +69,17 @@ def shortened(batch: Batch, tokens: Bool[Tensor, "B K L"], share: float, seed: i
     if not share:
         return tokens
     each, length = tokens.shape[1:]
-    columns = torch.arange(each * (length + 2)) + _FIRST_OF_WORDS
-    noise = keyed_gumbel(seed, batch.key_hashes, columns).unflatten(1, (each, length + 2)).to(tokens.device)
-    uniform = torch.exp(-torch.exp(-noise[..., length:]))
+    # A column for every token that a caption may have: draws must not depend on how far this batch is padded.
+    columns = torch.arange(each)[:, None] * _MOST_TOKENS + torch.arange(-2, length) + _FIRST_OF_WORDS
+    noise = keyed_gumbel(seed, batch.key_hashes, columns.flatten()).unflatten(1, (each, length + 2))
+    noise = noise.to(tokens.device)
+    uniform, noise = torch.exp(-torch.exp(-noise[..., :2])), noise[..., 2:]
     starts = tokens & batch.word_starts[:, None]
     starts = starts | (tokens & (tokens.cumsum(-1) == 1))
     words = starts.sum(-1)
     kept = 1 + torch.floor(uniform[..., 1] * (words - 1)).clamp(min=0)
     kept = torch.where(uniform[..., 0] < share, kept, words)
-    best = noise[..., :length].masked_fill(~starts, float("-inf"))
+    best = noise.masked_fill(~starts, float("-inf"))
     rank = best.argsort(-1, descending=True).argsort(-1)
     chosen = starts & (rank < kept[..., None])
     word = starts.cumsum(-1).clamp(min=1) - 1  # which word a token belongs to, of the phrase's words so far

@@ -99,12 +99,13 @@ def encodes_alike(encoder: DualEncoder, features: Features) -> bool:
     """
     if not encoder.training:
         return True
-    configs = (encoder.vision_model.config, encoder.text_model.config)
-    return features.whole and not any(_drops(config.to_dict()) for config in configs)
+    towers = (encoder.vision_model, encoder.text_model)  # a locked one is in evaluation mode
+    return features.whole and not any(tower.training and _drops(tower.config.to_dict()) for tower in towers)
 
 
 def _drops(settings: Mapping[str, object]) -> bool:
-    """Whether a tower's config has a rate of dropout or stochastic depth above 0."""
+    """Whether a tower's config has dropout, stochastic depth, or positions that training disturbs (DINOv3)."""
     return any(
-        ("drop" in name) and isinstance(value, float) and value > 0 for name, value in settings.items()
+        ("drop" in name or name.startswith("pos_embed_")) and isinstance(value, int | float) and value > 0
+        for name, value in settings.items()
     )

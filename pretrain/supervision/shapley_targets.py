@@ -112,12 +112,15 @@ class ShapleySupervision(Supplier):
             values = self._sample(inputs, regions, selection, step.generator)
         self.hybrid.observe(selection, prediction.interaction, values)
         targets, supervised, sampled = merge(selection, prediction.interaction, values)
+        scale_of_predictions = self.token_unsil.scale()
         self.token_unsil.scale.update(values, selection.sampled_real)
         scale = self.token_unsil.scale()
         embeddings = added_targets = None
         if added is not None and texts is not None and prediction.added is not None:
             known = supervised if config.predicted_phrases else sampled
-            embeddings, added_targets = self._merged(added, prediction.added, texts, selection, known)
+            predicted = prediction.added * scale_of_predictions
+            embeddings = self._merged(added, predicted, texts, selection, known)
+            added_targets = embeddings.embeddings / scale
         shapley_targets = ShapleyTargets(
             regions=regions,
             token_labels=soft_labels(targets, supervised, config.labels),
@@ -174,12 +177,11 @@ class ShapleySupervision(Supplier):
         texts: Float[Tensor, "B D"],
         selection: Selection,
         known: Bool[Tensor, "B M"],
-    ) -> tuple[AddedEmbeddings, Float[Tensor, "B M D"]]:
-        """Return the sampled embeddings and, where `known`, UNSIL's, and the same in units of the running scale."""
-        scale = self.token_unsil.scale()
-        flat = (predicted.detach() * scale).flatten(0, 1).index_copy(0, selection.sampled, added)
+    ) -> AddedEmbeddings:
+        """Return the sampled embeddings and, where `known`, UNSIL's."""
+        flat = predicted.detach().flatten(0, 1).index_copy(0, selection.sampled, added)
         merged = flat.view_as(predicted).masked_fill(~known[..., None], 0)
-        return AddedEmbeddings(merged, known, texts, self.config.rows), merged / scale
+        return AddedEmbeddings(merged, known, texts, self.config.rows)
 
     def _sample(
         self,

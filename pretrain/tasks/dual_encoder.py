@@ -128,12 +128,9 @@ class DualEncoderTask(Task[Features]):
             )
             if train.from_step is None:
                 continue
-            exempt = (
-                parameter.ndim < 2
-                or "position_embeddings" in name
-                or "cls_token" in name
-                or "bias_table" in name
-            )
+            # Vectors count as such however they are laid out: ConvNeXtV2's norms are [1, 1, 1, W].
+            is_vector = sum(side > 1 for side in parameter.shape) < 2
+            exempt = is_vector or any(part in name for part in ("position_embedding", "_token", "bias_table"))
             of_head = not name.startswith(("dual_encoder.", "logit_bias"))
             rate = head_rate if of_head else train.rate
             groups.setdefault((rate, 0.0 if exempt else weight_decay, train.from_step), []).append(parameter)

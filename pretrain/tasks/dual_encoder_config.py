@@ -13,10 +13,14 @@ from pretrain.config import PretrainConfig
 from pretrain.model_config import ModelConfig
 from pretrain.objectives import OBJECTIVES
 from pretrain.objectives.objective import ObjectiveOptions
+from pretrain.objectives.phrase_contrast import PhraseContrastOptions
 from pretrain.pixel_statistics import PixelStatistics
 from pretrain.supervision import SUPPLIERS
-from pretrain.supervision.config import SupervisionConfig
+from pretrain.supervision.config import EXACT_TARGETS, SupervisionConfig
 from pretrain.tasks.published_inputs import check_published, tokenizer_of, with_inputs_of
+
+OF_WHOLE_TEXTS = ("contrastive", "sigmoid", "hard_negative")
+"""Objectives that read the embeddings of whole captions alone; all others read words or phrases."""
 
 
 class ChosenObjectives(Section):
@@ -106,7 +110,13 @@ class DualEncoderConfig(PretrainConfig):
 
     def check_published_parts(self) -> None:
         """Raise InputError when published towers do not fit the recipe."""
-        check_published(self.model, self.tokenizer, recomputes=self.engine.activation_checkpointing)
+        words_are_read = [name for name in self.objectives.chosen() if name not in OF_WHOLE_TEXTS]
+        check_published(
+            self.model,
+            self.tokenizer,
+            recomputes=self.engine.activation_checkpointing,
+            words_are_read=words_are_read,
+        )
 
     def published_parts(self) -> dict[str, tuple[str, str]]:
         """Return the published towers."""
@@ -151,6 +161,24 @@ class DualEncoderConfig(PretrainConfig):
     def pairs_per_worker(self) -> int:
         """Pairs of one worker per step, over all its micro-batches."""
         return self.data.batch_size // self.workers.count
+
+    @model_validator(mode="after")
+    def check_credit(self) -> Self:
+        """Raise ValueError where phrases would be credited by targets that are none of theirs."""
+        phrases, supervision = self.objectives.chosen().get("phrase_contrast"), self.supervision
+        if not isinstance(phrases, PhraseContrastOptions) or phrases.credit != "shapley":
+            return self
+        if supervision.target not in EXACT_TARGETS:
+            raise ValueError(
+                f"objectives.phrase_contrast.credit is shapley with supervision.target {supervision.target}, which has "
+                f"no value for a phrase; set supervision.target to {' or '.join(EXACT_TARGETS)}, or credit to best"
+            )
+        if supervision.pooling != phrases.text:
+            raise ValueError(
+                f"objectives.phrase_contrast.text is {phrases.text} and supervision.pooling {supervision.pooling}, but "
+                "with credit: shapley both embed the same phrases; give both the same value"
+            )
+        return self
 
     @model_validator(mode="after")
     def check_regions(self) -> Self:

@@ -5,6 +5,7 @@ The keys that a recipe sets stand, then those of the run that goes on, then the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from data_filters.errors import InputError
@@ -56,15 +57,18 @@ def tokenizer_of(model: ModelConfig) -> str:
     return name
 
 
-def check_published(model: ModelConfig, tokenizer: str, *, recomputes: bool) -> None:
+def check_published(
+    model: ModelConfig, tokenizer: str, *, recomputes: bool, words_are_read: Sequence[str] = ()
+) -> None:
     """Raise InputError when published towers do not fit the recipe. Weights are read of towers locked for ever alone.
 
-    `recomputes`: whether activations are recomputed in the backward pass, which some towers cannot.
+    `recomputes`: whether activations are recomputed in the backward pass, which some towers cannot. `words_are_read`:
+    the objectives that read single words or phrases, which mean nothing where padding is read too.
     """
     if model.image.pretrained is not None:
         _check_image(model, recomputes)
     if model.text.pretrained is not None:
-        _check_text(model, tokenizer)
+        _check_text(model, tokenizer, words_are_read)
     if model.pretrained is not None:
         width = _space_width(model.pretrained)
         if width != model.projection_dim:
@@ -138,7 +142,7 @@ def _check_image(model: ModelConfig, recomputes: bool) -> None:
         _check_weights(name, IMAGE, "vision_config")
 
 
-def _check_text(model: ModelConfig, tokenizer: str) -> None:
+def _check_text(model: ModelConfig, tokenizer: str, words_are_read: Sequence[str]) -> None:
     from pretrain.models.published_towers import is_whole, published_config
     from pretrain.models.text_kinds import check_tokenizer, text_kind
 
@@ -156,6 +160,11 @@ def _check_text(model: ModelConfig, tokenizer: str) -> None:
         raise InputError(
             f"model.image.train.from_step and model.text.train.from_step lock both towers of {key} {name!r}, which has "
             "no projections beside them: nothing would learn; let one of the towers learn from step 0 on"
+        )
+    if kind.reads_padding and words_are_read:
+        raise InputError(
+            f"{key} {name!r} is a {shape.model_type}, which reads its padding as words, and the recipe has "
+            f"{', '.join(words_are_read)}, which read words or phrases; leave them out, or give another text tower"
         )
     longest = kind.most_tokens(shape)
     if model.text.max_tokens > longest:

@@ -59,13 +59,18 @@ def accumulate_gradients(engine: Engine, parts: Sequence[Batch], step: StepConte
 
 
 def concatenate(parts: Sequence[RowsOf]) -> RowsOf:
-    """Concatenate the rows of several dataclasses; shorter axes are padded with zeros, which masks leave out."""
+    """Concatenate the rows of several dataclasses; shorter axes are padded with zeros, which masks leave out.
+
+    A flag is one that holds for every row.
+    """
     merged: dict[str, Any] = {}
     for field in fields(parts[0]):
         columns = [getattr(part, field.name) for part in parts]
         if isinstance(columns[0], Tensor):
             shape = [max(sizes) for sizes in zip(*(column.shape[1:] for column in columns), strict=True)]
             merged[field.name] = torch.cat([_padded(column, shape) for column in columns])
+        elif isinstance(columns[0], bool):  # what holds for all rows
+            merged[field.name] = all(columns)
         else:
             merged[field.name] = [row for column in columns for row in column]
     return replace(parts[0], **merged)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cluster.ablation.differences import T_975, as_texts, difference, differences
+from cluster.ablation.differences import as_texts, difference, differences
 from cluster.ablation.table import Column, Line, Table
 
 COLUMN = Column("retrieval", "test", "R@1")
@@ -26,8 +26,12 @@ def test_equals_students_interval_over_the_seeds_that_both_rows_have():
     assert found.reach == pytest.approx((high - low) / 2, rel=1e-3)
 
 
-def test_quantiles_are_students():
-    assert [stats.t.ppf(0.975, freedom) for freedom in range(1, 10)] == pytest.approx(T_975, abs=5e-4)
+def test_two_seeds_have_the_wide_interval_that_they_deserve():
+    found = difference({0: 0.2, 1: 0.4}, {0: 0.1, 1: 0.1})
+    assert found is not None
+    assert found.reach == pytest.approx(
+        12.7062 * 0.1, rel=1e-4
+    )  # t of one degree of freedom, standard error 0.1
 
 
 def test_one_seed_has_no_interval_and_none_no_difference():

@@ -38,9 +38,13 @@ def test_only_new_results_are_appended(tmp_path):
     append_finished(None, [result()])
 
 
-@pytest.mark.parametrize("line", ["{", "3", json.dumps({"row": "a"})])
+@pytest.mark.parametrize(
+    "line", ["{", "3", json.dumps({"row": "a"}), json.dumps(result(evaluations=3)), json.dumps(result())[:-9]]
+)
 def test_a_line_that_is_no_result_is_named(tmp_path, line):
     file = tmp_path / "finished.jsonl"
     file.write_text(json.dumps(result()) + "\n" + line + "\n")
-    with pytest.raises(InputError, match=r"finished.jsonl, line 2 is no result of a cell \(missing: "):
+    with pytest.raises(
+        InputError, match=r"finished.jsonl, line 2 is no result of a cell \(missing or of another kind: "
+    ):
         read_finished(file)

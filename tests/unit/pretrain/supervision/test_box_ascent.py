@@ -1,5 +1,7 @@
 """Box values against direct evaluation, their rise in training with frozen towers, and the loss made of them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from small_tasks import PAIRS, at_step, module, recipe, six_pairs, supplied, train, value_without
@@ -127,6 +129,28 @@ def test_the_box_of_a_phrases_best_cell_has_the_value_of_both_ends(text, batch):
                 assert slope == pytest.approx((ahead - behind) / 4, rel=0.05, abs=1e-5)
     assert found.slopes[found.real].abs().sum(-1).min() > 0
     assert found.cells == 16 / (size[0] * size[1])
+
+
+def test_values_of_a_tower_with_dropout_are_those_of_its_evaluation(batch):
+    """The features of a training step are disturbed there: v(N) must not be taken from them."""
+    model = module(recipe({"box_value": {"regions": PAIRS, "boxes": "phrase"}}))
+    assert model.dual_encoder.vision_model.config.drop_path_rate > 0
+    calls: list[int] = []
+    model.dual_encoder.vision_model.register_forward_hook(lambda *args: calls.append(1))
+    counts = {}
+    for training in (True, False):
+        model.train(training)
+        features = model.encode(batch)
+        calls.clear()
+        inputs = SupplierInputs(model.dual_encoder, model.region_generator, features, batch)
+        found = model.suppliers["box_ascent"](inputs, at_step(2).branch(2)).targets
+        counts[training] = len(calls)
+        if training:
+            undropped = model.eval().encode(batch)
+            again = replace(inputs, features=replace(undropped, patches=features.patches))
+            other = model.suppliers["box_ascent"](again, at_step(2).branch(2)).targets
+            torch.testing.assert_close(found.values, other.values, atol=1e-5, rtol=1e-4)
+    assert counts == {True: 4, False: 3}
 
 
 def test_images_without_a_phrase_do_not_count(batch):

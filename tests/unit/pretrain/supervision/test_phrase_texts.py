@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import torch
+from torch.nn import functional as F
 
 from pretrain.data.samples.batch import Batch
 from pretrain.supervision.phrase_texts import contents, drawn_phrases, shortened
@@ -97,6 +99,21 @@ def test_shortened_phrases_keep_whole_words_each_number_and_each_word_equally_of
     assert min(min(counts.values()) for counts in lengths) > 240
     assert held[0, 1:6].min() > 520  # half of the words on average
     assert held[1, [2, 3, 4]].min() > 520
+
+
+def test_draws_do_not_depend_on_how_far_the_batch_is_padded() -> None:
+    batch = worded()
+    longer = replace(
+        batch,
+        input_ids=F.pad(batch.input_ids, (0, 3)),
+        attention_mask=F.pad(batch.attention_mask, (0, 3)),
+        phrase_tokens=F.pad(batch.phrase_tokens, (0, 3)),
+        word_starts=F.pad(batch.word_starts, (0, 3)),
+    )
+    for seed in range(20):
+        short, padded = (shortened(of, of.phrase_tokens, 0.7, seed) for of in (batch, longer))
+        assert padded[..., :7].equal(short)
+        assert not padded[..., 7:].any()
 
 
 def test_a_share_of_the_phrases_is_shortened_and_none_without_it() -> None:

@@ -80,6 +80,26 @@ def test_a_training_step_encodes_as_an_evaluation_does_only_where_nothing_is_lef
 ENDS = {"target": "ends", "fill": "median", "pooling": "max_pooled", "rows": "softmax", "mode": "sampled"}
 
 
+@pytest.mark.parametrize(
+    ("options", "settings", "message"),
+    [
+        (
+            {},
+            {"target": "interaction"},
+            "with supervision.target interaction, which has no value for a phrase",
+        ),
+        (
+            {},
+            {"target": "ends", "pooling": "max_pooled"},
+            "phrase_contrast.text is embedding and supervision.pooling max",
+        ),
+    ],
+)
+def test_credit_takes_targets_of_the_same_phrases(options, settings, message):
+    with pytest.raises(ValueError, match=message):
+        recipe({"phrase_contrast": {"credit": "shapley"} | options}, **settings)
+
+
 def test_a_phrase_is_compared_with_its_regions_by_what_they_add_for_it():
     batch = six_pairs()
     objectives = {"token_semantics": {}, "phrase_contrast": {"text": "max_pooled", "credit": "shapley"}}
@@ -101,7 +121,9 @@ def test_a_phrase_is_compared_with_its_regions_by_what_they_add_for_it():
 
 
 def test_only_images_with_a_sampled_or_predicted_region_are_credited():
-    model = module(recipe({"phrase_contrast": {"credit": "shapley"}}, budget=4, **ENDS)).eval()
+    model = module(
+        recipe({"phrase_contrast": {"credit": "shapley", "text": "max_pooled"}}, budget=4, **ENDS)
+    ).eval()
     batch = six_pairs()
     targets = supplied(model, "shapley", batch, at_step(0)).targets
     texts = supplied(model, "phrase_texts", batch, at_step(0)).targets

@@ -73,6 +73,19 @@ class Rows:
     tokens: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Flagged:
+    tokens: torch.Tensor
+    whole: bool
+
+
+def test_a_flag_of_joined_rows_is_one_that_all_have():
+    yes, no = Flagged(torch.ones(1, 2), True), Flagged(torch.ones(2, 2), False)
+    assert concatenate([yes, yes]).whole is True
+    assert concatenate([yes, no]).whole is False
+    assert concatenate([yes, no]).tokens.shape == (3, 2)
+
+
 def test_rows_are_joined_and_short_axes_padded_with_zeros():
     joined = concatenate([Rows(["a"], torch.ones(1, 2)), Rows(["b", "c"], torch.full((2, 3), 2.0))])
     assert joined.names == ["a", "b", "c"]
