@@ -110,7 +110,9 @@ def _with_text_inputs(text: TextTowerConfig, recorded: TextTowerConfig | None) -
     if recorded is not None:
         return text.model_copy(update={"max_tokens": recorded.max_tokens})
     shape = published_config(text.pretrained, TEXT, "text_config")
-    return text.model_copy(update={"max_tokens": min(text.max_tokens, text_kind(shape).most_tokens(shape))})
+    kind = text_kind(shape)
+    most = kind.most_tokens(shape)
+    return text.model_copy(update={"max_tokens": most if kind.reads_padding else min(text.max_tokens, most)})
 
 
 def _check_image(model: ModelConfig, recomputes: bool) -> None:

@@ -57,12 +57,13 @@ def exported(run: Path) -> str:
 
 
 def check_evaluations(export: str, shards: str, scenes: str) -> None:
-    """Retrieval and grounding by pixel give numbers of all samples."""
+    """Retrieval, and grounding by patch tokens and by the input of the last block, give numbers of all samples."""
     retrieval = run_evaluation("retrieval", export, shards)
     assert retrieval["images"] == 13
-    grounding = run_evaluation("grounding", export, scenes, options={"proposals": "pixel"})
-    assert grounding["count"] == 18
-    assert 0 <= grounding["accuracy@0.5"] <= 1
+    for proposals in ("pixel", "gradcam"):
+        grounding = run_evaluation("grounding", export, scenes, options={"proposals": proposals})
+        assert grounding["count"] == 18
+        assert 0 <= grounding["accuracy@0.5"] <= 1
 
 
 @pytest.mark.parametrize("kind", IMAGE_TOWERS)
@@ -102,8 +103,13 @@ def test_a_text_tower_is_trained_exported_and_evaluated(kind, pairs, shards, sce
 )
 def test_a_whole_model_is_trained_exported_and_evaluated(kind, stock, pairs, shards, scenes, tmp_path):
     whole = whole_model(tmp_path / "whole", kind)
-    run = trained(pairs, tmp_path / "run", {"pretrained": whole}, objectives=OBJECTIVES | {"sigmoid": {}})
+    model = {
+        "pretrained": whole,
+        "text": {"max_tokens": 8},
+    }  # a SigLIP is padded to its own 12 tokens nevertheless
+    run = trained(pairs, tmp_path / "run", model, objectives=OBJECTIVES | {"sigmoid": {}})
     export = exported(run)
     assert type(AutoModel.from_pretrained(export)).__name__ == stock
+    assert f"`{stock}`" in (Path(export) / "README.md").read_text()
     check_evaluations(export, shards, scenes)
     check_evaluations(whole, shards, scenes)
