@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def trained(pairs: str, run: Path, model: dict, **sections: object) -> Path:
     """A finished run of three steps with the token game, and with masked cells."""
     masked = {"image": {"masked_share": 0.5} | model.get("image", {})}
     sections = {"objectives": OBJECTIVES, "supervision": SUPERVISION} | sections
-    run_local(small_run(pairs, run, {"steps": 3}, model=model | masked, **sections), lambda _: None)
+    schedule = {"steps": 3, "checkpoint_every": 2}
+    run_local(small_run(pairs, run, schedule, model=model | masked, **sections), lambda _: None)
     return run
 
 
@@ -113,3 +115,11 @@ def test_a_whole_model_is_trained_exported_and_evaluated(kind, stock, pairs, sha
     assert f"`{stock}`" in (Path(export) / "README.md").read_text()
     check_evaluations(export, shards, scenes)
     check_evaluations(whole, shards, scenes)
+
+    shutil.rmtree(whole)  # what the run stored of it is enough to resume and to export
+    last = list_checkpoints(run)[-1] / "model.safetensors"
+    straight = load_file(last)
+    shutil.rmtree(last.parent)
+    trained(pairs, run, model, objectives=OBJECTIVES | {"sigmoid": {}})
+    assert all(value.equal(straight[name]) for name, value in load_file(last).items())
+    exported(run)
