@@ -20,6 +20,17 @@ from pretrain.supervision.supplier import Supplier, SupplierInputs, SupplierSett
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.tasks.task import ParameterGroup, Task
 
+UNDECAYED = (
+    "position_embedding",
+    "cls_token",
+    "bias_table",
+    "mask_token",
+    "register_tokens",
+    "distillation_token",
+    "probe",
+    "logit_scale",
+)
+"""Parts of the names of parameters that have no weight decay, whatever their shape."""
 INITIAL_LOGIT_BIAS = -10.0  # SigLIP's initial value: a batch holds far more negatives than pairs
 
 
@@ -127,12 +138,7 @@ class DualEncoderTask(Task[Features]):
             )
             if train.from_step is None:
                 continue
-            exempt = (
-                parameter.ndim < 2
-                or "position_embeddings" in name
-                or "cls_token" in name
-                or "bias_table" in name
-            )
+            exempt = parameter.ndim < 2 or any(part in name for part in UNDECAYED)
             of_head = not name.startswith(("dual_encoder.", "logit_bias"))
             rate = head_rate if of_head else train.rate
             groups.setdefault((rate, 0.0 if exempt else weight_decay, train.from_step), []).append(parameter)

@@ -106,7 +106,12 @@ class DualEncoderConfig(PretrainConfig):
 
     def check_published_parts(self) -> None:
         """Raise InputError when published towers do not fit the recipe."""
-        check_published(self.model, self.tokenizer, recomputes=self.engine.activation_checkpointing)
+        check_published(
+            self.model,
+            self.tokenizer,
+            recomputes=self.engine.activation_checkpointing,
+            regions=self.supervision.regions if self.uses_regions else None,
+        )
 
     def published_parts(self) -> dict[str, tuple[str, str]]:
         """Return the published towers."""

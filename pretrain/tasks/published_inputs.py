@@ -56,13 +56,16 @@ def tokenizer_of(model: ModelConfig) -> str:
     return name
 
 
-def check_published(model: ModelConfig, tokenizer: str, *, recomputes: bool) -> None:
+def check_published(
+    model: ModelConfig, tokenizer: str, *, recomputes: bool, regions: int | None = None
+) -> None:
     """Raise InputError when published towers do not fit the recipe. Weights are read of towers locked for ever alone.
 
-    `recomputes`: whether activations are recomputed in the backward pass, which some towers cannot.
+    `regions` is the number of regions of an image, where the recipe has any. `recomputes`: whether activations are
+    recomputed in the backward pass, which some towers cannot.
     """
     if model.image.pretrained is not None:
-        _check_image(model, recomputes)
+        _check_image(model, recomputes, regions)
     if model.text.pretrained is not None:
         _check_text(model, tokenizer)
     if model.pretrained is not None:
@@ -115,7 +118,7 @@ def _with_text_inputs(text: TextTowerConfig, recorded: TextTowerConfig | None) -
     return text.model_copy(update={"max_tokens": most if kind.reads_padding else min(text.max_tokens, most)})
 
 
-def _check_image(model: ModelConfig, recomputes: bool) -> None:
+def _check_image(model: ModelConfig, recomputes: bool, regions: int | None) -> None:
     from pretrain.models.image_kinds import image_kind, map_shape, square_side
     from pretrain.models.published_towers import published_config
 
@@ -130,7 +133,12 @@ def _check_image(model: ModelConfig, recomputes: bool) -> None:
             f"model.image.image_size is {size}, {key} {name!r} takes {side} px; leave model.image.image_size out, or "
             f"set it to {side}"
         )
-    map_shape(shape, size)
+    (rows, columns), _ = map_shape(shape, size)
+    if regions is not None and regions > rows * columns:
+        raise InputError(
+            f"supervision.regions is {regions}; allowed are 1 to {rows * columns}, the cells of the {rows}×{columns} "
+            f"map of {key} {name!r} at {size} px; lower it"
+        )
     if recomputes and not kind.recomputes:
         raise InputError(
             f"engine.activation_checkpointing is true, {key} {name!r} is a {shape.model_type}, which cannot recompute "
