@@ -68,10 +68,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Written:
-    """The result of a format's function, which has compared its folder with the run."""
+    """The result of a format's function, which has compared its folder with the run.
+
+    `texts` are those of the model card where they are not the format's own.
+    """
 
     max_difference: float
     region_head: bool = False
+    texts: CardTexts | None = None
 
 
 Write = Callable[[Source, Path, Path], Written]
@@ -108,7 +112,7 @@ def export_folder(
             region_head=written.region_head,
             max_difference=written.max_difference,
         )
-        _write_card(summary, source_run, partial, texts)
+        _write_card(summary, source_run, partial, written.texts or texts)
     return summary
 
 
@@ -120,9 +124,14 @@ def save_tokenizer(source: Source, folder: Path) -> None:
 
 
 def max_tokens(source: Source) -> int:
-    """The length limit of captions, in tokens with [CLS] and [SEP]."""
+    """The length limit of captions, in tokens with [CLS] and [SEP].
+
+    For a tower that reads padding (SigLIP) the tower's own: users pad to it, as training did.
+    """
     shape = source.encoder.text_model.config
-    return min(source.run.config.model.text.max_tokens, text_kind(shape).most_tokens(shape))
+    kind = text_kind(shape)
+    most = kind.most_tokens(shape)
+    return most if kind.reads_padding else min(source.run.config.model.text.max_tokens, most)
 
 
 def _write_card(summary: ExportSummary, run: DualEncoderRun, folder: Path, texts: CardTexts) -> None:

@@ -16,7 +16,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from pipelines.common.files import write_json
 from pretrain.config import PretrainConfig
 from pretrain.export.folder import ExportSummary, Source, Written, export_folder, save_tokenizer
-from pretrain.export.model_card import HUGGINGFACE
+from pretrain.export.model_card import HUGGINGFACE, SIGLIP
 from pretrain.export.parity import check_parity
 from pretrain.export.progress_bars import quiet_loading
 from pretrain.export.region_head import DESCRIPTION, WEIGHTS
@@ -37,7 +37,8 @@ def export_run(run: str, output: str, *, checkpoint: str | None = None) -> Expor
 def _write(source: Source, folder: Path, _: Path) -> Written:
     _write_model(source, folder)
     region_head = _write_region_head(source, folder)
-    return Written(check_parity(source.encoder, str(folder)), region_head)
+    difference = check_parity(source.encoder, str(folder))
+    return Written(difference, region_head, None if source.encoder.projects else SIGLIP)
 
 
 def _write_model(source: Source, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,15 @@ out.logits_per_image.softmax(-1)
   and pixel values differ slightly.
 """,
 )
+
+SIGLIP = replace(
+    HUGGINGFACE,
+    opens_with="A stock `SiglipModel`: it opens with transformers alone. It reads texts with their padding.",
+    usage=HUGGINGFACE.usage.replace("padding=True", 'padding="max_length"').replace(
+        "softmax(-1)", "sigmoid()"
+    ),
+)
+"""The card of a run that started from a whole SigLIP."""
 
 _LIMITS = """\
 - Scores hold for the data that they name. Weights that training started from bring what they learned before.

@@ -20,6 +20,17 @@ from pretrain.supervision.supplier import Supplier, SupplierInputs, SupplierSett
 from pretrain.tasks.dual_encoder_config import DualEncoderConfig
 from pretrain.tasks.task import ParameterGroup, Task
 
+UNDECAYED = (
+    "position_embedding",
+    "cls_token",
+    "bias_table",
+    "mask_token",
+    "register_tokens",
+    "distillation_token",
+    "probe",
+    "logit_scale",
+)
+"""Parts of the names of parameters that have no weight decay, whatever their shape."""
 INITIAL_LOGIT_BIAS = -10.0  # SigLIP's initial value: a batch holds far more negatives than pairs
 
 
@@ -128,9 +139,9 @@ class DualEncoderTask(Task[Features]):
             )
             if train.from_step is None:
                 continue
-            # Vectors count as such however they are laid out: ConvNeXtV2's norms are [1, 1, 1, W].
+            # Vectors count as such however they are laid out: ConvNeXt v2's norms are [1, 1, 1, W].
             is_vector = sum(side > 1 for side in parameter.shape) < 2
-            exempt = is_vector or any(part in name for part in ("position_embedding", "_token", "bias_table"))
+            exempt = is_vector or any(part in name for part in UNDECAYED)
             of_head = not name.startswith(("dual_encoder.", "logit_bias"))
             rate = head_rate if of_head else train.rate
             groups.setdefault((rate, 0.0 if exempt else weight_decay, train.from_step), []).append(parameter)

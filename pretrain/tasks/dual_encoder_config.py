@@ -116,6 +116,7 @@ class DualEncoderConfig(PretrainConfig):
             self.tokenizer,
             recomputes=self.engine.activation_checkpointing,
             words_are_read=words_are_read,
+            regions=self.supervision.regions if self.uses_regions else None,
         )
 
     def published_parts(self) -> dict[str, tuple[str, str]]:

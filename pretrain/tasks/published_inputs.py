@@ -58,15 +58,21 @@ def tokenizer_of(model: ModelConfig) -> str:
 
 
 def check_published(
-    model: ModelConfig, tokenizer: str, *, recomputes: bool, words_are_read: Sequence[str] = ()
+    model: ModelConfig,
+    tokenizer: str,
+    *,
+    recomputes: bool,
+    regions: int | None = None,
+    words_are_read: Sequence[str] = (),
 ) -> None:
     """Raise InputError when published towers do not fit the recipe. Weights are read of towers locked for ever alone.
 
-    `recomputes`: whether activations are recomputed in the backward pass, which some towers cannot. `words_are_read`:
-    the objectives that read single words or phrases, which mean nothing where padding is read too.
+    `regions` is the number of regions of an image, where the recipe has any. `recomputes`: whether activations are
+    recomputed in the backward pass, which some towers cannot. `words_are_read`: the objectives that read single words or
+    phrases, which mean nothing where padding is read too.
     """
     if model.image.pretrained is not None:
-        _check_image(model, recomputes)
+        _check_image(model, recomputes, regions)
     if model.text.pretrained is not None:
         _check_text(model, tokenizer, words_are_read)
     if model.pretrained is not None:
@@ -114,10 +120,12 @@ def _with_text_inputs(text: TextTowerConfig, recorded: TextTowerConfig | None) -
     if recorded is not None:
         return text.model_copy(update={"max_tokens": recorded.max_tokens})
     shape = published_config(text.pretrained, TEXT, "text_config")
-    return text.model_copy(update={"max_tokens": min(text.max_tokens, text_kind(shape).most_tokens(shape))})
+    kind = text_kind(shape)
+    most = kind.most_tokens(shape)
+    return text.model_copy(update={"max_tokens": most if kind.reads_padding else min(text.max_tokens, most)})
 
 
-def _check_image(model: ModelConfig, recomputes: bool) -> None:
+def _check_image(model: ModelConfig, recomputes: bool, regions: int | None) -> None:
     from pretrain.models.image_kinds import image_kind, map_shape, square_side
     from pretrain.models.published_towers import published_config
 
@@ -132,7 +140,12 @@ def _check_image(model: ModelConfig, recomputes: bool) -> None:
             f"model.image.image_size is {size}, {key} {name!r} takes {side} px; leave model.image.image_size out, or "
             f"set it to {side}"
         )
-    map_shape(shape, size)
+    (rows, columns), _ = map_shape(shape, size)
+    if regions is not None and regions > rows * columns:
+        raise InputError(
+            f"supervision.regions is {regions}; allowed are 1 to {rows * columns}, the cells of the {rows}×{columns} "
+            f"map of {key} {name!r} at {size} px; lower it"
+        )
     if recomputes and not kind.recomputes:
         raise InputError(
             f"engine.activation_checkpointing is true, {key} {name!r} is a {shape.model_type}, which cannot recompute "

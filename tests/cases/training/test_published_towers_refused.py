@@ -89,6 +89,14 @@ CASES = {
         {"model": image("dinov2", image_size=36)},
         "image_size is 36; a dinov2 with cells of 8 px takes multiples of 8; set model.image.image_size=32",
     ),
+    "many regions": (
+        {
+            "model": image("vit"),
+            "objectives": {"unsil": {}, "token_semantics": {}},
+            "supervision": {"regions": 17},
+        },
+        "supervision.regions is 17; allowed are 1 to 16, the cells of the 4×4 map",
+    ),
     "no recomputing": (
         {"model": image("convnext"), "engine": {"activation_checkpointing": True}},
         "which cannot recompute its activations; set engine.activation_checkpointing=false",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from published import image_tower, text_tower
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from small_runs import MODEL, sixteen_pairs, small_recipe, small_run
@@ -113,6 +114,16 @@ def test_groups_are_those_of_before_unless_something_is_set():
     groups = _task(model({"rate": 0.1}, {"from_step": 4, "rate": 2.0})).parameter_groups(0.1)
     assert sorted({(group.rate, group.from_step) for group in groups}) == [(0.1, 0), (1.0, 0), (2.0, 4)]
     assert sum(len(group.parameters) for group in groups) == sum(len(group.parameters) for group in plain)
+
+
+def test_embeddings_of_positions_and_single_tokens_have_no_weight_decay(tmp_path):
+    towers = {"image": {"pretrained": image_tower(tmp_path / "dinov2", "dinov2_with_registers")}}
+    task = _task(towers | {"text": {"pretrained": text_tower(tmp_path / "clip", "clip_text_model")}})
+    names = {id(parameter): name for name, parameter in task.named_parameters()}
+    groups = {group.weight_decay: group for group in task.parameter_groups(0.1)}
+    decayed = {names[id(parameter)].removeprefix("dual_encoder.") for parameter in groups[0.1].parameters}
+    assert all(name.endswith("weight") and "position" not in name for name in decayed)
+    assert "text_model.embeddings.token_embedding.weight" in decayed
 
 
 @pytest.mark.parametrize(
