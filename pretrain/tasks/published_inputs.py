@@ -68,8 +68,8 @@ def check_published(
     """Raise InputError when published towers do not fit the recipe. Weights are read of towers locked for ever alone.
 
     `regions` is the number of regions of an image, where the recipe has any. `recomputes`: whether activations are
-    recomputed in the backward pass, which some towers cannot. `words_are_read`: the objectives that read single words or
-    phrases, which mean nothing where padding is read too.
+    recomputed in the backward pass, which some towers cannot. `words_are_read`: the objectives that read single words
+    or phrases, which mean nothing where padding is read too.
     """
     if model.image.pretrained is not None:
         _check_image(model, recomputes, regions)
