@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from small_runs import sixteen_pairs, small_run
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
+from data_filters.errors import InputError
 from pretrain.evaluation.runner import run_evaluation
 from pretrain.export.hugging_face import export_run
 from pretrain.export.run_folder import find_checkpoint, load_weights, open_run, restore_encoder
