@@ -45,6 +45,7 @@ class DualEncoderTask(Task[Features]):
         self.objectives = config.objectives.chosen()
         self.image_config = config.model.image
         self.highest_logit_scale = config.model.log_max_logit_scale
+        self.heads_from_step = config.heads_from_step
         self.dual_encoder = DualEncoder(config.model, vocabulary_size)
         self.tower_training = {
             "vision_model": config.model.image.train,
@@ -130,7 +131,8 @@ class DualEncoderTask(Task[Features]):
         """Group parameters: weight decay for matrices; none for biases, norms, position embeddings and temperature.
 
         `head_rate` multiplies the learning rate of the heads beside the towers; the factor of projections, temperature
-        and logit bias is 1, that of a tower its `train.rate`. A tower that is locked for ever is in no group.
+        and logit bias is 1, that of a tower its `train.rate`. A tower that is locked for ever is in no group. Heads rest
+        until their first targets: an optimiser that counts the steps before would make the first ones far too long.
         """
         groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
@@ -143,8 +145,8 @@ class DualEncoderTask(Task[Features]):
             is_vector = sum(side > 1 for side in parameter.shape) < 2
             exempt = is_vector or any(part in name for part in UNDECAYED)
             of_head = not name.startswith(("dual_encoder.", "logit_bias"))
-            rate = head_rate if of_head else train.rate
-            groups.setdefault((rate, 0.0 if exempt else weight_decay, train.from_step), []).append(parameter)
+            rate, from_step = (head_rate, self.heads_from_step) if of_head else (train.rate, train.from_step)
+            groups.setdefault((rate, 0.0 if exempt else weight_decay, from_step), []).append(parameter)
         return [
             ParameterGroup(members, decay, rate, from_step)
             for (rate, decay, from_step), members in groups.items()

@@ -159,6 +159,16 @@ class DualEncoderConfig(PretrainConfig):
         return any(SUPPLIERS[name].uses_regions for name in self.suppliers)
 
     @property
+    def heads_from_step(self) -> int:
+        """First step in which the region head and UNSIL have targets: that of the supervision, or 0 with a teacher.
+
+        A ZeRO 3 engine cannot hold back single parameters: there it is always 0.
+        """
+        if not self.uses_regions or "attribution_teacher" in self.suppliers or self.engine.zero_stage == 3:
+            return 0
+        return self.supervision.first_step
+
+    @property
     def pairs_per_worker(self) -> int:
         """Pairs of one worker per step, over all its micro-batches."""
         return self.data.batch_size // self.workers.count
