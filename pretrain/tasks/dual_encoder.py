@@ -131,8 +131,8 @@ class DualEncoderTask(Task[Features]):
         """Group parameters: weight decay for matrices; none for biases, norms, position embeddings and temperature.
 
         `head_rate` multiplies the learning rate of the heads beside the towers; the factor of projections, temperature
-        and logit bias is 1, that of a tower its `train.rate`. A tower that is locked for ever is in no group. Heads rest
-        until their first targets: an optimiser that counts the steps before would make the first ones far too long.
+        and logit bias is 1, that of a tower its `train.rate`. A tower that is locked for ever is in no group. Heads
+        rest until their first targets: an optimiser that counts the steps before would make the first ones too long.
         """
         groups: dict[tuple[float, float, int], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
