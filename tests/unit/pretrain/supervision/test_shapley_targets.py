@@ -85,6 +85,25 @@ def test_before_the_first_step_no_target_is_made_and_the_losses_rest(batch):
             assert (float(values["supervision_share_predicted"]) > 0) == (step == 5)
 
 
+@pytest.mark.parametrize(
+    ("objectives", "settings", "rest"),
+    [
+        ({"token_semantics": {}}, {"first_step": 7}, 7),
+        ({"box_value": {"regions": 4}}, {"first_step": 7}, 7),
+        ({"token_semantics": {}}, {}, 0),
+        # The teacher of phrase_attribution trains the same head from its own first step on.
+        (TEACHER | {"token_semantics": {}}, {"first_step": 7}, 0),
+    ],
+)
+def test_heads_rest_in_the_optimiser_until_their_first_targets(objectives, settings, rest):
+    model = module(recipe({"contrastive": {}} | objectives, **settings))
+    heads = {id(p) for name, p in model.named_parameters() if not name.startswith("dual_encoder.")}
+    for group in model.parameter_groups(0.1, 5.0):
+        of_heads = {id(p) in heads for p in group.parameters}
+        assert len(of_heads) == 1
+        assert group.from_step == (rest if of_heads.pop() else 0)
+
+
 def test_heads_learn_the_interactions_of_frozen_towers(batch):
     # Every cell is a region: the labels of a selection would change with the selection.
     settings = {
